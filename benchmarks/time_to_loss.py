@@ -1,0 +1,85 @@
+"""Seconds of training to reach a validation loss, and the test loss at the end.
+
+    KERAS_BACKEND=jax python benchmarks/time_to_loss.py --latent-dim 2 --target 36.78 --epochs 15
+
+The clock runs while `fit` trains, the compilation of the first step included, and stands still
+during validation; the test images are looked at once, after training. Run it on an otherwise
+idle machine and compare figures of one session only.
+"""
+
+import argparse
+import json
+import time
+
+import keras
+
+import keras_vae
+from keras_vae import datasets, evaluate
+from keras_vae.recipe import make_optimizer
+
+
+class Clock(keras.callbacks.Callback):
+    """Training seconds and validation loss after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds, self.epochs = 0.0, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.logs = logs
+
+    def on_test_begin(self, logs=None):
+        float(keras.ops.convert_to_numpy(self.logs["loss"]))  # wait for the device
+        self.seconds += time.perf_counter() - self.started
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append((self.seconds, logs["val_loss"]))
+        print(f"{self.seconds:7.1f} s  validation loss {logs['val_loss']:.2f}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--dataset", default="mnist")
+    add("--latent-dim", type=int, default=2)
+    add("--hidden", type=int, nargs="+", default=[512, 512])
+    add("--epochs", type=int, default=15)
+    add("--batch-size", type=int, default=128)
+    add("--learning-rate", type=float, default=4e-3)
+    add("--target", type=float, help="validation loss to reach")
+    add("--seed", type=int, default=0)
+    args = parser.parse_args()
+
+    keras.utils.set_random_seed(args.seed)
+    data = datasets.load(args.dataset)
+    parts = keras_vae.build_mlp(data.image_shape, args.latent_dim, tuple(args.hidden))
+    model = keras_vae.VAE(*parts, seed=args.seed)
+    steps = -(-len(data.train) // args.batch_size) * args.epochs
+    model.compile(make_optimizer(args.learning_rate, steps))
+    clock = Clock()
+    model.fit(
+        data.train.images,
+        validation_data=(data.validation.images,),
+        validation_batch_size=1000,
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        callbacks=[clock],
+        verbose=0,
+    )
+    reached = [seconds for seconds, loss in clock.epochs if args.target and loss <= args.target]
+    result = {
+        "backend": keras.backend.backend(),
+        **vars(args),
+        "train_seconds": round(clock.seconds, 1),
+        "images_per_second": round(args.epochs * len(data.train) / clock.seconds),
+        "seconds_to_target": round(reached[0], 1) if reached else None,
+        **evaluate.test_metrics(model, data.test.images),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

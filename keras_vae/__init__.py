@@ -1,0 +1,7 @@
+"""keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
+
+from keras_vae import likelihoods as likelihoods
+from keras_vae.layers import Sampling as Sampling
+from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
+from keras_vae.models.vae import VAE as VAE
+from keras_vae.networks import build_mlp as build_mlp

@@ -1,0 +1,137 @@
+"""What train.py does while `fit` runs: report progress, keep the best model, stop when asked."""
+
+import math
+import os
+import signal
+import sys
+import time
+
+import keras
+from tqdm import tqdm
+
+from keras_vae import runs
+
+
+class Progress(keras.callbacks.Callback):
+    """A progress bar on a terminal, and one line an epoch everywhere; measures the speed.
+
+    Attributes:
+        images_per_second: Images trained on per second, without the first epoch (which
+            compiles) and without validation; None after fewer than two epochs.
+    """
+
+    def __init__(self, images, batch_size, epochs, file=sys.stdout):
+        super().__init__()
+        self.images, self.batch_size, self.epochs = images, batch_size, epochs
+        self.file = file
+        self.images_per_second = None
+        self.seconds = []  # of training in each epoch
+
+    def on_train_begin(self, logs=None):
+        print("Compiling the training step ...", file=self.file, flush=True)
+        self.bar = tqdm(
+            total=self.epochs * self.images,
+            disable=not self.file.isatty(),
+            file=self.file,
+            unit=" images",
+            leave=False,
+            mininterval=0.2,
+            smoothing=0.05,
+            bar_format="{desc}{percentage:3.0f}% {bar:24} {rate_fmt}, {remaining} left",
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.trained = epoch, 0
+        self.started, self.stopped = time.perf_counter(), None
+
+    def on_train_batch_end(self, batch, logs=None):
+        images = min(self.batch_size * (batch + 1), self.images)
+        # Reading a loss waits for the device, so it is done when the bar is drawn, no more often.
+        if not self.bar.disable and time.time() - self.bar.last_print_t >= self.bar.mininterval:
+            self.bar.set_description_str(
+                f"epoch {self.epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  {summary(logs)}  ",
+                refresh=False,
+            )
+        self.bar.update(images - self.trained)
+        self.trained, self.logs = images, logs
+
+    def on_test_begin(self, logs=None):
+        self._stop_clock()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._stop_clock()
+        self.seconds.append(self.stopped - self.started)
+        if len(self.seconds) > 1:
+            images = (len(self.seconds) - 2) * self.images + self.trained
+            self.images_per_second = images / sum(self.seconds[1:])
+        speed = self.trained / self.seconds[-1]
+        left = (self.epochs - epoch - 1) * self.images / speed
+        validation = {name.removeprefix("val_"): v for name, v in logs.items() if "val_" in name}
+        line = f"epoch {epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  {summary(logs)}"
+        if validation:
+            line += f"  validation {validation['loss']:.2f}"
+        line += f"  {speed:,.0f} images/s, {left // 60:.0f}:{left % 60:02.0f} left"
+        self.bar.write(line, file=self.file)
+        self.file.flush()
+
+    def on_train_end(self, logs=None):
+        self.bar.close()
+
+    def _stop_clock(self):
+        if self.stopped is None:
+            float(keras.ops.convert_to_numpy(self.logs["loss"]))  # wait for the device
+            self.stopped = time.perf_counter()
+
+
+def summary(logs):
+    """Returns losses as one short text, in nats per image."""
+    names = {"loss": "loss", "reconstruction_loss": "reconstruction", "kl_loss": "KL"}
+    shown = {label: float(logs[key]) for key, label in names.items() if key in logs}
+    return "  ".join(f"{label} {value:.2f}" for label, value in shown.items())
+
+
+class SaveBest(keras.callbacks.Callback):
+    """Writes the model to a file after each epoch that has the lowest validation loss so far.
+
+    Attributes:
+        epoch: Which epoch was saved, counted from 1; None if there was none.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.epoch, self.loss = None, math.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs["val_loss"] < self.loss:
+            runs.write_model(self.path, self.model)
+            self.epoch, self.loss = epoch + 1, logs["val_loss"]
+
+
+class StopOnInterrupt(keras.callbacks.Callback):
+    """Turns Ctrl-C into a clean stop after the current step; a second Ctrl-C ends at once.
+
+    Attributes:
+        asked: Whether Ctrl-C was pressed.
+    """
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+        self.asked = False
+
+    def on_train_begin(self, logs=None):
+        signal.signal(signal.SIGINT, self._on_signal)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.asked:
+            self.model.stop_training = True
+
+    def _on_signal(self, number, frame):
+        if self.asked:
+            runs.remove_temporary_files(self.folder)
+            sys.stderr.write("\nStopped at once.\n")
+            sys.stderr.flush()
+            os._exit(130)
+        self.asked = True
+        sys.stderr.write("\nStopping after this step; press Ctrl-C again to stop at once.\n")

@@ -1,0 +1,320 @@
+"""AutoEncoder: an encoder, a decoder and a reconstruction loss. The plain baseline."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_vae import likelihoods
+from keras_vae.images import check_images, to_pixels
+from keras_vae.trainers import Trainer
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class AutoEncoder(Trainer, keras.Model):
+    """Learns to squeeze an image into a short code ``z`` and to draw it again from there.
+
+    The loss is the likelihood's, in nats per image: for ``"mse"`` the squared error
+    ``||x - x'||^2`` summed over pixels and averaged over the batch. Nothing shapes the space
+    of codes, so there is nothing to sample from: that is what `VAE` adds.
+
+    Args:
+        encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to
+            ``z`` of shape ``(n, latent_dim)``.
+        decoder: Keras model, ``z`` to *unactivated* outputs
+            ``(n, height, width, channels)``; the likelihood has the last activation.
+        likelihood: Name or object, see `keras_vae.likelihoods`.
+
+    Call arguments:
+        x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        raw: If True, the result has one more entry, ``outputs``: what the decoder gave,
+            before the likelihood's activation.
+
+    Returns:
+        A dict: ``reconstruction`` ``(n, height, width, channels)``, pixels in [0, 1], and
+        ``z`` ``(n, latent_dim)``.
+
+    Raises:
+        ValueError: If an argument is unusable, or encoder and decoder do not fit together.
+
+    Example:
+
+    ```python
+    encoder, decoder = keras_vae.build_mlp((28, 28, 1), latent_dim=16, variational=False)
+    model = keras_vae.AutoEncoder(encoder, decoder)
+    model.compile("adam")
+    model.fit(np.random.rand(256, 28, 28, 1))
+    ```
+    """
+
+    code = ("z",)  # what the encoder gives, by name
+
+    def __init__(self, encoder, decoder, likelihood="mse", **kwargs):
+        # The encoder casts for itself; the loss must see float32 pixels under any policy.
+        super().__init__(autocast=False, **kwargs)
+        for name, model in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(model, keras.Model):
+                raise ValueError(
+                    f"Argument `{name}` must be a Keras model. Received: {name}={model!r}"
+                )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.likelihood = likelihoods.get(likelihood)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
+        self._programs = {}
+        # Models made from keras.Input know their shape: then everything is checked right here,
+        # otherwise when the first images arrive.
+        if getattr(encoder, "inputs", None):
+            self._connect(encoder.inputs[0].shape)
+
+    def build(self, input_shape):
+        self._connect(input_shape)
+
+    def _connect(self, input_shape):
+        """Checks that encoder and decoder fit together; learns `image_shape`, `latent_dim`."""
+        self.image_shape = tuple(input_shape[1:])
+        if len(self.image_shape) != 3 or None in self.image_shape:
+            raise ValueError(
+                "Argument `encoder` must take images of a fixed shape (None, height, width, "
+                f"channels). Received: input shape {tuple(input_shape)}"
+            )
+        codes = self.encoder(keras.KerasTensor((None, *self.image_shape), dtype="float32"))
+        codes = codes if isinstance(codes, (list, tuple)) else [codes]
+        shapes = [getattr(code, "shape", None) for code in codes]
+        if len(shapes) != len(self.code) or len(set(shapes)) != 1 or len(shapes[0]) != 2:
+            raise ValueError(
+                f"Argument `encoder` of `{type(self).__name__}` must return "
+                f"{' and '.join(self.code)}, each of shape (None, latent_dim). "
+                f"Received: {len(shapes)} output(s) of shape {', '.join(map(str, shapes))}"
+            )
+        self.latent_dim = shapes[0][1]
+        taken = self.decoder.inputs[0].shape if getattr(self.decoder, "inputs", None) else shapes[0]
+        if tuple(taken) != tuple(shapes[0]):
+            raise ValueError(
+                f"Argument `decoder` must take codes of the encoder's shape {shapes[0]}. "
+                f"Received: a decoder that takes {tuple(taken)}"
+            )
+        outputs = self.decoder(keras.KerasTensor((None, self.latent_dim), dtype="float32"))
+        if getattr(outputs, "shape", None) != (None, *self.image_shape):
+            raise ValueError(
+                f"Argument `decoder` must return one tensor of the images' shape "
+                f"{(None, *self.image_shape)}. Received: {getattr(outputs, 'shape', outputs)}"
+            )
+        self.built = True
+
+    def call(self, x, raw=False):
+        z = ops.cast(self.encoder(self.pixels(x)), "float32")
+        return self.draw(z, {"z": z}, raw)
+
+    def pixels(self, x):
+        """Returns a batch of images as float32 pixels in [0, 1], or raises `ValueError`."""
+        check_images(x, self.image_shape)
+        return to_pixels(x)
+
+    def draw(self, z, code, raw):
+        """Returns `call`'s dict: the picture decoded from `z`, and the code it came from."""
+        outputs = ops.cast(self.decoder(z), "float32")
+        result = {"reconstruction": self.likelihood.pixels(outputs), **code}
+        return {**result, "outputs": outputs} if raw else result
+
+    # Training. The gradient is taken in trainers/.
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker, self.reconstruction_loss_tracker]
+
+    def compute_losses(self, data, training):
+        """Returns the losses of one batch by name, each in nats per image.
+
+        Args:
+            data: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; ``y`` is not used.
+            training: Whether layers behave as in training.
+
+        Returns:
+            A dict of float32 scalars with the names of `metrics`; ``loss`` is optimised.
+        """
+        x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y = self(x, training=training, raw=True)
+        nats = self.likelihood.nats(to_pixels(x), y["outputs"])  # (n,)
+        reconstruction_loss = weighted_mean(nats, sample_weight)
+        loss = reconstruction_loss + sum(self.losses)
+        return {"loss": loss, "reconstruction_loss": reconstruction_loss}
+
+    def update_trackers(self, losses, data):
+        """Adds one batch to the epoch means, weighted by its size, and returns the means."""
+        x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        for tracker in self.metrics:
+            tracker.update_state(losses[tracker.name], sample_weight=ops.shape(x)[0])
+        return {tracker.name: tracker.result() for tracker in self.metrics}
+
+    def compile(self, optimizer="adam", **kwargs):
+        """Keras's `compile`, without `loss` and `metrics`: the model has its own."""
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise ValueError(
+                    f"`{type(self).__name__}` has its own losses and takes no `{name}`: choose "
+                    f"`likelihood` at construction. Received: {name}={kwargs[name]!r}"
+                )
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras's `fit` on images; labels are not needed and not used."""
+        self._check_arrays(x, kwargs.get("validation_data"))
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
+        self._check_arrays(x)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras's `predict`: what `call` returns, as NumPy arrays."""
+        self._check_arrays(x)
+        return super().predict(x, *args, **kwargs)
+
+    def _check_arrays(self, *batches):
+        """Refuses NumPy images with unusable values, which compiled code could not look at."""
+        for batch in batches:
+            x = keras.utils.unpack_x_y_sample_weight(batch)[0]
+            if isinstance(x, np.ndarray) and self.built:
+                check_images(x, self.image_shape)
+
+    # Using the trained model: arrays in, NumPy out.
+
+    def encode(self, x, batch_size=128):
+        """Returns the codes of images.
+
+        Args:
+            x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+            batch_size: How many images to work on at once.
+
+        Returns:
+            NumPy float32 ``z`` of shape ``(n, latent_dim)``.
+
+        Raises:
+            ValueError: If the images do not fit the model.
+
+        Example:
+
+        ```python
+        z = model.encode(images)
+        ```
+        """
+        x = np.asarray(x)
+        check_images(x, self.image_shape)
+        return self._in_batches(self._encode, x, batch_size)
+
+    def decode(self, z, batch_size=128):
+        """Returns the pictures that codes stand for.
+
+        Args:
+            z: Codes ``(n, latent_dim)``.
+            batch_size: How many codes to work on at once.
+
+        Returns:
+            NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
+
+        Raises:
+            ValueError: If the codes have another shape.
+
+        Example:
+
+        ```python
+        images = model.decode(np.zeros((1, model.latent_dim)))
+        ```
+        """
+        z = np.asarray(z, dtype="float32")
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"Argument `z` must have the shape (n, {self.latent_dim}). "
+                f"Received: shape={z.shape}"
+            )
+        return self._in_batches(self._decode, z, batch_size)
+
+    def reconstruct(self, x, batch_size=128):
+        """Returns images as the model draws them again: ``decode(encode(x))``.
+
+        Args:
+            x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+            batch_size: How many images to work on at once.
+
+        Returns:
+            NumPy float32 images of the same shape, pixels in [0, 1].
+
+        Raises:
+            ValueError: If the images do not fit the model.
+
+        Example:
+
+        ```python
+        pictures = model.reconstruct(images)
+        ```
+        """
+        return self.decode(self.encode(x, batch_size), batch_size)
+
+    def sample(self, n, seed=None, temperature=1.0):
+        """Raises `ValueError`: a plain autoencoder has no prior to sample from."""
+        raise ValueError(
+            "An `AutoEncoder` cannot sample: nothing ties its codes to a known distribution, so "
+            "there is no p(z) to draw from. Train a `VAE`, or decode codes of real images."
+        )
+
+    def _encode(self, x):
+        return ops.cast(self.encoder(to_pixels(x), training=False), "float32")
+
+    def _decode(self, z):
+        outputs = self.decoder(z, training=False)
+        return self.likelihood.pixels(ops.cast(outputs, "float32"))
+
+    def _in_batches(self, function, array, batch_size):
+        """Runs a compiled function over the first axis of an array; NumPy in, NumPy out."""
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(
+                f"Argument `batch_size` must be a positive integer. Received: {batch_size!r}"
+            )
+        name = function.__name__
+        if name not in self._programs:
+            self._programs[name] = self.without_gradient(function)
+        if len(array) == 0:
+            empty = self._in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype), 1)
+            return keras.tree.map_structure(lambda part: part[:0], empty)
+        results = []
+        for start in range(0, len(array), batch_size):
+            batch = array[start : start + batch_size]
+            # A new shape costs a compilation, so a short batch is filled up to a power of two.
+            size = min(batch_size, 1 << (len(batch) - 1).bit_length())
+            filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+            result = self._programs[name](ops.convert_to_tensor(filled))
+            results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
+        return keras.tree.map_structure(
+            lambda *parts: np.concatenate(parts)[: len(array)], *results
+        )
+
+    # Saving
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+            "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("encoder", "decoder", "likelihood")
+        }
+        return cls(**{**config, **parts})
+
+
+def weighted_mean(nats, sample_weight=None):
+    """Returns the batch mean of per-image nats, as Keras weighs: ``sum(w * nats) / n``."""
+    if sample_weight is not None:
+        nats = nats * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+    return ops.mean(nats)

@@ -1,0 +1,22 @@
+"""The one backend-specific place: how a step is differentiated, how a function is compiled.
+
+Each file defines a `Trainer` of the same shape (`train_step`, `test_step`, `without_gradient`)
+and `device_name`.
+"""
+
+import keras
+
+if keras.backend.backend() == "jax":
+    from keras_vae.trainers.jax import Trainer, device_name
+elif keras.backend.backend() == "tensorflow":
+    from keras_vae.trainers.tensorflow import Trainer, device_name
+elif keras.backend.backend() == "torch":
+    from keras_vae.trainers.torch import Trainer, device_name
+else:
+    raise ValueError(
+        "keras_vae trains on the Keras backends 'jax', 'tensorflow' and 'torch'. "
+        f"Received: backend={keras.backend.backend()!r}. Set the environment variable "
+        "KERAS_BACKEND to one of them before Keras is imported."
+    )
+
+__all__ = ["Trainer", "device_name"]

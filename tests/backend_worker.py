@@ -1,0 +1,90 @@
+"""One backend's part in test_across_backends.py: `python backend_worker.py TASK FOLDER`.
+
+Writes what this backend computes into FOLDER; the test compares. Weights, images and noise
+come from NumPy, so they are the same everywhere.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+import keras_vae
+
+BACKEND = keras.backend.backend()
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (37, 6, 5, 3), "uint8")
+NOISE = RNG.standard_normal((37, 2)).astype("float32")
+
+
+class WithNoise(keras_vae.VAE):
+    """A VAE that trains with given noise instead of the backend's own."""
+
+    def call(self, x, training=False, eps=None, raw=False):
+        return super().call(x, training, NOISE[: x.shape[0] or ops.shape(x)[0]], raw)
+
+
+def make(kind=keras_vae.VAE, optimizer="adam", **arguments):
+    model = kind(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(16, 8)), **arguments)
+    rng = np.random.default_rng(1)
+    model.set_weights([rng.normal(0, 0.3, weight.shape) for weight in model.get_weights()])
+    model.compile(optimizer)
+    return model
+
+
+def weights_of(model):
+    return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+
+
+def train(folder):
+    """Losses, gradients (what a step of plain SGD changes), and the history of a short fit."""
+    model = make(WithNoise, keras.optimizers.SGD(1.0))
+    before = weights_of(model)
+    losses = model.train_on_batch(IMAGES, return_dict=True)
+    gradient = before - weights_of(model)
+    model = make(WithNoise, keras.optimizers.Adam(1e-3), beta=0.5)
+    history = model.fit(
+        IMAGES, batch_size=37, epochs=3, shuffle=False, validation_data=(IMAGES,), verbose=0
+    ).history
+    names = sorted(history)
+    np.savez(
+        folder / f"train-{BACKEND}.npz",
+        loss_names=sorted(losses),
+        losses=[losses[name] for name in sorted(losses)],
+        gradient=gradient,
+        history_names=names,
+        history=[history[name] for name in names],
+    )
+
+
+def save(folder):
+    model = make()
+    model.fit(IMAGES, epochs=2, verbose=0)
+    model.save(folder / f"model-{BACKEND}.keras")
+    use(model, folder / f"saved-{BACKEND}.npz")
+
+
+def load(folder):
+    for path in sorted(folder.glob("model-*.keras")):
+        model = keras.saving.load_model(path)
+        use(model, folder / f"loaded-{path.stem.removeprefix('model-')}-on-{BACKEND}.npz")
+
+
+def use(model, path):
+    """Writes everything that a model gives for images and codes."""
+    predicted = model.predict(IMAGES, verbose=0)
+    losses = model.evaluate(IMAGES, verbose=0, return_dict=True)
+    np.savez(
+        path,
+        **{f"predicted_{name}": value for name, value in predicted.items()},
+        **losses,
+        reconstructed=model.reconstruct(IMAGES),
+        sampled=model.sample(5, seed=0),
+    )
+
+
+if __name__ == "__main__":
+    task, folder = sys.argv[1:]
+    globals()[task](Path(folder))

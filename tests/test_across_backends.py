@@ -1,0 +1,79 @@
+"""The backends against each other: each computes in a process of its own, NumPy compares."""
+
+import itertools
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import INSTALLED
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(len(INSTALLED) < 2, reason="needs two backends to compare"),
+]
+PAIRS = list(itertools.combinations(INSTALLED, 2))
+
+
+def on_every_backend(task, folder):
+    def run(backend):
+        return subprocess.run(
+            [sys.executable, Path(__file__).with_name("backend_worker.py"), task, folder],
+            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+        )
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for backend, result in zip(INSTALLED, pool.map(run, INSTALLED)):
+            assert result.returncode == 0, f"{backend}: {result.stderr}"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    on_every_backend("train", folder)
+    return {backend: np.load(folder / f"train-{backend}.npz") for backend in INSTALLED}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("save")
+    on_every_backend("save", folder)
+    on_every_backend("load", folder)
+    return folder
+
+
+@pytest.mark.parametrize("one, other", PAIRS)
+def test_the_same_step_gives_the_same_losses(trained, one, other):
+    assert trained[one]["loss_names"].tolist() == ["kl_loss", "loss", "reconstruction_loss"]
+    assert trained[one]["loss_names"].tolist() == trained[other]["loss_names"].tolist()
+    np.testing.assert_allclose(trained[one]["losses"], trained[other]["losses"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("one, other", PAIRS)
+def test_the_same_step_gives_the_same_gradients(trained, one, other):
+    a, b = trained[one]["gradient"], trained[other]["gradient"]
+    assert np.linalg.norm(a) > 0.1
+    assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.9999
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * abs(a).max())
+
+
+@pytest.mark.parametrize("one, other", PAIRS)
+def test_histories_have_the_same_keys_and_values(trained, one, other):
+    assert trained[one]["history_names"].tolist() == trained[other]["history_names"].tolist()
+    assert len(trained[one]["history_names"]) == 6
+    np.testing.assert_allclose(trained[one]["history"], trained[other]["history"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("reader", INSTALLED)
+@pytest.mark.parametrize("writer", INSTALLED)
+def test_a_model_saved_on_one_backend_is_the_same_on_another(saved, writer, reader):
+    expected = np.load(saved / f"saved-{writer}.npz")
+    found = np.load(saved / f"loaded-{writer}-on-{reader}.npz")
+    assert sorted(found) == sorted(expected)
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-5, err_msg=name)

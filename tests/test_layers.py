@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_vae import Sampling
+
+
+def draw(layer, z_mean, z_log_var, **arguments):
+    return ops.convert_to_numpy(layer([np.float32(z_mean), np.float32(z_log_var)], **arguments))
+
+
+def test_sampling_keeps_the_shape_and_float32():
+    z = Sampling()([np.zeros((5, 3), "float32"), np.zeros((5, 3), "float32")])
+    assert tuple(z.shape) == (5, 3)
+    assert keras.backend.standardize_dtype(z.dtype) == "float32"
+    spec = keras.KerasTensor((None, 3))
+    assert Sampling()([spec, spec]).shape == (None, 3)
+
+
+def test_sampling_has_the_moments_of_the_distribution():
+    z_mean = np.broadcast_to([1.0, -2.0], (200_000, 2))
+    z_log_var = np.broadcast_to(np.log([0.25, 9.0]), (200_000, 2))
+    z = draw(Sampling(seed=1), z_mean, z_log_var)
+    np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=0.03)
+    np.testing.assert_allclose(z.std(axis=0), [0.5, 3.0], rtol=0.01)
+    assert abs(np.corrcoef(z.T)[0, 1]) < 0.01
+    # The tails of a normal distribution, not only its first two moments.
+    standardised = (z - [1, -2]) / [0.5, 3.0]
+    assert np.mean(abs(standardised) > 1.96) == pytest.approx(0.05, abs=0.003)
+
+
+def test_sampling_is_the_formula_for_given_noise():
+    rng = np.random.default_rng(0)
+    z_mean, z_log_var, eps = rng.standard_normal((3, 4, 2))
+    z = draw(Sampling(), z_mean, z_log_var, eps=np.float32(eps))
+    np.testing.assert_allclose(z, z_mean + np.exp(z_log_var / 2) * eps, rtol=1e-5)
+
+
+def test_sampling_is_fresh_at_each_call_and_repeatable_under_a_seed():
+    zeros = np.zeros((50, 2))
+    layer, twin, other = Sampling(seed=42), Sampling(seed=42), Sampling(seed=43)
+    first, second, third = (draw(layer, zeros, zeros) for _ in range(3))
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(draw(twin, zeros, zeros), first)
+    np.testing.assert_array_equal(draw(twin, zeros, zeros), second)
+    # A neighbouring seed is another stream, not the same one a step later.
+    for drawn in (draw(other, zeros, zeros) for _ in range(3)):
+        for known in (first, second, third):
+            assert not np.array_equal(drawn, known)
+
+
+def test_sampling_without_a_seed_differs_between_layers():
+    zeros = np.zeros((50, 2))
+    assert not np.array_equal(draw(Sampling(), zeros, zeros), draw(Sampling(), zeros, zeros))
+
+
+def test_sampling_stays_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        layer = Sampling(seed=0)
+        z = layer([ops.ones((4, 2), "bfloat16"), ops.zeros((4, 2), "bfloat16")])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert keras.backend.standardize_dtype(z.dtype) == "float32"
+
+
+def test_sampling_round_trips_through_its_config():
+    layer = Sampling(seed=7, name="draw")
+    twin = Sampling.from_config(layer.get_config())
+    assert twin.get_config() == layer.get_config()
+    zeros = np.zeros((8, 2))
+    np.testing.assert_array_equal(draw(layer, zeros, zeros), draw(twin, zeros, zeros))
+
+
+def test_a_model_with_sampling_saves_and_loads(tmp_path):
+    z_mean, z_log_var = keras.Input((2,)), keras.Input((2,))
+    model = keras.Model([z_mean, z_log_var], Sampling(seed=3)([z_mean, z_log_var]))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    zeros = np.zeros((4, 2), "float32")
+    first = ops.convert_to_numpy(model([zeros, zeros]))
+    np.testing.assert_array_equal(ops.convert_to_numpy(loaded([zeros, zeros])), first)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", True])
+def test_sampling_refuses_a_bad_seed(seed):
+    with pytest.raises(ValueError, match="Argument `seed` must be"):
+        Sampling(seed=seed)
+
+
+@pytest.mark.parametrize("shapes", [[(4, 2)], [(4, 2), (4, 3)], [(4, 2)] * 3])
+def test_sampling_refuses_anything_but_a_pair(shapes):
+    with pytest.raises(ValueError, match="z_mean, z_log_var"):
+        Sampling()([np.zeros(shape, "float32") for shape in shapes])

@@ -1,0 +1,324 @@
+"""train.py as a user meets it: a process, its output, its exit code and its files."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_vae import datasets, runs
+
+ROOT = Path(__file__).parents[1]
+BACKEND = keras.backend.backend()
+SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
+FIRST_OF_ALL = {
+    "config.json",
+    "history.csv",
+    "history.png",
+    "latent.png",
+    "metrics.json",
+    "model.keras",
+}
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "train.py", *map(str, arguments)],
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments, **environment):
+    """Returns (exit code, standard output, standard error)."""
+    process = start(*arguments, **environment)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small finished run: its folder and what was printed."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    code, output, errors = run(*SMALL, "--output", folder)
+    assert code == 0, errors
+    return folder, output, errors
+
+
+def test_a_run_leaves_every_file_and_nothing_else(finished):
+    folder, _, _ = finished
+    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
+    for name in runs.FILES:
+        if name.endswith(".png"):
+            assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_first_line_says_what_is_trained(finished):
+    folder, output, _ = finished
+    first = output.splitlines()[0]
+    for part in (BACKEND, "faces 64x64x3", "200 images to train", "mlp", "4 latents", str(folder)):
+        assert part in first
+
+
+def test_the_output_has_a_line_an_epoch_and_no_noise(finished):
+    folder, output, errors = finished
+    epochs = [line for line in output.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 2
+    for part in ("loss", "reconstruction", "KL", "images/s", "left"):
+        assert part in epochs[0]
+    assert errors.splitlines() == ["Reading faces ..."]
+    assert "Compiling" in output
+    assert f"{folder}/" in output.splitlines() and "runs.load_model" in output.splitlines()[-1]
+
+
+def test_config_holds_settings_and_versions(finished):
+    config = json.loads((finished[0] / "config.json").read_text())
+    assert config["completed"] is True
+    assert config["backend"] == BACKEND
+    assert config["images"] == {"train": 200, "validation": 200, "test": 2000}
+    expected = {"dataset": "faces", "latent_dim": 4, "epochs": 2, "model": "vae", "seed": 0}
+    assert {name: config[name] for name in expected} == expected
+    assert config["versions"]["keras"] == keras.__version__
+
+
+def test_metrics_are_those_of_the_saved_model(finished):
+    folder, _, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text())
+    model = runs.load_model(folder)
+    test = datasets.load("faces", limit=1).test.images
+    losses = model.evaluate(test, verbose=0, return_dict=True)
+    for name, value in losses.items():
+        assert metrics[f"test_{name}"] == pytest.approx(value, rel=1e-5)
+    mse = np.mean((model.reconstruct(test) - test / 255) ** 2)
+    assert metrics["test_mse"] == pytest.approx(mse, rel=1e-4)
+    assert 0 <= metrics["active_units"] <= 4
+    assert metrics["train_seconds"] > 0 and metrics["images_per_second"] > 0
+
+
+def test_history_has_the_best_epoch(finished):
+    folder, _, _ = finished
+    with open(folder / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    losses = [float(row["val_loss"]) for row in rows]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
+
+
+def test_an_autoencoder_has_no_kl_and_no_samples(tmp_path):
+    code, output, errors = run(*SMALL, "--model", "ae", "--output", tmp_path / "run")
+    assert code == 0, errors
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == set(runs.FILES) - {"samples.png"}
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["test_loss"] == metrics["test_reconstruction_loss"]
+    assert "test_kl_loss" not in metrics and "KL" not in output
+
+
+def test_ctrl_c_stops_saves_and_says_so(tmp_path):
+    folder = tmp_path / "run"
+    process = start("--limit", 2000, "--epochs", 10_000, "--output", folder)
+    for line in process.stdout:
+        if line.startswith("epoch "):
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Stopping after this step" in errors and "Traceback" not in errors
+    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
+    assert json.loads((folder / "config.json").read_text())["completed"] is False
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert np.isfinite(metrics["test_loss"])
+    assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
+
+
+def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
+    folder = tmp_path / "run"
+    process = start("--limit", 2000, "--epochs", 10_000, "--output", folder)
+    for line in process.stdout:
+        if line.startswith("epoch "):
+            break
+    process.send_signal(signal.SIGINT)
+    for line in process.stderr:
+        if "Stopping" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert not list(folder.glob(f"{runs.TEMPORARY}*"))
+    assert json.loads((folder / "config.json").read_text())["completed"] is False
+    assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
+
+
+def test_help_and_quick_mistakes_load_no_framework():
+    code = (
+        "import sys, train\n"
+        "try: train.main()\n"
+        "finally: assert not {'keras', 'numpy', 'jax', 'torch', 'tensorflow'} & set(sys.modules)\n"
+    )
+    for arguments, expected in ((["--help"], 0), (["--epochs", "0"], 2)):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True
+        )
+        assert result.returncode == expected, result.stderr
+
+
+MISTAKES = [
+    (["--backend", "theano"], "jax"),
+    (["--epochs", "0"], "whole number of at least 1"),
+    (["--epochs", "many"], "whole number"),
+    (["--batch-size", "-3"], "whole number of at least 1"),
+    (["--limit", "0"], "whole number of at least 1"),
+    (["--latent-dim", "0"], "whole number of at least 1"),
+    (["--learning-rate", "0"], "number above 0"),
+    (["--learning-rate", "inf"], "number above 0"),
+    (["--beta", "-1"], "number of at least 0"),
+    (["--beta", "nan"], "number of at least 0"),
+    (["--seed", "-1"], "whole number of at least 0"),
+    (["--seed", str(2**32)], "below 4294967296"),
+    (["--model", "gan"], "vae"),
+    (["--no-such-flag"], "unrecognized"),
+]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("arguments, message", MISTAKES)
+def test_a_mistake_in_a_flag_gives_one_line_and_exit_code_2(arguments, message):
+    code, output, errors = run(*arguments)
+    assert (code, output) == (2, "")
+    assert errors.startswith("train.py: error: ") and len(errors.splitlines()) == 1
+    assert message in errors
+
+
+@pytest.mark.once
+def test_a_backend_that_is_not_there_is_named():
+    hide = (
+        "import importlib.util as u; find = u.find_spec; "
+        "u.find_spec = lambda name: None if name in {} else find(name)"
+    )
+    for hidden, arguments, message in (
+        (
+            {"torch"},
+            ["--backend", "torch"],
+            "'torch' is not installed. Install it with: pip install torch",
+        ),
+        ({"jax", "torch", "tensorflow"}, [], "no backend is installed"),
+    ):
+        code = f"{hide.format(hidden)}; import train; train.main()"
+        environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+        result = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 2
+        assert message in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.once
+def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    import train
+
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert train.parse_arguments([]).backend == "tensorflow"
+    assert train.parse_arguments(["--backend", "jax"]).backend == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert train.parse_arguments([]).backend == "jax"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "jax" or None)
+    assert train.parse_arguments([]).backend == "torch"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--dataset", "cats"], "Unknown data set 'cats'. There are: faces, mnist"),
+        (["--latent-dim", "20000", "--limit", "10"], "an image has only 12288 values"),
+        (["--output", "{folder}/full"], "is not empty"),
+        (["--output", "{folder}/full/model.keras"], "File exists"),
+        (["--output", "{folder}/full/model.keras/run"], "Not a directory"),
+    ],
+)
+def test_a_mistake_that_only_the_library_sees_gives_one_line_too(tmp_path, arguments, message):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "model.keras").write_text("mine")
+    arguments = [argument.format(folder=tmp_path) for argument in arguments]
+    code, output, errors = run(
+        *arguments, *(() if "--output" in arguments else ("--output", tmp_path / "new"))
+    )
+    assert (code, output) == (2, "")
+    lines = [
+        line
+        for line in errors.splitlines()
+        if line != f"Reading {arguments[1]} ..." and "Reading" not in line
+    ]
+    assert len(lines) == 1 and lines[0].startswith("train.py: error: ") and message in lines[0]
+    assert (full / "model.keras").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]  # nothing half-made stays
+
+
+@pytest.mark.once
+def test_a_full_disk_gives_one_line(tmp_path):
+    """A file size limit stands in for a full disk: the model does not fit."""
+    code = (
+        "import resource, signal, sys, train\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "sys.exit(train.main())\n"
+    )
+    arguments = [*SMALL, "--output", str(tmp_path / "run")]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("train.py: error: ")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.json"}
+
+
+def test_a_run_on_a_terminal_shows_a_bar(capsys):
+    import io
+
+    from keras_vae.callbacks import Progress
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    progress = Progress(images=100, batch_size=40, epochs=1, file=screen)
+    progress.on_train_begin()
+    progress.bar.mininterval = 0
+    progress.on_epoch_begin(0)
+    for batch in range(3):
+        time.sleep(0.01)
+        progress.on_train_batch_end(
+            batch, {"loss": 3.0, "reconstruction_loss": 2.0, "kl_loss": 1.0}
+        )
+    logs = {"loss": 3.0, "reconstruction_loss": 2.0, "kl_loss": 1.0, "val_loss": 4.0}
+    progress.on_epoch_end(0, logs)
+    progress.on_train_end()
+    shown = screen.getvalue()
+    for part in (
+        "epoch 1/1",
+        "loss 3.00  reconstruction 2.00  KL 1.00",
+        "images/s",
+        "100%",
+        "left",
+    ):
+        assert part in shown
+    assert "validation 4.00" in shown
+    assert progress.bar.n == 100

@@ -1,0 +1,311 @@
+"""Trains a VAE (or a plain autoencoder) and leaves a run folder: `python train.py --help`."""
+
+import argparse
+import contextlib
+import importlib.metadata
+import importlib.util
+import logging
+import math
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+
+BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
+
+# What measured best on validation in about a minute on two CPU cores. The squared error weighs
+# little against the KL for 64x64 pixels in colour, hence the small beta there.
+DEFAULTS = {
+    "faces": {"hidden": (256,), "latent_dim": 32, "beta": 0.3, "epochs": 15, "learning_rate": 2e-3},
+    "mnist": {
+        "hidden": (512, 512),
+        "latent_dim": 16,
+        "beta": 1.0,
+        "epochs": 12,
+        "learning_rate": 4e-3,
+    },
+}
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):  # one line, without the usage
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def number(kind, low, high=float("inf"), above=False):
+    """Returns an argparse type: a number of this kind, from (or above) low up to high."""
+
+    def convert(text):
+        value = kind(text)
+        if not (low < value < high if above else low <= value < high):
+            raise ValueError
+        return value
+
+    limits = f"{'above' if above else 'of at least'} {low}"
+    limits += "" if high == float("inf") else f" and below {high}"
+    convert.__name__ = f"{'whole number' if kind is int else 'number'} {limits}"
+    return convert
+
+
+def parse_arguments(arguments=None):
+    parser = Parser(
+        prog="train.py",
+        description="Train a Variational Autoencoder. Without any flag: on faces drawn here.",
+        epilog="Where a default is not named, it is the one that measured best for the data set.",
+    )
+    positive = number(int, 1)
+    add = parser.add_argument
+    add("--backend", choices=BACKENDS, help="default: KERAS_BACKEND, else the first one installed")
+    add("--dataset", default="faces", help="faces (the default: drawn, no download) or mnist")
+    add("--limit", type=positive, help="use at most that many images to train and to validate")
+    add(
+        "--model",
+        choices=("vae", "ae"),
+        default="vae",
+        help="VAE (the default) or plain autoencoder",
+    )
+    add("--latent-dim", type=positive, help="length of a code")
+    add("--beta", type=number(float, 0), help="weight of the KL in the loss")
+    add("--epochs", type=positive, help="passes over the images")
+    add("--batch-size", type=positive, default=128, help="images in a step; default: 128")
+    add("--learning-rate", type=number(float, 0, above=True), help="its peak; it rises and falls")
+    add(
+        "--seed",
+        type=number(int, 0, 2**32),
+        default=0,
+        help="of the split, the weights and the noise; default: 0",
+    )
+    add("--output", help="run folder; default: runs/<dataset>-<UTC time>")
+    add("--overwrite", action="store_true", help="allow an output folder that is not empty")
+    args = parser.parse_args(arguments)
+    args.backend = args.backend or default_backend(parser)
+    if importlib.util.find_spec(args.backend) is None:
+        parser.error(
+            f"the backend {args.backend!r} is not installed. Install it with: "
+            f"pip install {args.backend}"
+        )
+    return args
+
+
+def default_backend(parser):
+    """Returns KERAS_BACKEND, or else the first backend that is installed, without importing it."""
+    wanted = os.environ.get("KERAS_BACKEND")
+    if wanted:
+        if wanted not in BACKENDS:
+            parser.error(f"KERAS_BACKEND is {wanted!r}; expected one of {', '.join(BACKENDS)}")
+        return wanted
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    if not installed:
+        parser.error(f"no backend is installed. Install one with: pip install {BACKENDS[0]}")
+    return installed[0]
+
+
+def main():
+    args = parse_arguments()
+    os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is imported
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with quiet_imports():
+            import keras
+
+            keras.utils.set_random_seed(args.seed)
+        return train(args)
+    except (OSError, MemoryError) as error:
+        fail(f"{error or 'not enough memory: try a smaller --batch-size or --limit'}")
+    except KeyboardInterrupt:
+        print("\nStopped before training began; nothing was saved.", file=sys.stderr)
+        return 130
+
+
+def train(args):
+    from keras_vae import callbacks, datasets, evaluate, recipe, runs
+
+    # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
+    for name, value in DEFAULTS.get(args.dataset, {}).items():
+        if getattr(args, name, None) is None:
+            setattr(args, name, value)
+    existed = bool(args.output) and os.path.exists(args.output)
+    try:
+        folder = runs.create(args.dataset, args.output, args.overwrite)
+        try:
+            print(f"Reading {args.dataset} ...", file=sys.stderr, flush=True)
+            data = datasets.load(args.dataset, args.limit, args.seed)
+            model = build(args, data.image_shape)
+        except BaseException:
+            if not existed:
+                folder.rmdir()
+            raise
+    except ValueError as error:
+        fail(error)
+    config = describe(args, data, model)
+    print(first_line(config, folder), flush=True)
+    runs.write_json(folder / "config.json", config)
+
+    # Fit. The model with the lowest validation loss is the one that is kept.
+    steps = -(-len(data.train) // args.batch_size) * args.epochs
+    model.compile(recipe.make_optimizer(args.learning_rate, steps))
+    progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs)
+    best = callbacks.SaveBest(folder / "model.keras")
+    interrupt = callbacks.StopOnInterrupt(folder)
+    started = time.perf_counter()
+    history = model.fit(
+        data.train.images,
+        validation_data=(data.validation.images,),
+        batch_size=args.batch_size,
+        epochs=args.epochs,
+        callbacks=[progress, interrupt, best],
+        verbose=0,
+    ).history
+    train_seconds = time.perf_counter() - started
+    if best.epoch is None:
+        fail("the training diverged: no epoch had a finite loss. Try a lower --learning-rate")
+
+    # Numbers and pictures, all of the saved model.
+    model = runs.load_model(folder)
+    metrics = evaluate.test_metrics(model, data.test.images)
+    metrics |= {
+        "best_epoch": best.epoch,
+        "train_seconds": train_seconds,
+        "images_per_second": progress.images_per_second,
+    }
+    runs.write_history(folder / "history.csv", history)
+    runs.write_json(folder / "metrics.json", metrics)
+    write_pictures(folder, model, data, history, args.seed)
+    runs.write_json(folder / "config.json", config | {"completed": not interrupt.asked})
+    print(last_lines(folder, metrics, len(history["loss"]), args.beta, args.backend))
+    return 130 if interrupt.asked else 0
+
+
+def build(args, image_shape):
+    import keras_vae
+
+    values = math.prod(image_shape)
+    if args.latent_dim > values:
+        raise ValueError(f"--latent-dim is {args.latent_dim}; an image has only {values} values")
+    variational = args.model == "vae"
+    parts = keras_vae.build_mlp(image_shape, args.latent_dim, args.hidden, variational=variational)
+    if variational:
+        return keras_vae.VAE(*parts, beta=args.beta, seed=args.seed)
+    return keras_vae.AutoEncoder(*parts)
+
+
+def describe(args, data, model):
+    """Returns config.json: every setting and version."""
+    import keras
+    import numpy as np
+
+    from keras_vae import trainers
+
+    return {
+        "completed": False,
+        "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        **vars(args),
+        "network": "mlp",
+        "likelihood": model.likelihood.name,
+        "parameters": model.count_params(),
+        "image_shape": data.image_shape,
+        "images": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
+        "label_names": data.label_names,
+        "attribute_names": data.attribute_names,
+        "device": trainers.device_name(),
+        "versions": {
+            "keras_vae": importlib.metadata.version("keras_vae"),
+            "python": sys.version.split()[0],
+            "keras": keras.__version__,
+            args.backend: importlib.metadata.version(args.backend),
+            "numpy": np.__version__,
+        },
+    }
+
+
+def first_line(config, folder):
+    images = config["images"]
+    return " · ".join(
+        (
+            f"{config['backend']} on {config['device']}",
+            f"{config['dataset']} {'x'.join(map(str, config['image_shape']))}",
+            f"{images['train']:,} images to train, {images['validation']:,} to validate, "
+            f"{images['test']:,} to test",
+            f"{config['model']}, {config['network']} {'-'.join(map(str, config['hidden']))}, "
+            f"{config['latent_dim']} latents, beta {config['beta']:g}, "
+            f"{config['parameters'] / 1e6:.1f}M parameters",
+            f"{folder}/",
+        )
+    )
+
+
+def write_pictures(folder, model, data, history, seed):
+    from keras_vae import plots, runs
+
+    pictures = {"history.png": plots.history(history)}
+    images = data.test.images[:36]
+    pictures["reconstructions.png"] = plots.reconstructions(images, model.reconstruct(images))
+    if hasattr(model, "sampling"):  # a plain autoencoder has nothing to sample from
+        pictures["samples.png"] = plots.samples(model.sample(72, seed=seed))
+    some = data.test[:5000]
+    codes = model.encode(some.images)
+    codes = codes[0] if isinstance(codes, tuple) else codes  # of a VAE: z_mean
+    if data.label_names:
+        pictures["latent.png"] = plots.latent(codes, some.labels, data.label_names, "by label")
+    else:
+        name = data.attribute_names[0]
+        names = [f"not {name}", name]
+        groups = some.attributes[:, 0].astype(int)
+        pictures["latent.png"] = plots.latent(codes, groups, names, f"by {name!r}")
+    for name, figure in pictures.items():
+        runs.write_figure(folder / name, figure)
+
+
+def last_lines(folder, metrics, epochs, beta, backend):
+    from keras_vae import runs
+
+    loss = f"{metrics['test_loss']:.2f}"
+    if "test_kl_loss" in metrics:
+        weight = "" if beta == 1 else f"{beta:g} x "
+        loss += f" = reconstruction {metrics['test_reconstruction_loss']:.2f} + "
+        loss += f"{weight}KL {metrics['test_kl_loss']:.2f}"
+    speed = metrics["images_per_second"]
+    lines = [
+        "",
+        f"Best of {epochs} epochs: {metrics['best_epoch']}. Test loss {loss} nats per image; "
+        f"MSE {metrics['test_mse']:.5f} per pixel and channel.",
+        f"Trained for {metrics['train_seconds']:.0f} s"
+        + (f" at {speed:,.0f} images per second." if speed else "."),
+        f"{folder}/",
+    ]
+    lines += [
+        f"  {name:20} {what}" for name, what in runs.FILES.items() if (folder / name).exists()
+    ]
+    lines += ["Next, to use the model:"]
+    code = f"from keras_vae import runs; model = runs.load_model({str(folder)!r})"
+    lines += [f'  KERAS_BACKEND={backend} {sys.executable} -ic "{code}"']
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def quiet_imports():
+    """Holds back what frameworks print while they load; shows it after all if loading fails."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with tempfile.TemporaryFile() as log, contextlib.ExitStack() as stack:
+        stderr = os.dup(2)
+        stack.callback(os.close, stderr)
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(stderr, 2)
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(stderr, 2)
+
+
+def fail(message):
+    print(f"train.py: error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
