@@ -50,13 +50,19 @@ def main():
     add("--batch-size", type=int, default=128)
     add("--learning-rate", type=float, default=4e-3)
     add("--target", type=float, help="validation loss to reach")
+    add("--beta", type=float, default=1.0)
     add("--seed", type=int, default=0)
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
     data = datasets.load(args.dataset)
-    parts = keras_vae.build_mlp(data.image_shape, args.latent_dim, tuple(args.hidden))
-    model = keras_vae.VAE(*parts, seed=args.seed)
+    parts = keras_vae.build_mlp(
+        data.image_shape,
+        args.latent_dim,
+        tuple(args.hidden),
+        pixel_mean=float(data.train.images.mean() / 255),
+    )
+    model = keras_vae.VAE(*parts, beta=args.beta, seed=args.seed)
     steps = -(-len(data.train) // args.batch_size) * args.epochs
     model.compile(make_optimizer(args.learning_rate, steps))
     clock = Clock()

@@ -6,7 +6,9 @@ import keras
 from keras import layers
 
 
-def build_mlp(image_shape, latent_dim, hidden=(512, 512), activation="relu", variational=True):
+def build_mlp(
+    image_shape, latent_dim, hidden=(512, 512), activation="relu", pixel_mean=0.5, variational=True
+):
     """Returns a fully connected encoder and a decoder that mirrors it.
 
     Each hidden layer is followed by root-mean-square normalisation (Zhang & Sennrich 2019,
@@ -17,6 +19,8 @@ def build_mlp(image_shape, latent_dim, hidden=(512, 512), activation="relu", var
         latent_dim: Length of a code.
         hidden: Widths of the encoder's hidden layers; the decoder has them in reverse order.
         activation: Name of a Keras activation.
+        pixel_mean: Subtracted from the pixels, in [0, 1]; the mean of the training images lets
+            the first layer see differences between images rather than what they share.
         variational: If True the encoder gives ``(z_mean, z_log_var)``, for a `VAE`; if False
             it gives ``z``, for an `AutoEncoder`.
 
@@ -25,7 +29,7 @@ def build_mlp(image_shape, latent_dim, hidden=(512, 512), activation="relu", var
         in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
 
     Raises:
-        ValueError: If a size is not a positive integer.
+        ValueError: If a size is not a positive integer or the mean is not in [0, 1].
 
     Example:
 
@@ -36,8 +40,12 @@ def build_mlp(image_shape, latent_dim, hidden=(512, 512), activation="relu", var
     check_sizes("image_shape", image_shape, 3)
     check_sizes("latent_dim", [latent_dim])
     check_sizes("hidden", hidden)
+    if not 0 <= pixel_mean <= 1:
+        raise ValueError(
+            f"Argument `pixel_mean` must be in [0, 1]. Received: pixel_mean={pixel_mean!r}"
+        )
     images = keras.Input(tuple(image_shape), name="image")
-    x = layers.Flatten()(layers.Rescaling(2.0, -1.0)(images))  # centred: -1..1
+    x = layers.Flatten()(layers.Rescaling(2.0, -2.0 * pixel_mean)(images))
     for width in hidden:
         x = hidden_layer(x, width, activation)
     encoder = keras.Model(images, code_heads(x, latent_dim, variational), name="encoder")
@@ -58,9 +66,17 @@ def hidden_layer(x, width, activation):
 
 def code_heads(x, latent_dim, variational):
     """Returns the last layers of an encoder, in float32 under any precision."""
-    names = ("z_mean", "z_log_var") if variational else ("z",)
-    heads = [layers.Dense(latent_dim, dtype="float32", name=name)(x) for name in names]
-    return heads if variational else heads[0]
+    if not variational:
+        return layers.Dense(latent_dim, dtype="float32", name="z")(x)
+    z_mean = layers.Dense(latent_dim, dtype="float32", name="z_mean")(x)
+    # Little noise at first, so that the decoder learns to read the code before the KL empties it.
+    z_log_var = layers.Dense(
+        latent_dim,
+        dtype="float32",
+        name="z_log_var",
+        bias_initializer=keras.initializers.Constant(-3),
+    )(x)
+    return [z_mean, z_log_var]
 
 
 def check_sizes(argument, sizes, count=None):

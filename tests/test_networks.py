@@ -44,6 +44,18 @@ def test_heads_and_outputs_are_float32_under_mixed_precision():
     assert encoder.layers[2].compute_dtype == "float16"
 
 
+@pytest.mark.parametrize("pixel_mean", [-0.1, 128])
+def test_build_mlp_refuses_a_mean_that_is_no_pixel(pixel_mean):
+    with pytest.raises(ValueError, match="Argument `pixel_mean` must be"):
+        build_mlp((4, 4, 1), 2, pixel_mean=pixel_mean)
+
+
+def test_build_mlp_sees_pixels_about_their_mean():
+    encoder, _ = build_mlp((4, 4, 1), 2, hidden=(8,), pixel_mean=0.25)
+    centred = encoder.layers[1](keras.ops.full((1, 4, 4, 1), 0.25))
+    assert float(keras.ops.max(keras.ops.abs(centred))) < 1e-6
+
+
 @pytest.mark.parametrize(
     "arguments, name",
     [
