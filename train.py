@@ -159,7 +159,7 @@ def train(args):
     ).history
     train_seconds = time.perf_counter() - started
     if best.epoch is None:
-        fail("the training diverged: no epoch had a finite loss. Try a lower --learning-rate")
+        fail("the training diverged: the loss is not a number. Try a lower --learning-rate")
 
     # Numbers and pictures, all of the saved model.
     model = runs.load_model(folder)

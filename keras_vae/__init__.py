@@ -1,6 +1,9 @@
 """keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
 
+from keras_vae import datasets as datasets
+from keras_vae import evaluate as evaluate
 from keras_vae import likelihoods as likelihoods
+from keras_vae import runs as runs
 from keras_vae.layers import Sampling as Sampling
 from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
 from keras_vae.models.vae import VAE as VAE

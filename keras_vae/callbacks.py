@@ -93,6 +93,8 @@ def summary(logs):
 class SaveBest(keras.callbacks.Callback):
     """Writes the model to a file after each epoch that has the lowest validation loss so far.
 
+    A validation loss that is not finite ends the training.
+
     Attributes:
         epoch: Which epoch was saved, counted from 1; None if there was none.
     """
@@ -106,6 +108,8 @@ class SaveBest(keras.callbacks.Callback):
         if logs["val_loss"] < self.loss:
             runs.write_model(self.path, self.model)
             self.epoch, self.loss = epoch + 1, logs["val_loss"]
+        if not math.isfinite(logs["val_loss"]):
+            self.model.stop_training = True
 
 
 class StopOnInterrupt(keras.callbacks.Callback):

@@ -306,6 +306,16 @@ def test_save_and_load(make_vae, images, tmp_path):
     loaded.fit(images, verbose=0)  # and goes on
 
 
+def test_a_model_is_a_layer_of_another(make_vae, images):
+    model = make_vae()
+    x = keras.Input((6, 5, 3))
+    outer = keras.Model(x, model(x)["reconstruction"])
+    assert outer.output_shape == (None, 6, 5, 3)
+    expected = model.predict(images, verbose=0)["reconstruction"]
+    found = outer.predict(images / 255, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_summary_counts_the_parameters(make_vae, capsys):
     model = make_vae()
     model.summary()
@@ -335,6 +345,10 @@ def test_subclassed_parts_are_checked_when_images_arrive(images):
     decoder = keras.Sequential([keras.layers.Dense(90), keras.layers.Reshape((6, 5, 3))])
     model = keras_vae.VAE(Encoder(4), decoder)
     model.compile()
+    with pytest.raises(ValueError, match="has seen no images yet"):
+        model.sample(1)
+    with pytest.raises(ValueError, match="with values from"):
+        model.fit(images.astype("float32"), verbose=0)
     assert set(model.fit(images, verbose=0).history) == LOSSES
     assert model.latent_dim == 4 and model.sample(2).shape == (2, 6, 5, 3)
     wrong = keras.Sequential([keras.layers.Dense(12), keras.layers.Reshape((2, 2, 3))])
@@ -404,7 +418,9 @@ def test_parts_must_be_models():
         keras_vae.VAE(encoder, None)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "encode", "reconstruct"])
+@pytest.mark.parametrize(
+    "method", ["fit", "evaluate", "predict", "encode", "reconstruct", "__call__"]
+)
 @pytest.mark.parametrize(
     "change, message",
     [

@@ -62,6 +62,7 @@ class AutoEncoder(Trainer, keras.Model):
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self._programs = {}
+        self.image_shape = self.latent_dim = None
         # Models made from keras.Input know their shape: then everything is checked right here,
         # otherwise when the first images arrive.
         if getattr(encoder, "inputs", None):
@@ -81,7 +82,7 @@ class AutoEncoder(Trainer, keras.Model):
         codes = self.encoder(keras.KerasTensor((None, *self.image_shape), dtype="float32"))
         codes = codes if isinstance(codes, (list, tuple)) else [codes]
         shapes = [getattr(code, "shape", None) for code in codes]
-        if len(shapes) != len(self.code) or len(set(shapes)) != 1 or len(shapes[0]) != 2:
+        if len(shapes) != len(self.code) or len(set(shapes)) != 1 or len(shapes[0] or ()) != 2:
             raise ValueError(
                 f"Argument `encoder` of `{type(self).__name__}` must return "
                 f"{' and '.join(self.code)}, each of shape (None, latent_dim). "
@@ -116,6 +117,10 @@ class AutoEncoder(Trainer, keras.Model):
         outputs = ops.cast(self.decoder(z), "float32")
         result = {"reconstruction": self.likelihood.pixels(outputs), **code}
         return {**result, "outputs": outputs} if raw else result
+
+    def __call__(self, x, *args, **kwargs):
+        self._check_arrays(x)
+        return super().__call__(x, *args, **kwargs)
 
     # Training. The gradient is taken in trainers/.
 
@@ -180,8 +185,8 @@ class AutoEncoder(Trainer, keras.Model):
         """Refuses NumPy images with unusable values, which compiled code could not look at."""
         for batch in batches:
             x = keras.utils.unpack_x_y_sample_weight(batch)[0]
-            if isinstance(x, np.ndarray) and self.built:
-                check_images(x, self.image_shape)
+            if isinstance(x, np.ndarray):
+                check_images(x, self.image_shape or x.shape[1:])
 
     # Using the trained model: arrays in, NumPy out.
 
@@ -205,6 +210,8 @@ class AutoEncoder(Trainer, keras.Model):
         ```
         """
         x = np.asarray(x)
+        if not self.built:
+            self.build(x.shape)
         check_images(x, self.image_shape)
         return self._in_batches(self._encode, x, batch_size)
 
@@ -227,6 +234,8 @@ class AutoEncoder(Trainer, keras.Model):
         images = model.decode(np.zeros((1, model.latent_dim)))
         ```
         """
+        if not self.built:
+            raise ValueError("The model has seen no images yet. Call `fit` or `encode` first.")
         z = np.asarray(z, dtype="float32")
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(

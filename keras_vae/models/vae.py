@@ -8,7 +8,8 @@ from keras_vae.images import to_pixels
 from keras_vae.layers import Sampling, check_seed
 from keras_vae.models.autoencoder import AutoEncoder, weighted_mean
 
-NOISE_ROWS = 4096  # how many different draws of noise an evaluation uses, one an image
+# How many different draws of noise an evaluation uses, one an image, and how many numbers in all.
+NOISE_ROWS, NOISE_VALUES = 4096, 2**20
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -73,6 +74,7 @@ class VAE(AutoEncoder):
         self.seed = seed
         self.sampling = Sampling(seed=seed)
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+        self._noise = None
 
     def call(self, x, training=False, eps=None, raw=False):
         z_mean, z_log_var = (ops.cast(part, "float32") for part in self.encoder(self.pixels(x)))
@@ -103,9 +105,12 @@ class VAE(AutoEncoder):
 
         The same on every backend (it comes from NumPy) and for every batch size.
         """
-        table = np.random.default_rng(0).standard_normal((NOISE_ROWS, self.latent_dim), "float32")
+        if self._noise is None:
+            rows = max(1, min(NOISE_ROWS, NOISE_VALUES // self.latent_dim))
+            rng = np.random.default_rng(0)
+            self._noise = rng.standard_normal((rows, self.latent_dim), "float32")
         rows = ops.cast(first, "int32") + ops.arange(n, dtype="int32")
-        return ops.take(ops.convert_to_tensor(table), ops.mod(rows, NOISE_ROWS), axis=0)
+        return ops.take(ops.convert_to_tensor(self._noise), ops.mod(rows, len(self._noise)), axis=0)
 
     def encode(self, x, batch_size=128):
         """Returns the distributions over codes that images stand for.
@@ -180,7 +185,7 @@ class VAE(AutoEncoder):
                 "Argument `temperature` must be a finite number of at least 0. "
                 f"Received: temperature={temperature!r}"
             )
-        z = np.random.default_rng(seed).standard_normal((n, self.latent_dim), "float32")
+        z = np.random.default_rng(seed).standard_normal((n, self.latent_dim or 1), "float32")
         return self.decode(temperature * z)
 
     def _encode(self, x):

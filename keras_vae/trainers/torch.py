@@ -1,5 +1,6 @@
 """Training on torch: `backward`, then the optimizer without a graph."""
 
+import keras
 import torch
 
 
@@ -28,4 +29,5 @@ class Trainer:
 
 
 def device_name():
-    return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
+    device = keras.ops.zeros(()).device
+    return f"cuda ({torch.cuda.get_device_name()})" if device.type == "cuda" else device.type
