@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import importlib.metadata
 import importlib.util
 import logging
 import math
@@ -201,6 +200,7 @@ def describe(args, data, model):
     import keras
     import numpy as np
 
+    import keras_vae
     from keras_vae import trainers
 
     return {
@@ -216,10 +216,10 @@ def describe(args, data, model):
         "attribute_names": data.attribute_names,
         "device": trainers.device_name(),
         "versions": {
-            "keras_vae": importlib.metadata.version("keras_vae"),
+            "keras_vae": keras_vae.__version__,
             "python": sys.version.split()[0],
             "keras": keras.__version__,
-            args.backend: importlib.metadata.version(args.backend),
+            args.backend: sys.modules[args.backend].__version__,
             "numpy": np.__version__,
         },
     }
@@ -227,6 +227,7 @@ def describe(args, data, model):
 
 def first_line(config, folder):
     images = config["images"]
+    beta = f", beta {config['beta']:g}" if config["model"] == "vae" else ""
     return " · ".join(
         (
             f"{config['backend']} on {config['device']}",
@@ -234,8 +235,7 @@ def first_line(config, folder):
             f"{images['train']:,} images to train, {images['validation']:,} to validate, "
             f"{images['test']:,} to test",
             f"{config['model']}, {config['network']} {'-'.join(map(str, config['hidden']))}, "
-            f"{config['latent_dim']} latents, beta {config['beta']:g}, "
-            f"{config['parameters'] / 1e6:.1f}M parameters",
+            f"{config['latent_dim']} latents{beta}, {config['parameters'] / 1e6:.1f}M parameters",
             f"{folder}/",
         )
     )

@@ -8,3 +8,5 @@ from keras_vae.layers import Sampling as Sampling
 from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
 from keras_vae.models.vae import VAE as VAE
 from keras_vae.networks import build_mlp as build_mlp
+
+__version__ = "0.1.0"

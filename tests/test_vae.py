@@ -256,6 +256,32 @@ def test_train_on_batch_and_callbacks_work_as_in_keras(make_vae, images):
     assert len(history.epoch) == 2
 
 
+@pytest.mark.parametrize("kind", [keras_vae.VAE, keras_vae.AutoEncoder])
+def test_layers_know_when_they_are_trained(images, kind):
+    """Batch statistics move in training only; dropout acts in training only."""
+    heads = 2 if kind is keras_vae.VAE else 1
+    x = keras.Input((6, 5, 3))
+    y = keras.layers.Dropout(0.5, seed=0)(keras.layers.Flatten()(x))
+    y = keras.layers.BatchNormalization()(keras.layers.Dense(8)(y))
+    codes = [keras.layers.Dense(2)(y) for _ in range(heads)]
+    encoder = keras.Model(x, codes if heads == 2 else codes[0])
+    _, decoder = keras_vae.build_mlp((6, 5, 3), 2, hidden=(8,))
+    model = kind(encoder, decoder)
+    model.compile(keras.optimizers.SGD(0.0))
+    moving_mean = encoder.layers[-1 - heads].moving_mean
+
+    def evaluate():
+        return model.evaluate(images, verbose=0)[0]
+
+    start, before = ops.convert_to_numpy(moving_mean), evaluate()
+    assert evaluate() == before
+    np.testing.assert_array_equal(ops.convert_to_numpy(moving_mean), start)
+    losses = model.fit(images, batch_size=37, epochs=3, verbose=0).history["loss"]
+    assert len(set(losses)) == 3  # dropout draws anew
+    assert not np.array_equal(ops.convert_to_numpy(moving_mean), start)
+    assert evaluate() != before
+
+
 def test_a_frozen_part_stays_as_it_is(make_vae, images):
     model = make_vae()
     model.decoder.trainable = False
