@@ -53,7 +53,7 @@ def parse_arguments(arguments=None):
         description="Train a Variational Autoencoder. Without any flag: on faces drawn here.",
         epilog="Where a default is not named, it is the one that measured best for the data set.",
     )
-    positive = number(int, 1)
+    positive = number(int, 1, 2**31)
     add = parser.add_argument
     add("--backend", choices=BACKENDS, help="default: KERAS_BACKEND, else the first one installed")
     add("--dataset", default="faces", help="faces (the default: drawn, no download) or mnist")
@@ -113,8 +113,13 @@ def main():
     except (OSError, MemoryError) as error:
         fail(f"{error or 'not enough memory: try a smaller --batch-size or --limit'}")
     except KeyboardInterrupt:
-        print("\nStopped before training began; nothing was saved.", file=sys.stderr)
+        print("\nStopped before training began.", file=sys.stderr)
         return 130
+    except Exception as error:
+        # Each framework has a class of its own for this, and none is a MemoryError.
+        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
+            fail("the device is out of memory: try a smaller --batch-size")
+        raise
 
 
 def train(args):
@@ -139,9 +144,10 @@ def train(args):
         fail(error)
     config = describe(args, data, model)
     print(first_line(config, folder), flush=True)
-    runs.write_json(folder / "config.json", config)
 
     # Fit. The model with the lowest validation loss is the one that is kept.
+    runs.clear(folder)
+    runs.write_json(folder / "config.json", config)
     steps = -(-len(data.train) // args.batch_size) * args.epochs
     model.compile(recipe.make_optimizer(args.learning_rate, steps))
     progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs)
@@ -157,8 +163,9 @@ def train(args):
         verbose=0,
     ).history
     train_seconds = time.perf_counter() - started
+    diverged = "the training diverged: the loss is not a number. Try a lower --learning-rate"
     if best.epoch is None:
-        fail("the training diverged: the loss is not a number. Try a lower --learning-rate")
+        fail(diverged)
 
     # Numbers and pictures, all of the saved model.
     model = runs.load_model(folder)
@@ -171,8 +178,11 @@ def train(args):
     runs.write_history(folder / "history.csv", history)
     runs.write_json(folder / "metrics.json", metrics)
     write_pictures(folder, model, data, history, args.seed)
-    runs.write_json(folder / "config.json", config | {"completed": not interrupt.asked})
+    completed = not (interrupt.asked or best.diverged)
+    runs.write_json(folder / "config.json", config | {"completed": completed})
     print(last_lines(folder, metrics, len(history["loss"]), args.beta, args.backend))
+    if best.diverged:
+        fail(f"{diverged}. The saved model is that of epoch {best.epoch}")
     return 130 if interrupt.asked else 0
 
 

@@ -97,45 +97,53 @@ class SaveBest(keras.callbacks.Callback):
 
     Attributes:
         epoch: Which epoch was saved, counted from 1; None if there was none.
+        diverged: Whether the validation loss of an epoch was not finite.
     """
 
     def __init__(self, path):
         super().__init__()
         self.path = path
-        self.epoch, self.loss = None, math.inf
+        self.epoch, self.loss, self.diverged = None, math.inf, False
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.loss:
             runs.write_model(self.path, self.model)
             self.epoch, self.loss = epoch + 1, logs["val_loss"]
         if not math.isfinite(logs["val_loss"]):
-            self.model.stop_training = True
+            self.diverged = self.model.stop_training = True
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
     """Turns Ctrl-C into a clean stop after the current step; a second Ctrl-C ends at once.
 
+    After training, while the results are written, the first Ctrl-C changes nothing.
+
     Attributes:
-        asked: Whether Ctrl-C was pressed.
+        asked: Whether training was stopped by Ctrl-C.
     """
 
     def __init__(self, folder):
         super().__init__()
         self.folder = folder
-        self.asked = False
+        self.asked = self.pressed = self.training = False
 
     def on_train_begin(self, logs=None):
+        self.training = True
         signal.signal(signal.SIGINT, self._on_signal)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.asked:
             self.model.stop_training = True
 
+    def on_train_end(self, logs=None):
+        self.training = False
+
     def _on_signal(self, number, frame):
-        if self.asked:
+        if self.pressed:
             runs.remove_temporary_files(self.folder)
             sys.stderr.write("\nStopped at once.\n")
             sys.stderr.flush()
             os._exit(130)
-        self.asked = True
-        sys.stderr.write("\nStopping after this step; press Ctrl-C again to stop at once.\n")
+        self.pressed, self.asked = True, self.training
+        doing = "Stopping after this step" if self.training else "Training is over, saving"
+        sys.stderr.write(f"\n{doing}; press Ctrl-C again to stop at once.\n")

@@ -19,6 +19,10 @@ def check_images(images, image_shape, argument="x"):
     Raises:
         ValueError: If the shape, the type or the range is another.
     """
+    if not hasattr(images, "shape"):
+        raise ValueError(
+            f"Argument `{argument}` must be one array of images. Received: {type(images).__name__}"
+        )
     if tuple(images.shape[1:]) != tuple(image_shape):
         expected = ", ".join(str(size) for size in ("n", *image_shape))
         message = (

@@ -54,8 +54,8 @@ class Sampling(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(spread)
 
     def build(self, input_shape):
-        shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape, list) else []
-        if len(shapes) != 2 or shapes[0] != shapes[1]:
+        is_pair = len(input_shape) == 2 and all(isinstance(s, (list, tuple)) for s in input_shape)
+        if not is_pair or tuple(input_shape[0]) != tuple(input_shape[1]):
             raise ValueError(
                 "`Sampling` must be called on [z_mean, z_log_var], two tensors of one shape "
                 f"(n, latent_dim). Received shapes: {input_shape}"

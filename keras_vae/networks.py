@@ -1,6 +1,7 @@
 """Encoders and decoders, ready to use. Any two Keras models of the same shapes serve as well."""
 
 import math
+from numbers import Integral
 
 import keras
 from keras import layers
@@ -39,13 +40,17 @@ def build_mlp(
     ```
     """
     check_sizes("image_shape", image_shape, 3)
-    check_sizes("latent_dim", [latent_dim])
+    if not is_size(latent_dim):
+        raise ValueError(
+            f"Argument `latent_dim` must be a positive integer. Received: latent_dim={latent_dim!r}"
+        )
     check_sizes("hidden", hidden)
     if not 0 <= pixel_mean <= 1:
         raise ValueError(
             f"Argument `pixel_mean` must be in [0, 1]. Received: pixel_mean={pixel_mean!r}"
         )
-    images = keras.Input(tuple(image_shape), name="image")
+    image_shape, latent_dim = tuple(map(int, image_shape)), int(latent_dim)
+    images = keras.Input(image_shape, name="image")
     x = layers.Flatten()(layers.Rescaling(2.0, -2.0 * pixel_mean)(images))
     for width in hidden:
         x = hidden_layer(x, width, activation)
@@ -56,7 +61,7 @@ def build_mlp(
     for width in reversed(hidden):
         x = hidden_layer(x, width, activation)
     x = layers.Dense(math.prod(image_shape), dtype="float32")(x)
-    outputs = layers.Reshape(tuple(image_shape), dtype="float32", name="outputs")(x)
+    outputs = layers.Reshape(image_shape, dtype="float32", name="outputs")(x)
     return encoder, keras.Model(z, outputs, name="decoder")
 
 
@@ -80,9 +85,13 @@ def code_heads(x, latent_dim, variational):
     return [z_mean, z_log_var]
 
 
+def is_size(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+
+
 def check_sizes(argument, sizes, count=None):
     """Raises `ValueError` unless `sizes` are positive integers, `count` of them if given."""
     good = isinstance(sizes, (list, tuple)) and (count is None or len(sizes) == count)
-    if not good or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in sizes):
+    if not good or not all(map(is_size, sizes)):
         what = f"{count} positive integers" if count else "positive integers"
         raise ValueError(f"Argument `{argument}` must be {what}. Received: {argument}={sizes!r}")

@@ -33,11 +33,11 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     Args:
         dataset: Name of the data set, for the folder's name.
         output: The folder to use; None makes a new one, ``root/<dataset>-<UTC time>``.
-        overwrite: Whether `output` may hold files already; those of a run are removed.
+        overwrite: Whether `output` may hold files already; they stay until `clear` is called.
         root: Where new folders go.
 
     Returns:
-        The `Path` of an existing folder without files of a run.
+        The `Path` of an existing folder.
 
     Raises:
         ValueError: If `output` holds files and may not be overwritten.
@@ -58,12 +58,15 @@ def create(dataset, output=None, overwrite=False, root="runs"):
                 return folder
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        if not overwrite:
-            raise ValueError(f"The folder {folder} is not empty. Use another, or --overwrite")
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
+    if any(folder.iterdir()) and not overwrite:
+        raise ValueError(f"The folder {folder} is not empty. Use another, or --overwrite")
     return folder
+
+
+def clear(folder):
+    """Removes the files of an earlier run, and no others."""
+    for name in FILES:
+        Path(folder, name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,14 @@ def test_sampling_keeps_the_shape_and_float32():
     assert Sampling()([spec, spec]).shape == (None, 3)
 
 
+def test_sampling_takes_a_tuple_as_well():
+    pair = np.zeros((5, 3), "float32"), np.ones((5, 3), "float32")
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(Sampling(seed=1)(pair)),
+        ops.convert_to_numpy(Sampling(seed=1)(list(pair))),
+    )
+
+
 def test_sampling_has_the_moments_of_the_distribution():
     z_mean = np.broadcast_to([1.0, -2.0], (200_000, 2))
     z_log_var = np.broadcast_to(np.log([0.25, 9.0]), (200_000, 2))

@@ -19,6 +19,8 @@ def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
     with pytest.raises(ValueError, match=r"is not empty.*--overwrite"):
         runs.create("faces", tmp_path)
     assert runs.create("faces", tmp_path, overwrite=True) == tmp_path
+    assert (tmp_path / "model.keras").read_text() == "old"
+    runs.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -57,6 +59,7 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
 
 def test_a_model_goes_there_and_back(make_vae, images, tmp_path):
     model = make_vae()
+    model.fit(images, verbose=0)
     runs.write_model(tmp_path / "model.keras", model)
     loaded = runs.load_model(tmp_path)
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))

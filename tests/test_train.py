@@ -186,6 +186,7 @@ MISTAKES = [
     (["--seed", "-1"], "whole number of at least 0"),
     (["--seed", str(2**32)], "below 4294967296"),
     (["--model", "gan"], "vae"),
+    (["--batch-size", "1" + "0" * 20], "below 2147483648"),
     (["--no-such-flag"], "unrecognized"),
 ]
 
@@ -247,6 +248,7 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
         (["--dataset", "cats"], "Unknown data set 'cats'. There are: faces, mnist"),
         (["--latent-dim", "20000", "--limit", "10"], "an image has only 12288 values"),
         (["--output", "{folder}/full"], "is not empty"),
+        (["--dataset", "cats", "--output", "{folder}/full", "--overwrite"], "Unknown data set"),
         (["--output", "{folder}/full/model.keras"], "File exists"),
         (["--output", "{folder}/full/model.keras/run"], "Not a directory"),
     ],

@@ -96,15 +96,32 @@ def test_using_the_model_touches_no_training_state(make_vae, images):
         np.testing.assert_array_equal(one, other)
 
 
-def test_decoding_keeps_no_gradient_and_no_program_per_call(make_vae, images):
+def test_decoding_keeps_no_gradient(make_vae, images):
     model = make_vae()
     model.reconstruct(images)
-    programs = dict(model._programs)
-    for n in range(1, 20):
-        model.decode(np.zeros((n, 2)))
-    assert dict(model._programs) == programs
-    decoded = programs["_decode"](ops.convert_to_tensor(np.zeros((1, 2), "float32")))
+    decoded = model._programs["_decode"](ops.convert_to_tensor(np.zeros((1, 2), "float32")))
     assert not getattr(decoded, "requires_grad", False)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch compiles nothing here")
+def test_decoding_compiles_for_few_sizes(make_vae, monkeypatch):
+    model = make_vae()
+    traced = []
+    pixels = model.likelihood.pixels
+    monkeypatch.setattr(model.likelihood, "pixels", lambda o: traced.append(o.shape) or pixels(o))
+    for n in range(1, 33):
+        assert model.decode(np.zeros((n, 2))).shape == (n, 6, 5, 3)
+    assert 1 <= len(traced) <= 6  # 1, 2, 4, 8, 16 and 32
+
+
+def test_compiling_anew_uses_new_parts(make_vae, images):
+    model, other = make_vae(), make_vae()
+    other.encoder.set_weights([weight + 0.1 for weight in other.encoder.get_weights()])
+    before = model.encode(images)[0]
+    model.encoder = other.encoder
+    model.compile()
+    assert not np.allclose(model.encode(images)[0], before)
+    np.testing.assert_array_equal(model.encode(images)[0], other.encode(images)[0])
 
 
 # Numbers
@@ -237,7 +254,17 @@ def test_validation_does_not_change_training(make_vae, images):
     alone.fit(images, batch_size=16, epochs=3, verbose=0)
     keras.utils.set_random_seed(0)
     validated = make_vae()
-    validated.fit(images, batch_size=16, epochs=3, verbose=0, validation_data=(images[:20],))
+    use = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: (validated.predict(images, verbose=0), validated.sample(2))
+    )
+    validated.fit(
+        images,
+        batch_size=16,
+        epochs=3,
+        verbose=0,
+        validation_data=(images[:20],),
+        callbacks=[use],
+    )
     for one, other in zip(weights_of(alone), weights_of(validated)):
         np.testing.assert_array_equal(one, other)
 
@@ -367,6 +394,14 @@ class Encoder(keras.Model):
         return [head(x) for head in self.heads]
 
 
+def test_subclassed_parts_can_be_evaluated_first(images):
+    decoder = keras.Sequential([keras.layers.Dense(90), keras.layers.Reshape((6, 5, 3))])
+    model = keras_vae.VAE(Encoder(4), decoder)
+    model.compile()
+    losses = model.evaluate(images, verbose=0, return_dict=True)
+    assert losses == model.evaluate(images, verbose=0, return_dict=True)
+
+
 def test_subclassed_parts_are_checked_when_images_arrive(images):
     decoder = keras.Sequential([keras.layers.Dense(90), keras.layers.Reshape((6, 5, 3))])
     model = keras_vae.VAE(Encoder(4), decoder)
@@ -445,7 +480,8 @@ def test_parts_must_be_models():
 
 
 @pytest.mark.parametrize(
-    "method", ["fit", "evaluate", "predict", "encode", "reconstruct", "__call__"]
+    "method",
+    ["fit", "evaluate", "predict", "encode", "reconstruct", "__call__", "train_on_batch"],
 )
 @pytest.mark.parametrize(
     "change, message",
@@ -463,6 +499,23 @@ def test_images_that_do_not_fit_are_refused(make_vae, images, method, change, me
     model = make_vae()
     with pytest.raises(ValueError, match=message):
         getattr(model, method)(change(images))
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict", "train_on_batch"])
+def test_tensors_are_checked_like_arrays(make_vae, images, method):
+    with pytest.raises(ValueError, match="with values from"):
+        getattr(make_vae(), method)(ops.convert_to_tensor(images.astype("float32")))
+
+
+def test_a_list_is_no_batch(make_vae, images):
+    with pytest.raises(ValueError, match="must be one array of images"):
+        make_vae().fit([images], verbose=0)
+
+
+def test_evaluate_before_compile_says_so(images):
+    model = keras_vae.VAE(*keras_vae.build_mlp(IMAGE, np.int64(2), hidden=(4,)), beta=np.float32(2))
+    with pytest.raises(ValueError, match="Call `compile`"):
+        model.evaluate(images)
 
 
 def test_validation_images_are_checked_too(make_vae, images):
@@ -486,6 +539,8 @@ def test_codes_sizes_and_temperatures_are_checked(make_vae, images):
         model.sample(-1)
     with pytest.raises(ValueError, match="Argument `temperature` must be"):
         model.sample(1, temperature=-1)
+    with pytest.raises(ValueError, match="Argument `temperature` must be"):
+        model.sample(1, temperature="hot")
     with pytest.raises(ValueError, match="Argument `batch_size` must be"):
         model.encode(images, batch_size=0)
 

@@ -6,7 +6,6 @@ needs no TensorFlow, TFRecord does. TensorFlow is imported here only then, and o
 
 import os
 import shutil
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -62,9 +61,11 @@ def download(builder):
         request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
         urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
         builder.download_and_prepare()
-    except (OSError, urllib.error.URLError) as error:
+    except BaseException as error:
         for folder in missing[-1:]:
             shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, Exception):  # Ctrl-C
+            raise
         raise ValueError(
             f"The data set {builder.name!r} is not in {Path(builder.data_path).parent.parent} and "
             f"cannot be downloaded ({getattr(error, 'reason', error)}). Point TFDS_DATA_DIR at a "

@@ -119,7 +119,8 @@ class AutoEncoder(Trainer, keras.Model):
         return {**result, "outputs": outputs} if raw else result
 
     def __call__(self, x, *args, **kwargs):
-        self._check_arrays(x)
+        if isinstance(x, np.ndarray):
+            self._check_arrays(x)
         return super().__call__(x, *args, **kwargs)
 
     # Training. The gradient is taken in trainers/.
@@ -139,7 +140,7 @@ class AutoEncoder(Trainer, keras.Model):
             A dict of float32 scalars with the names of `metrics`; ``loss`` is optimised.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        y = self(x, training=training, raw=True)
+        y = self(x, training=training, raw=True)  # the dict of `call`
         nats = self.likelihood.nats(to_pixels(x), y["outputs"])  # (n,)
         reconstruction_loss = weighted_mean(nats, sample_weight)
         loss = reconstruction_loss + sum(self.losses)
@@ -161,6 +162,7 @@ class AutoEncoder(Trainer, keras.Model):
                     f"`likelihood` at construction. Received: {name}={kwargs[name]!r}"
                 )
         super().compile(optimizer=optimizer, **kwargs)
+        self._programs.clear()
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -174,6 +176,8 @@ class AutoEncoder(Trainer, keras.Model):
     def evaluate(self, x=None, *args, **kwargs):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         self._check_arrays(x)
+        if not self.compiled:
+            raise ValueError("Call `compile` before `evaluate`.")
         return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
@@ -181,10 +185,22 @@ class AutoEncoder(Trainer, keras.Model):
         self._check_arrays(x)
         return super().predict(x, *args, **kwargs)
 
+    def train_on_batch(self, x, *args, **kwargs):
+        """Keras's `train_on_batch` on images."""
+        self._check_arrays(x)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x, *args, **kwargs):
+        """Keras's `test_on_batch` on images."""
+        self._check_arrays(x)
+        return super().test_on_batch(x, *args, **kwargs)
+
     def _check_arrays(self, *batches):
-        """Refuses NumPy images with unusable values, which compiled code could not look at."""
+        """Refuses arrays of images with unusable values, which compiled code cannot look at."""
         for batch in batches:
             x = keras.utils.unpack_x_y_sample_weight(batch)[0]
+            if ops.is_tensor(x):
+                x = ops.convert_to_numpy(x)
             if isinstance(x, np.ndarray):
                 check_images(x, self.image_shape or x.shape[1:])
 

@@ -1,5 +1,7 @@
 """VAE: an AutoEncoder whose code is a distribution."""
 
+from numbers import Real
+
 import keras
 import numpy as np
 from keras import ops
@@ -17,15 +19,15 @@ class VAE(AutoEncoder):
     """Variational autoencoder (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114).
 
     The encoder gives a Gaussian ``q(z|x) = N(z_mean, exp(z_log_var))``, a draw from it is
-    decoded, and the loss is the negative ELBO in nats per image, summed over pixels and
-    latents and averaged over the batch:
+    decoded, and the loss, in nats per image, is summed over pixels and latents and averaged
+    over the batch:
 
     ``loss = reconstruction_loss + beta * kl_loss``
 
-    with ``kl_loss = KL[q(z|x) || N(0, I)]`` (see `gaussian_kl`). ``beta=1`` is the VAE, other
-    values the beta-VAE (Higgins 2017). Training draws fresh noise at each step; `evaluate`,
-    `predict` and a plain call always use the same noise, so they give the same numbers twice,
-    on every backend.
+    with ``kl_loss = KL[q(z|x) || N(0, I)]`` (see `gaussian_kl`). With ``beta=1`` this is the
+    negative ELBO, up to the likelihood's constant; other values make the beta-VAE (Higgins
+    2017). Training draws fresh noise at each step; `evaluate`, `predict` and a plain call
+    always use the same noise, so they give the same numbers twice, on every backend.
 
     Args:
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to the pair
@@ -65,7 +67,7 @@ class VAE(AutoEncoder):
 
     def __init__(self, encoder, decoder, likelihood="mse", beta=1.0, seed=None, **kwargs):
         check_seed(seed)
-        if isinstance(beta, bool) or not isinstance(beta, (int, float)) or not 0 <= beta < np.inf:
+        if isinstance(beta, bool) or not isinstance(beta, Real) or not 0 <= beta < np.inf:
             raise ValueError(
                 f"Argument `beta` must be a finite number of at least 0. Received: beta={beta!r}"
             )
@@ -89,6 +91,8 @@ class VAE(AutoEncoder):
 
     def compute_losses(self, data, training):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not self.built:
+            self.build(x.shape)
         eps = None
         if not training:  # how many images the evaluation has seen says which noise comes next
             eps = self.fixed_noise(self.kl_loss_tracker.count, ops.shape(x)[0])
@@ -180,7 +184,7 @@ class VAE(AutoEncoder):
         check_seed(seed)
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
             raise ValueError(f"Argument `n` must be a non-negative integer. Received: n={n!r}")
-        if not 0 <= temperature < np.inf:
+        if not isinstance(temperature, Real) or not 0 <= temperature < np.inf:
             raise ValueError(
                 "Argument `temperature` must be a finite number of at least 0. "
                 f"Received: temperature={temperature!r}"

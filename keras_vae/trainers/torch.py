@@ -17,11 +17,16 @@ class Trainer:
     def test_step(self, data):
         return self.update_trackers(self.compute_losses(data, training=False), data)
 
+    # A DataLoader draws from torch's global generator even when it does not shuffle; left alone,
+    # validating between two epochs would change the order of the training images.
+
     def evaluate(self, *args, **kwargs):
-        # A DataLoader draws from torch's global generator even when it does not shuffle; left
-        # alone, validating between two epochs would change the order of the training images.
         with torch.random.fork_rng(devices=[]):
             return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        with torch.random.fork_rng(devices=[]):
+            return super().predict(*args, **kwargs)
 
     def without_gradient(self, function):
         """Returns `function`: tensors in, tensors out, no gradient kept."""
