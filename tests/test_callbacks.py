@@ -1,0 +1,50 @@
+import signal
+
+import pytest
+
+from keras_vae import callbacks, runs
+
+
+@pytest.fixture
+def keep_signal():
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def test_the_best_model_is_kept_and_a_late_divergence_ends_training(make_vae, images, tmp_path):
+    model = make_vae()
+    best = callbacks.SaveBest(tmp_path / "model.keras")
+    best.set_model(model)
+    model.stop_training = False
+    best.on_epoch_end(0, {"val_loss": 2.0})
+    kept = runs.load_model(tmp_path).encode(images)[0]
+    model.fit(images, epochs=3, verbose=0)
+    best.on_epoch_end(1, {"val_loss": 3.0})
+    assert (best.epoch, best.diverged, model.stop_training) == (1, False, False)
+    best.on_epoch_end(2, {"val_loss": float("nan")})
+    assert (best.epoch, best.diverged, model.stop_training) == (1, True, True)
+    assert (runs.load_model(tmp_path).encode(images)[0] == kept).all()
+
+
+def test_ctrl_c_stops_training_after_the_step(make_vae, images, tmp_path, keep_signal, capsys):
+    interrupt = callbacks.StopOnInterrupt(tmp_path)
+    steps = []
+
+    class PressOnce(callbacks.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            steps.append(batch)
+            if len(steps) == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    make_vae().fit(images, batch_size=8, epochs=9, verbose=0, callbacks=[PressOnce(), interrupt])
+    assert len(steps) == 2 and interrupt.asked
+    assert "Stopping after this step" in capsys.readouterr().err
+
+
+def test_ctrl_c_after_training_does_not_undo_it(make_vae, images, tmp_path, keep_signal, capsys):
+    interrupt = callbacks.StopOnInterrupt(tmp_path)
+    make_vae().fit(images, verbose=0, callbacks=[interrupt])
+    signal.raise_signal(signal.SIGINT)
+    assert not interrupt.asked
+    assert "Training is over, saving" in capsys.readouterr().err
