@@ -4,9 +4,11 @@ from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
 from keras_vae import likelihoods as likelihoods
 from keras_vae import runs as runs
+from keras_vae.layers import DepthToSpace as DepthToSpace
 from keras_vae.layers import Sampling as Sampling
 from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
 from keras_vae.models.vae import VAE as VAE
+from keras_vae.networks import build_conv as build_conv
 from keras_vae.networks import build_mlp as build_mlp
 
 __version__ = "0.1.0"

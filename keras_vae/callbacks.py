@@ -1,4 +1,5 @@
-"""What train.py does while `fit` runs: report progress, keep the best model, stop when asked."""
+"""What happens while `fit` runs: stop at a loss that is no number (in every `fit`), and for
+train.py report progress, keep the best model, stop when asked."""
 
 import math
 import os
@@ -93,24 +94,67 @@ def summary(logs):
 class SaveBest(keras.callbacks.Callback):
     """Writes the model to a file after each epoch that has the lowest validation loss so far.
 
-    A validation loss that is not finite ends the training.
-
     Attributes:
         epoch: Which epoch was saved, counted from 1; None if there was none.
-        diverged: Whether the validation loss of an epoch was not finite.
     """
 
     def __init__(self, path):
         super().__init__()
         self.path = path
-        self.epoch, self.loss, self.diverged = None, math.inf, False
+        self.epoch, self.loss = None, math.inf
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.loss:
             runs.write_model(self.path, self.model)
             self.epoch, self.loss = epoch + 1, logs["val_loss"]
-        if not math.isfinite(logs["val_loss"]):
-            self.diverged = self.model.stop_training = True
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Raises `FloatingPointError` at the first loss that is infinite or not a number.
+
+    Reading a loss waits for the device, so losses are collected and read a few times a second.
+    Under float16 a step that overflowed is skipped and the next may be fine: there the
+    losses of whole epochs are judged, on validation images if there are any.
+    """
+
+    SECONDS = 0.2  # between two looks
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.unread, self.looked = epoch, [], time.monotonic()
+        self.skips = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self.skips:
+            self.unread.append((batch, logs["loss"]))
+            if time.monotonic() - self.looked > self.SECONDS:
+                self._look()
+
+    def on_test_begin(self, logs=None):
+        if self.unread:
+            self._look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.unread:
+            self._look()
+        for name in ("loss", "val_loss"):
+            bad_training = name == "loss" and self.skips and "val_loss" in logs
+            if name in logs and not bad_training and not math.isfinite(logs[name]):
+                self._stop(f"`{name}` of epoch {epoch + 1}", logs[name])
+
+    def _look(self):
+        # The loss is the epoch's mean so far: once it is not finite, it stays so.
+        if not math.isfinite(self.unread[-1][1]):
+            for batch, loss in self.unread:
+                if not math.isfinite(loss):
+                    self._stop(f"The loss at step {batch + 1} of epoch {self.epoch + 1}", loss)
+        self.unread, self.looked = [], time.monotonic()
+
+    def _stop(self, what, value):
+        raise FloatingPointError(
+            f"{what} is {float(value)}. Try a lower learning rate, gradient "
+            "clipping (`clipnorm=1` in the optimizer) or float32, and see that all images are in "
+            "[0, 1]"
+        )
 
 
 class StopOnInterrupt(keras.callbacks.Callback):

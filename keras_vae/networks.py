@@ -1,10 +1,12 @@
 """Encoders and decoders, ready to use. Any two Keras models of the same shapes serve as well."""
 
 import math
-from numbers import Integral
 
 import keras
 from keras import layers
+
+from keras_vae.checks import check_share, check_size, check_sizes
+from keras_vae.layers import DepthToSpace
 
 
 def build_mlp(
@@ -31,7 +33,7 @@ def build_mlp(
         in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
 
     Raises:
-        ValueError: If a size is not a positive integer or the mean is not in [0, 1].
+        ValueError: If an argument is unusable.
 
     Example:
 
@@ -39,35 +41,123 @@ def build_mlp(
     encoder, decoder = keras_vae.build_mlp((28, 28, 1), latent_dim=2)
     ```
     """
-    check_sizes("image_shape", image_shape, 3)
-    if not is_size(latent_dim):
-        raise ValueError(
-            f"Argument `latent_dim` must be a positive integer. Received: latent_dim={latent_dim!r}"
-        )
+    check_arguments(image_shape, latent_dim, activation, pixel_mean, variational)
     check_sizes("hidden", hidden)
-    if not 0 <= pixel_mean <= 1:
-        raise ValueError(
-            f"Argument `pixel_mean` must be in [0, 1]. Received: pixel_mean={pixel_mean!r}"
-        )
-    image_shape, latent_dim = tuple(map(int, image_shape)), int(latent_dim)
-    images = keras.Input(image_shape, name="image")
-    x = layers.Flatten()(layers.Rescaling(2.0, -2.0 * pixel_mean)(images))
+    hidden, latent_dim = [int(width) for width in hidden], int(latent_dim)
+    images, x = centred_images(image_shape, pixel_mean)
+    x = layers.Flatten()(x)
     for width in hidden:
-        x = hidden_layer(x, width, activation)
+        x = normalise_and_activate(layers.Dense(width)(x), activation)
     encoder = keras.Model(images, code_heads(x, latent_dim, variational), name="encoder")
 
     z = keras.Input((latent_dim,), name="z")
     x = z
     for width in reversed(hidden):
-        x = hidden_layer(x, width, activation)
+        x = normalise_and_activate(layers.Dense(width)(x), activation)
     x = layers.Dense(math.prod(image_shape), dtype="float32")(x)
-    outputs = layers.Reshape(image_shape, dtype="float32", name="outputs")(x)
+    outputs = layers.Reshape(images.shape[1:], dtype="float32", name="outputs")(x)
     return encoder, keras.Model(z, outputs, name="decoder")
 
 
-def hidden_layer(x, width, activation):
-    x = layers.RMSNormalization()(layers.Dense(width)(x))
-    return layers.Activation(activation)(x)
+def build_conv(
+    image_shape,
+    latent_dim,
+    filters=(64,),
+    patch=None,
+    activation="silu",
+    pixel_mean=0.5,
+    variational=True,
+):
+    """Returns a convolutional encoder and a decoder that mirrors it, for images of any size.
+
+    The encoder reads the image in squares of `patch` by `patch` pixels, one position each, and
+    halves height and width with every further entry of `filters`. The decoder goes back by
+    plain 3x3 convolutions, each followed by `DepthToSpace`: no transposed convolution, so it is
+    quick on every backend. Images whose sides do not divide evenly are padded, and what is
+    drawn is cropped. Each layer is followed by root-mean-square normalisation over the channels.
+
+    Args:
+        image_shape: ``(height, width, channels)``.
+        latent_dim: Length of a code.
+        filters: Channels of the encoder's layers; the decoder has them in reverse order.
+        patch: Side of a patch in pixels. Default: the power of two nearest to an eighth of the
+            shorter side, so that there are about 8x8 positions. A smaller one costs more time.
+        activation: Name of a Keras activation.
+        pixel_mean: Subtracted from the pixels, in [0, 1]; best is the mean of the training
+            images.
+        variational: If True the encoder gives ``(z_mean, z_log_var)``, for a `VAE`; if False
+            it gives ``z``, for an `AutoEncoder`.
+
+    Returns:
+        The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
+        in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
+
+    Raises:
+        ValueError: If an argument is unusable.
+
+    Example:
+
+    ```python
+    encoder, decoder = keras_vae.build_conv((64, 64, 3), latent_dim=32)
+    ```
+    """
+    check_arguments(image_shape, latent_dim, activation, pixel_mean, variational)
+    check_sizes("filters", filters)
+    filters, latent_dim = [int(count) for count in filters], int(latent_dim)
+    height, width, channels = map(int, image_shape)
+    if patch is None:
+        patch = 2 ** max(0, round(math.log2(min(height, width) / 8)))
+    check_size("patch", patch)
+    patch = int(patch)
+    step = patch * 2 ** (len(filters) - 1)  # pixels a side behind each of the last positions
+    margin = [(extra // 2, extra - extra // 2) for extra in (-height % step, -width % step)]
+
+    images, x = centred_images(image_shape, pixel_mean)
+    x = layers.ZeroPadding2D(margin, data_format="channels_last")(x)
+    x = normalise_and_activate(conv(filters[0], patch, strides=patch)(x), activation)
+    for count in filters[1:]:
+        x = normalise_and_activate(conv(count, 3, strides=2)(x), activation)
+    shape = x.shape[1:]
+    x = layers.Flatten()(x)
+    encoder = keras.Model(images, code_heads(x, latent_dim, variational), name="encoder")
+
+    z = keras.Input((latent_dim,), name="z")
+    x = layers.Reshape(shape)(layers.Dense(math.prod(shape))(z))
+    x = normalise_and_activate(x, activation)
+    for count in reversed(filters[:-1]):
+        x = DepthToSpace(2)(conv(4 * count, 3)(x))
+        x = normalise_and_activate(x, activation)
+    x = conv(channels * patch**2, 3, dtype="float32")(x)
+    x = DepthToSpace(patch, dtype="float32")(x)
+    outputs = layers.Cropping2D(
+        margin, data_format="channels_last", dtype="float32", name="outputs"
+    )(x)
+    return encoder, keras.Model(z, outputs, name="decoder")
+
+
+def check_arguments(image_shape, latent_dim, activation, pixel_mean, variational):
+    check_sizes("image_shape", image_shape, 3)
+    check_size("latent_dim", latent_dim)
+    keras.activations.get(activation)  # raises `ValueError` itself
+    check_share("pixel_mean", pixel_mean)
+    if not isinstance(variational, bool):
+        raise ValueError(
+            f"Argument `variational` must be True or False. Received: variational={variational!r}"
+        )
+
+
+def centred_images(image_shape, pixel_mean):
+    """Returns an encoder's input, and the same with values in about [-1, 1]."""
+    images = keras.Input(tuple(map(int, image_shape)), name="image")
+    return images, layers.Rescaling(2.0, -2.0 * pixel_mean)(images)
+
+
+def conv(filters, size, **arguments):
+    return layers.Conv2D(filters, size, padding="same", data_format="channels_last", **arguments)
+
+
+def normalise_and_activate(x, activation):
+    return layers.Activation(activation)(layers.RMSNormalization()(x))
 
 
 def code_heads(x, latent_dim, variational):
@@ -83,15 +173,3 @@ def code_heads(x, latent_dim, variational):
         bias_initializer=keras.initializers.Constant(-3),
     )(x)
     return [z_mean, z_log_var]
-
-
-def is_size(value):
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
-
-
-def check_sizes(argument, sizes, count=None):
-    """Raises `ValueError` unless `sizes` are positive integers, `count` of them if given."""
-    good = isinstance(sizes, (list, tuple)) and (count is None or len(sizes) == count)
-    if not good or not all(map(is_size, sizes)):
-        what = f"{count} positive integers" if count else "positive integers"
-        raise ValueError(f"Argument `{argument}` must be {what}. Received: {argument}={sizes!r}")

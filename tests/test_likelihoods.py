@@ -3,29 +3,177 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vae import likelihoods
+import keras_vae
+from keras_vae import evaluate, likelihoods
+
+RNG = np.random.default_rng(0)
+X = RNG.random((3, 4, 5, 2)).astype("float32")
+OUTPUTS = RNG.standard_normal((3, 4, 5, 2)).astype("float32")
+PIXELS = 1 / (1 + np.exp(-OUTPUTS.astype("float64")))
+SQUARED_ERROR = ((X - PIXELS) ** 2).sum(axis=(1, 2, 3))
+
+
+def nats(likelihood, x=X, outputs=OUTPUTS):
+    return ops.convert_to_numpy(likelihood.nats(x, ops.convert_to_tensor(outputs)))
+
+
+@pytest.mark.parametrize("name", sorted(likelihoods.BY_NAME))
+def test_pixels_are_the_sigmoid_of_the_outputs(name):
+    pixels = likelihoods.get(name).pixels(OUTPUTS)
+    np.testing.assert_allclose(ops.convert_to_numpy(pixels), PIXELS, rtol=1e-5)
 
 
 def test_mse_is_the_squared_error_summed_over_pixels():
-    rng = np.random.default_rng(0)
-    x = rng.random((3, 4, 5, 2)).astype("float32")
-    outputs = rng.standard_normal((3, 4, 5, 2)).astype("float32")
-    mse = likelihoods.get("mse")
-    pixels = 1 / (1 + np.exp(-outputs.astype("float64")))
-    np.testing.assert_allclose(ops.convert_to_numpy(mse.pixels(outputs)), pixels, rtol=1e-5)
-    nats = ops.convert_to_numpy(mse.nats(x, outputs))
-    assert nats.shape == (3,)
-    np.testing.assert_allclose(nats, ((x - pixels) ** 2).sum(axis=(1, 2, 3)), rtol=1e-5)
+    found = nats(likelihoods.get("mse"))
+    assert found.shape == (3,)
+    np.testing.assert_allclose(found, SQUARED_ERROR, rtol=1e-5)
+
+
+def test_mse_is_a_gaussian_of_variance_one_half_without_its_constant():
+    constant = likelihoods.MSE.omitted * 40
+    np.testing.assert_allclose(
+        nats(likelihoods.Gaussian(0.5)), nats(likelihoods.MSE()) + constant, rtol=1e-5
+    )
+
+
+def test_bernoulli_is_the_log_probability_of_binary_images():
+    x = (X > 0.5).astype("float32")
+    expected = -np.log(np.where(x == 1, PIXELS, 1 - PIXELS)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(nats(likelihoods.get("bernoulli"), x), expected, rtol=1e-5)
+
+
+def test_bernoulli_is_exact_where_probabilities_would_be_clipped():
+    outputs = np.float32([100, -100, 100, -100]).reshape(1, 2, 2, 1)
+    x = np.float32([0, 1, 1, 0]).reshape(1, 2, 2, 1)
+    np.testing.assert_allclose(nats(likelihoods.get("bernoulli"), x, outputs), [200], rtol=1e-6)
+
+
+@pytest.mark.parametrize("variance", [0.5, 0.01, 7])
+def test_gaussian_is_the_log_density(variance):
+    density = np.exp(-((X - PIXELS) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
+    expected = -np.log(density).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(nats(likelihoods.Gaussian(variance)), expected, rtol=1e-5)
+
+
+def test_gaussian_learns_the_mean_squared_error():
+    gaussian = likelihoods.get("gaussian")
+    mse = SQUARED_ERROR.mean() / 40
+    for step in range(1, 4):  # the first batches count alike
+        gaussian.update(X, OUTPUTS)
+        assert float(gaussian.variance) == pytest.approx(mse, rel=1e-5)
+        assert float(gaussian.updates) == step
+    for _ in range(200):  # then the past fades
+        gaussian.update(np.zeros_like(X), np.zeros_like(OUTPUTS))
+    assert float(gaussian.variance) == pytest.approx(0.25, rel=1e-3)
+
+
+def test_the_variance_is_at_least_that_of_a_grey_step():
+    gaussian = likelihoods.get("gaussian")
+    gaussian.update(PIXELS.astype("float32"), OUTPUTS)
+    assert float(gaussian.variance) == pytest.approx(1 / 255**2, rel=1e-5)
+    assert float(likelihoods.Gaussian(1e-9).variance) == pytest.approx(1 / 255**2, rel=1e-5)
+
+
+def test_images_without_weight_and_broken_batches_do_not_count():
+    gaussian = likelihoods.get("gaussian")
+    gaussian.update(X, OUTPUTS, np.float32([0, 2, 0]))
+    assert float(gaussian.variance) == pytest.approx(SQUARED_ERROR[1] / 40, rel=1e-5)
+    gaussian.update(X, OUTPUTS, np.zeros(3, "float32"))
+    gaussian.update(X, np.full_like(OUTPUTS, np.nan))
+    assert float(gaussian.variance) == pytest.approx(SQUARED_ERROR[1] / 40, rel=1e-5)
+    assert float(gaussian.updates) == 1
 
 
 def test_get_takes_a_name_an_object_and_a_saved_one():
-    mse = likelihoods.get("mse")
-    assert likelihoods.get(mse) is mse
-    saved = keras.saving.serialize_keras_object(mse)
-    assert isinstance(likelihoods.get(saved), likelihoods.MSE)
+    gaussian = likelihoods.Gaussian(0.1)
+    assert likelihoods.get(gaussian) is gaussian
+    saved = keras.saving.serialize_keras_object(gaussian)
+    twin = keras.saving.deserialize_keras_object(saved)
+    assert type(twin) is likelihoods.Gaussian and twin.get_config() == {"variance": 0.1}
 
 
-@pytest.mark.parametrize("wrong", ["mean", None, 3, object()])
+@pytest.mark.parametrize("wrong", ["mean", None, 3, object(), likelihoods.MSE])
 def test_get_refuses_what_is_no_likelihood(wrong):
-    with pytest.raises(ValueError, match=r"Argument `likelihood` must be one of \['mse'\]"):
+    message = r"Argument `likelihood` must be one of \['bernoulli', 'gaussian', 'mse'\]"
+    with pytest.raises(ValueError, match=message):
         likelihoods.get(wrong)
+
+
+# A model with each of them
+
+
+@pytest.mark.parametrize("name", sorted(likelihoods.BY_NAME))
+@pytest.mark.parametrize("batch_size", [1, 32, 1000])
+def test_a_loss_depends_on_no_batch_size(make_vae, images, name, batch_size):
+    model = make_vae(likelihood=name)
+    model.fit(images, epochs=2, verbose=0)
+    expected = model.evaluate(images, batch_size=37, verbose=0)
+    found = model.evaluate(images, batch_size=batch_size, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_the_variance_is_learned_in_training_only_and_saved(make_vae, images, tmp_path):
+    model = make_vae(likelihood="gaussian", optimizer=keras.optimizers.SGD(0.0))
+    model.fit(images, batch_size=37, epochs=200, verbose=0)
+    learned = float(model.likelihood.variance)
+    # With a learning rate of 0 it is the mean squared error of reconstructions from samples.
+    y = model.predict(images, verbose=0)
+    assert learned == pytest.approx(np.mean((images / 255 - y["reconstruction"]) ** 2), rel=0.02)
+    model.evaluate(images, verbose=0)
+    model.reconstruct(images)
+    model.sample(2)
+    assert float(model.likelihood.variance) == learned
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert float(loaded.likelihood.variance) == learned
+    assert float(loaded.likelihood.updates) == 200
+    assert loaded.evaluate(images, verbose=0) == model.evaluate(images, verbose=0)
+
+
+def test_an_autoencoder_has_likelihoods_too(images):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,), variational=False)
+    model = keras_vae.AutoEncoder(*parts, "gaussian")
+    model.compile()
+    model.fit(images, verbose=0)
+    assert float(model.likelihood.updates) == 2
+    losses = model.evaluate(images, verbose=0, return_dict=True)
+    variance = float(model.likelihood.variance)
+    error = np.mean(np.sum((model.reconstruct(images) - images / 255) ** 2, axis=(1, 2, 3)))
+    expected = 45 * np.log(2 * np.pi * variance) + error / (2 * variance)
+    assert losses["loss"] == pytest.approx(expected, rel=1e-4)
+
+
+# A fifth likelihood is one class
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Laplace(likelihoods.Likelihood):
+    name = "laplace"
+    values = "continuous"
+    omitted = np.log(2)
+
+    def pixels(self, outputs):
+        return ops.sigmoid(outputs)
+
+    def nats(self, x, outputs):
+        return ops.sum(ops.abs(x - self.pixels(outputs)), axis=(1, 2, 3))
+
+
+def test_a_new_likelihood_is_one_class(make_vae, images, tmp_path):
+    model = make_vae(likelihood=Laplace())
+    model.fit(images, verbose=0)
+    y = model.predict(images, batch_size=37, verbose=0)  # evaluate's noise, in one batch
+    losses = model.evaluate(images, verbose=0, return_dict=True)
+    error = np.abs(y["reconstruction"] - images / 255).sum(axis=(1, 2, 3)).mean()
+    assert losses["reconstruction_loss"] == pytest.approx(error, rel=1e-5)
+    numbers = evaluate.test_metrics(model, images)
+    assert numbers["bits_per_dim"] > 8
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(loaded.likelihood) is Laplace
+    assert loaded.evaluate(images, verbose=0, return_dict=True) == losses
+
+
+def test_a_likelihood_without_its_methods_says_what_is_missing(make_vae, images):
+    with pytest.raises(NotImplementedError, match="Likelihood must define `pixels`"):
+        make_vae(likelihood=likelihoods.Likelihood())(images)

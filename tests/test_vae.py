@@ -6,7 +6,7 @@ from keras import ops
 import keras_vae
 from keras_vae.models.vae import gaussian_kl
 
-LOSSES = {"loss", "reconstruction_loss", "kl_loss"}
+LOSSES = {"loss", "reconstruction_loss", "kl_loss", "kl_weight"}
 
 
 def weights_of(model):
@@ -161,6 +161,61 @@ def test_losses_are_the_elbo_of_the_outputs(make_vae, images, beta):
     assert losses["loss"] == pytest.approx(reconstruction_loss + beta * kl, rel=1e-5)
 
 
+@pytest.mark.parametrize("free_bits", [0.0, 1.5])
+def test_free_bits_are_optimised_but_not_reported(make_vae, images, free_bits):
+    # Nothing is learned at a learning rate of 0, so training sees the codes that `encode` gives.
+    model = make_vae(beta=2, free_bits=free_bits, optimizer=keras.optimizers.SGD(0.0), latent_dim=4)
+    trained = model.train_on_batch(images, return_dict=True)
+    z_mean, z_log_var = model.encode(images)
+    kl = -0.5 * (1 + z_log_var - z_mean**2 - np.exp(z_log_var)).mean(axis=0)
+    penalty = np.maximum(free_bits, kl).sum()
+    assert free_bits == 0 or penalty > kl.sum() + 0.01  # some latent is below the limit
+    assert trained["kl_loss"] == pytest.approx(kl.sum(), rel=1e-5)
+    expected = trained["reconstruction_loss"] + 2 * penalty
+    assert trained["loss"] == pytest.approx(expected, rel=1e-5)
+    tested = model.evaluate(images, verbose=0, return_dict=True)
+    assert tested["kl_loss"] == pytest.approx(kl.sum(), rel=1e-5)
+    expected = tested["reconstruction_loss"] + 2 * kl.sum()
+    assert tested["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_kl_warms_up_in_training_only(make_vae, images):
+    model = make_vae(beta=2, kl_warmup_steps=4)
+    weights = []
+    for _ in range(6):
+        model.reset_metrics()
+        losses = model.train_on_batch(images, return_dict=True)
+        weights.append(losses["kl_weight"])
+        total = losses["reconstruction_loss"] + losses["kl_weight"] * losses["kl_loss"]
+        assert losses["loss"] == pytest.approx(total, rel=1e-5)
+        tested = model.evaluate(images, verbose=0, return_dict=True)
+        assert tested["kl_weight"] == 2
+        total = tested["reconstruction_loss"] + 2 * tested["kl_loss"]
+        assert tested["loss"] == pytest.approx(total, rel=1e-5)
+    np.testing.assert_allclose(weights, [0, 0.5, 1, 1.5, 2, 2], rtol=1e-6)
+
+
+def test_the_warm_up_goes_on_inside_fit_and_after_loading(make_vae, images, tmp_path):
+    model = make_vae(kl_warmup_steps=10)
+    weights = model.fit(images, batch_size=16, epochs=2, verbose=0).history["kl_weight"]
+    means = [(16 * 0.0 + 16 * 0.1 + 5 * 0.2) / 37, (16 * 0.3 + 16 * 0.4 + 5 * 0.5) / 37]
+    np.testing.assert_allclose(weights, means, rtol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.train_on_batch(images, return_dict=True)["kl_weight"] == pytest.approx(0.6)
+
+
+def test_a_warm_up_starts_without_the_kl(make_vae, images):
+    """Its gradient, too: with a weight of 0 the heads of an untrained decoder learn nothing."""
+    free, held = make_vae(kl_warmup_steps=10**6), make_vae(beta=0)
+    for model in (free, held):
+        keras.utils.set_random_seed(1)
+        model.compile(keras.optimizers.SGD(1e-2))
+        model.fit(images, batch_size=37, epochs=1, verbose=0)
+    for one, other in zip(weights_of(free.encoder), weights_of(held.encoder)):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_evaluation_noise_is_standard_normal_and_differs_between_images(make_vae):
     model = make_vae()
     noise = ops.convert_to_numpy(model.fixed_noise(0, 4096))
@@ -177,7 +232,7 @@ def test_sample_weights_weigh_images(make_vae, images):
     y = np.zeros(37)
     weighted = model.evaluate(images, y, sample_weight=weights, batch_size=37, verbose=0)
     alone = model.evaluate(images[:20], batch_size=37, verbose=0)
-    np.testing.assert_allclose(weighted, np.array(alone) * 20 / 37, rtol=1e-5)
+    np.testing.assert_allclose(weighted[:3], np.array(alone[:3]) * 20 / 37, rtol=1e-5)
 
 
 def test_regularisers_of_the_parts_are_in_the_loss(images):
@@ -322,29 +377,62 @@ def test_a_frozen_part_stays_as_it_is(make_vae, images):
         assert not np.array_equal(before, ops.convert_to_numpy(weight))
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_keeps_codes_and_losses_in_float32(make_vae, images, policy):
+def mixed_model(policy, builder=keras_vae.build_mlp, optimizer="adam", **arguments):
+    keras.utils.set_random_seed(0)
     keras.config.set_dtype_policy(policy)
     try:
-        model = make_vae()
-        history = model.fit(images, validation_data=(images,), epochs=2, verbose=0).history
-        result = model(images)
+        model = keras_vae.VAE(*builder((6, 5, 3), 2, (16,)), seed=0, **arguments)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.isfinite(list(history.values())).all()
+    model.compile(optimizer)
+    return model
+
+
+@pytest.mark.parametrize("likelihood", ["mse", "gaussian"])
+@pytest.mark.parametrize("builder", [keras_vae.build_mlp, keras_vae.build_conv])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_keeps_codes_and_losses_in_float32(images, policy, builder, likelihood):
+    model = mixed_model(policy, builder, likelihood=likelihood)
+    history = model.fit(images, validation_data=(images,), epochs=2, verbose=0).history
+    result = model(images, raw=True)
+    assert {layer.compute_dtype for layer in model.encoder.layers} == {"float32", policy[6:]}
+    assert np.isfinite(history["val_loss"]).all()
     assert {keras.backend.standardize_dtype(v.dtype) for v in result.values()} == {"float32"}
+    losses = model.compute_losses((ops.convert_to_tensor(images),), training=False)
+    assert {keras.backend.standardize_dtype(v.dtype) for v in losses.values()} == {"float32"}
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
+
+
+@pytest.mark.parametrize("likelihood", ["mse", "gaussian"])
+def test_a_step_that_overflows_float16_is_skipped_and_training_recovers(images, likelihood):
+    model = mixed_model("mixed_float16", likelihood=likelihood)
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adam(1e-2), initial_scale=2.0**40
+    )
+    model.compile(optimizer)
+    before = [ops.convert_to_numpy(w) for w in model.trainable_weights]
+    model.train_on_batch(images)
+    for one, other in zip(before, model.trainable_weights):
+        np.testing.assert_array_equal(one, ops.convert_to_numpy(other))
+    assert float(optimizer.dynamic_scale) == 2.0**39
+    first = model.evaluate(images, verbose=0)[0]
+    history = model.fit(images, batch_size=37, epochs=80, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert float(optimizer.dynamic_scale) < 2.0**30
+    assert model.evaluate(images, verbose=0)[0] < first
 
 
 # Saving
 
 
 def test_config_round_trip(make_vae):
-    model = make_vae(beta=0.5, seed=3, name="faces")
+    arguments = {"beta": 0.5, "kl_warmup_steps": 7, "free_bits": 0.1, "seed": 3, "name": "faces"}
+    model = make_vae(likelihood="bernoulli", **arguments)
     twin = keras_vae.VAE.from_config(model.get_config())
     assert twin.get_config() == model.get_config()
-    assert (twin.beta, twin.seed, twin.name, twin.likelihood.name) == (0.5, 3, "faces", "mse")
+    assert {name: getattr(twin, name) for name in arguments} == arguments
+    assert twin.likelihood.name == "bernoulli"
 
 
 def test_save_and_load(make_vae, images, tmp_path):
@@ -461,7 +549,17 @@ def test_parts_that_do_not_fit_are_refused_at_construction(encoder, decoder, mes
         ({"beta": -1}, "Argument `beta` must be"),
         ({"beta": float("nan")}, "Argument `beta` must be"),
         ({"beta": "1"}, "Argument `beta` must be"),
+        ({"beta": True}, "Argument `beta` must be"),
+        ({"beta": float("inf")}, "Argument `beta` must be"),
+        ({"kl_warmup_steps": -1}, "Argument `kl_warmup_steps` must be"),
+        ({"kl_warmup_steps": 0.5}, "Argument `kl_warmup_steps` must be"),
+        ({"kl_warmup_steps": True}, "Argument `kl_warmup_steps` must be"),
+        ({"kl_warmup_steps": None}, "Argument `kl_warmup_steps` must be"),
+        ({"free_bits": -0.1}, "Argument `free_bits` must be"),
+        ({"free_bits": "1"}, "Argument `free_bits` must be"),
+        ({"free_bits": float("nan")}, "Argument `free_bits` must be"),
         ({"seed": -1}, "Argument `seed` must be"),
+        ({"seed": True}, "Argument `seed` must be"),
         ({"seed": 0.5}, "Argument `seed` must be"),
         ({"likelihood": "l2"}, "Argument `likelihood` must be"),
     ],

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import likelihoods
+from keras_vae.callbacks import StopOnNonFinite
 from keras_vae.images import check_images, to_pixels
 from keras_vae.trainers import Trainer
 
@@ -59,6 +60,7 @@ class AutoEncoder(Trainer, keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
+        self._likelihood_weights = list(self.likelihood.weights)  # known to Keras, hence saved
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
         self._programs = {}
@@ -141,10 +143,16 @@ class AutoEncoder(Trainer, keras.Model):
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y = self(x, training=training, raw=True)  # the dict of `call`
-        nats = self.likelihood.nats(to_pixels(x), y["outputs"])  # (n,)
-        reconstruction_loss = weighted_mean(nats, sample_weight)
+        reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         loss = reconstruction_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
+
+    def reconstruction_loss(self, x, outputs, sample_weight, training):
+        """Returns ``-log p(x|z)``, the batch mean; in training the likelihood learns, too."""
+        pixels = to_pixels(x)
+        if training:
+            self.likelihood.update(pixels, outputs, sample_weight)
+        return weighted_mean(self.likelihood.nats(pixels, outputs), sample_weight)
 
     def update_trackers(self, losses, data):
         """Adds one batch to the epoch means, weighted by its size, and returns the means."""
@@ -168,17 +176,42 @@ class AutoEncoder(Trainer, keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, *args, **kwargs):
-        """Keras's `fit` on images; labels are not needed and not used."""
-        self._check_arrays(x, kwargs.get("validation_data"))
-        return super().fit(x, *args, **kwargs)
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        **kwargs,
+    ):
+        """Keras's `fit` on images; labels are not needed and not used.
 
-    def evaluate(self, x=None, *args, **kwargs):
+        Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
+        which step; callbacks that save the model do not see that epoch's end.
+        """
+        validation_data = kwargs.get("validation_data")
+        self._check_arrays(x, validation_data)
+        y = labels(x, y, kwargs.get("sample_weight"))
+        if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
+            x_val, y_val, weights = validation_data
+            kwargs["validation_data"] = (x_val, labels(x_val, y_val, weights), weights)
+        guard = StopOnNonFinite()
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.callbacks.insert(0, guard)
+            guard.set_model(self)
+        else:  # first, so that nothing of a broken epoch is saved
+            callbacks = [guard, *keras.tree.flatten(callbacks or [])]
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         self._check_arrays(x)
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        return super().evaluate(x, *args, **kwargs)
+        y = labels(x, y, sample_weight)
+        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""
@@ -338,8 +371,14 @@ class AutoEncoder(Trainer, keras.Model):
         return cls(**{**config, **parts})
 
 
+def labels(x, y, sample_weight):
+    """Returns labels that mean nothing where Keras, having none, would forget the weights."""
+    return np.zeros(len(x), "uint8") if y is None and sample_weight is not None else y
+
+
 def weighted_mean(nats, sample_weight=None):
     """Returns the batch mean of per-image nats, as Keras weighs: ``sum(w * nats) / n``."""
     if sample_weight is not None:
-        nats = nats * ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-    return ops.mean(nats)
+        weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        nats = nats * (weights if len(nats.shape) == 1 else weights[:, None])
+    return ops.mean(nats, axis=0)

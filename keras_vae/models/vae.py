@@ -1,13 +1,12 @@
 """VAE: an AutoEncoder whose code is a distribution."""
 
-from numbers import Real
-
 import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.checks import check_count, check_number, check_seed
 from keras_vae.images import to_pixels
-from keras_vae.layers import Sampling, check_seed
+from keras_vae.layers import Sampling
 from keras_vae.models.autoencoder import AutoEncoder, weighted_mean
 
 # How many different draws of noise an evaluation uses, one an image, and how many numbers in all.
@@ -65,17 +64,31 @@ class VAE(AutoEncoder):
 
     code = ("z_mean", "z_log_var")
 
-    def __init__(self, encoder, decoder, likelihood="mse", beta=1.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        likelihood="mse",
+        beta=1.0,
+        kl_warmup_steps=0,
+        free_bits=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        check_number("beta", beta)
+        check_count("kl_warmup_steps", kl_warmup_steps)
+        check_number("free_bits", free_bits)
         check_seed(seed)
-        if isinstance(beta, bool) or not isinstance(beta, Real) or not 0 <= beta < np.inf:
-            raise ValueError(
-                f"Argument `beta` must be a finite number of at least 0. Received: beta={beta!r}"
-            )
         super().__init__(encoder, decoder, likelihood, **kwargs)
         self.beta = float(beta)
+        self.kl_warmup_steps = int(kl_warmup_steps)
+        self.free_bits = float(free_bits)
         self.seed = seed
         self.sampling = Sampling(seed=seed)
         self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
+        self.kl_weight_tracker = keras.metrics.Mean(name="kl_weight")
+        if self.kl_warmup_steps:  # how many there have been; saved with the model
+            self.steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
         self._noise = None
 
     def call(self, x, training=False, eps=None, raw=False):
@@ -87,7 +100,7 @@ class VAE(AutoEncoder):
 
     @property
     def metrics(self):
-        return [*super().metrics, self.kl_loss_tracker]
+        return [*super().metrics, self.kl_loss_tracker, self.kl_weight_tracker]
 
     def compute_losses(self, data, training):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -97,12 +110,27 @@ class VAE(AutoEncoder):
         if not training:  # how many images the evaluation has seen says which noise comes next
             eps = self.fixed_noise(self.kl_loss_tracker.count, ops.shape(x)[0])
         y = self(x, training=training, eps=eps, raw=True)
-        reconstruction_nats = self.likelihood.nats(to_pixels(x), y["outputs"])  # (n,)
-        kl_nats = gaussian_kl(y["z_mean"], y["z_log_var"])  # (n,)
-        reconstruction_loss = weighted_mean(reconstruction_nats, sample_weight)
-        kl_loss = weighted_mean(kl_nats, sample_weight)
-        loss = reconstruction_loss + self.beta * kl_loss + sum(self.losses)
-        return {"loss": loss, "reconstruction_loss": reconstruction_loss, "kl_loss": kl_loss}
+        reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
+        kl = kl_per_latent(y["z_mean"], y["z_log_var"])  # (n, latent_dim)
+        kl_loss = weighted_mean(ops.sum(kl, axis=1), sample_weight)
+        kl_weight = self.kl_weight(training)
+        penalty = kl_loss
+        if training and self.free_bits:
+            penalty = ops.sum(ops.maximum(self.free_bits, weighted_mean(kl, sample_weight)))
+        return {
+            "loss": reconstruction_loss + kl_weight * penalty + sum(self.losses),
+            "reconstruction_loss": reconstruction_loss,
+            "kl_loss": kl_loss,
+            "kl_weight": kl_weight,
+        }
+
+    def kl_weight(self, training):
+        """Returns the KL's weight in this step; in training the warm-up goes one step on."""
+        if not (training and self.kl_warmup_steps):
+            return ops.convert_to_tensor(self.beta, "float32")
+        share = ops.cast(self.steps, "float32") / self.kl_warmup_steps
+        self.steps.assign(ops.minimum(self.steps + 1, self.kl_warmup_steps))
+        return self.beta * ops.minimum(share, 1.0)
 
     def fixed_noise(self, first, n):
         """Returns the noise of images number ``first`` to ``first + n`` of an evaluation.
@@ -182,13 +210,8 @@ class VAE(AutoEncoder):
         ```
         """
         check_seed(seed)
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 0:
-            raise ValueError(f"Argument `n` must be a non-negative integer. Received: n={n!r}")
-        if not isinstance(temperature, Real) or not 0 <= temperature < np.inf:
-            raise ValueError(
-                "Argument `temperature` must be a finite number of at least 0. "
-                f"Received: temperature={temperature!r}"
-            )
+        check_count("n", n)
+        check_number("temperature", temperature)
         z = np.random.default_rng(seed).standard_normal((n, self.latent_dim or 1), "float32")
         return self.decode(temperature * z)
 
@@ -197,7 +220,13 @@ class VAE(AutoEncoder):
         return ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
 
     def get_config(self):
-        return {**super().get_config(), "beta": self.beta, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "beta": self.beta,
+            "kl_warmup_steps": self.kl_warmup_steps,
+            "free_bits": self.free_bits,
+            "seed": self.seed,
+        }
 
 
 def gaussian_kl(z_mean, z_log_var):
@@ -219,5 +248,10 @@ def gaussian_kl(z_mean, z_log_var):
     gaussian_kl(np.zeros((1, 2)), np.zeros((1, 2)))  # [0.]
     ```
     """
+    return ops.sum(kl_per_latent(z_mean, z_log_var), axis=-1)
+
+
+def kl_per_latent(z_mean, z_log_var):
+    """Returns the terms of `gaussian_kl`, one for each latent: ``(n, latent_dim)``."""
     z_mean, z_log_var = ops.convert_to_tensor(z_mean), ops.convert_to_tensor(z_log_var)
-    return -0.5 * ops.sum(1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var), axis=-1)
+    return -0.5 * (1 + z_log_var - ops.square(z_mean) - ops.exp(z_log_var))

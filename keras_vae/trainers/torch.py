@@ -5,6 +5,18 @@ import torch
 
 
 class Trainer:
+    def compile(self, *args, steps_per_execution=1, jit_compile="auto", **kwargs):
+        # Keras would refuse the one only when training begins, and would take the other: minutes
+        # of compiling and pages of warnings for steps that are several times slower.
+        refused = {
+            "steps_per_execution": steps_per_execution != 1,
+            "jit_compile": jit_compile is True,
+        }
+        for name, is_set in refused.items():
+            if is_set:
+                raise ValueError(f"`{name}` is not supported on the torch backend. Leave it out")
+        super().compile(*args, **kwargs)
+
     def train_step(self, data):
         self.zero_grad()
         losses = self.compute_losses(data, training=True)

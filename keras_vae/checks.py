@@ -1,0 +1,62 @@
+"""What arguments may be, and the wording when they are not."""
+
+import math
+from numbers import Integral, Real
+
+
+def check_number(argument, value, above=None):
+    """Raises `ValueError` unless `value` is finite and at least 0, or above `above` if given."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and (value >= 0 if above is None else value > above) and value < math.inf):
+        limit = "of at least 0" if above is None else f"above {above}"
+        raise ValueError(
+            f"Argument `{argument}` must be a finite number {limit}. Received: {argument}={value!r}"
+        )
+
+
+def check_share(argument, value):
+    """Raises `ValueError` unless `value` is a number in [0, 1]."""
+    if not (isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1):
+        raise ValueError(
+            f"Argument `{argument}` must be a number in [0, 1]. Received: {argument}={value!r}"
+        )
+
+
+def check_count(argument, value):
+    """Raises `ValueError` unless `value` is a non-negative integer."""
+    if not (is_integer(value) and value >= 0):
+        raise ValueError(
+            f"Argument `{argument}` must be a non-negative integer. Received: {argument}={value!r}"
+        )
+
+
+def check_seed(seed):
+    """Raises `ValueError` unless `seed` is None or a non-negative integer."""
+    if seed is not None and not (is_integer(seed) and seed >= 0):
+        raise ValueError(
+            f"Argument `seed` must be None or a non-negative integer. Received: seed={seed!r}"
+        )
+
+
+def check_size(argument, size):
+    """Raises `ValueError` unless `size` is a positive integer."""
+    if not is_size(size):
+        raise ValueError(
+            f"Argument `{argument}` must be a positive integer. Received: {argument}={size!r}"
+        )
+
+
+def check_sizes(argument, sizes, count=None):
+    """Raises `ValueError` unless `sizes` are positive integers, `count` of them if given."""
+    good = isinstance(sizes, (list, tuple)) and len(sizes) == (count or len(sizes)) and sizes
+    if not good or not all(map(is_size, sizes)):
+        what = f"{count} positive integers" if count else "one or more positive integers"
+        raise ValueError(f"Argument `{argument}` must be {what}. Received: {argument}={sizes!r}")
+
+
+def is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_size(value):
+    return is_integer(value) and value > 0

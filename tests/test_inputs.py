@@ -1,0 +1,275 @@
+"""Every kind of input, in every form, and every way to compile."""
+
+import grain
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from keras import ops
+
+import keras_vae
+
+BACKEND = keras.backend.backend()
+BATCH = 8
+
+
+class Sequence(keras.utils.PyDataset):
+    def __init__(self, arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // BATCH)
+
+    def __getitem__(self, index):
+        batch = tuple(a[index * BATCH : (index + 1) * BATCH] for a in self.arrays)
+        return batch if len(batch) > 1 else batch[0]
+
+
+class Rows(torch.utils.data.Dataset):
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def __getitem__(self, row):
+        parts = tuple(a[row] for a in self.arrays)
+        return parts if len(parts) > 1 else parts[0]
+
+
+def as_generator(arrays):
+    sequence = Sequence(arrays)
+    return (
+        (b if isinstance(b, tuple) else (b,))
+        for b in map(sequence.__getitem__, range(len(sequence)))
+    )
+
+
+KINDS = {
+    "tf.data": lambda arrays: tf.data.Dataset.from_tensor_slices(
+        arrays if len(arrays) > 1 else arrays[0]
+    ).batch(BATCH),
+    "PyDataset": Sequence,
+    "DataLoader": lambda arrays: torch.utils.data.DataLoader(Rows(arrays), batch_size=BATCH),
+    "TensorDataset": lambda arrays: torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*map(torch.from_numpy, arrays)), batch_size=BATCH
+    ),
+    "grain": lambda arrays: (
+        grain.MapDataset.range(len(arrays[0]))
+        .map(Rows(arrays).__getitem__)
+        .batch(BATCH)
+        .to_iter_dataset()
+    ),
+    "generator": as_generator,
+}
+
+
+def arrays_of(form, images):
+    weights = np.linspace(0, 2, len(images)).astype("float32")
+    labels = np.arange(len(images))
+    return {"x": (images,), "(x, y)": (images, labels), "(x, y, w)": (images, labels, weights)}[
+        form
+    ]
+
+
+FORMS = ("x", "(x, y)", "(x, y, w)")
+
+
+@pytest.fixture(scope="module")
+def by_arrays():
+    """What plain arrays give: for each form the arrays, the history, the losses and the codes."""
+    images = np.random.default_rng(0).integers(0, 256, (37, 6, 5, 3), "uint8")
+    results = {}
+    for form in FORMS:
+        arrays = arrays_of(form, images)
+        names = dict(zip(("x", "y", "sample_weight"), arrays))
+        model = small_vae()
+        history = model.fit(**names, batch_size=BATCH, shuffle=False, verbose=0).history
+        losses = model.evaluate(**names, batch_size=BATCH, verbose=0)
+        results[form] = (arrays, history, losses, model.encode(images)[0])
+    return results
+
+
+def small_vae():
+    keras.utils.set_random_seed(0)
+    model = keras_vae.VAE(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(16,)), seed=0)
+    model.compile(keras.optimizers.SGD(1e-3))
+    return model
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_input_gives_what_arrays_give(by_arrays, kind, form):
+    arrays, history, losses, codes = by_arrays[form]
+    model = small_vae()
+    found = model.fit(KINDS[kind](arrays), shuffle=False, verbose=0).history
+    for name in history:
+        np.testing.assert_allclose(found[name], history[name], rtol=1e-5)
+    np.testing.assert_allclose(model.evaluate(KINDS[kind](arrays), verbose=0), losses, rtol=1e-5)
+    predicted = model.predict(KINDS[kind](arrays), verbose=0)
+    np.testing.assert_allclose(predicted["z_mean"], codes, rtol=1e-4, atol=1e-5)
+    assert predicted["reconstruction"].shape == arrays[0].shape
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"generator"}))
+def test_validation_data_may_be_any_kind_too(make_vae, images, kind):
+    model = make_vae()
+    history = model.fit(images, validation_data=KINDS[kind]((images,)), verbose=0).history
+    assert history["val_loss"][0] == pytest.approx(model.evaluate(images, verbose=0)[0], rel=1e-5)
+
+
+def test_weights_of_images_are_honoured_in_training(make_vae, images):
+    """Images of weight 0 might as well be others."""
+    weights = np.repeat([1.0, 0.0], [20, 17]).astype("float32")
+    other = np.concatenate([images[:20], images[:17]])
+    results = []
+    for x in (images, other):
+        model = make_vae(optimizer=keras.optimizers.SGD(1e-3), likelihood="gaussian")
+        history = model.fit(  # without labels Keras alone would forget the weights
+            x,
+            sample_weight=weights,
+            validation_data=(x, None, weights),
+            batch_size=37,
+            epochs=2,
+            shuffle=False,
+            verbose=0,
+        ).history
+        losses = model.evaluate(x, sample_weight=weights, batch_size=37, verbose=0)
+        assert history["val_loss"][-1] == pytest.approx(losses[0], rel=1e-5)
+        results.append([*model.get_weights(), *losses])
+    for one, two in zip(*results):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
+
+
+# Ways to compile
+
+
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(1e-3, momentum=0.9, nesterov=True),
+    "adamw": lambda: keras.optimizers.AdamW(1e-3, weight_decay=0.01),
+    "lion": lambda: keras.optimizers.Lion(1e-4),
+    "rmsprop": lambda: keras.optimizers.RMSprop(1e-3),
+    "adafactor": lambda: keras.optimizers.Adafactor(1e-3),
+    "schedule": lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 50)),
+    "clipnorm": lambda: keras.optimizers.Adam(1e-3, clipnorm=1.0),
+    "global_clipnorm": lambda: keras.optimizers.Adam(1e-3, global_clipnorm=1.0),
+    "clipvalue": lambda: keras.optimizers.Adam(1e-3, clipvalue=0.5),
+    "ema": lambda: keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.9),
+    "accumulation": lambda: keras.optimizers.Adam(1e-3, gradient_accumulation_steps=2),
+}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_any_optimizer_learns(make_vae, images, name):
+    model = make_vae(optimizer=OPTIMIZERS[name]())
+    before = model.evaluate(images, verbose=0)[0]
+    history = model.fit(images, batch_size=BATCH, epochs=8, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert model.evaluate(images, verbose=0)[0] < before
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"steps_per_execution": 3}, {"run_eagerly": True}, {"jit_compile": True}], ids=str
+)
+def test_ways_to_run_a_step_change_no_number(make_vae, images, arguments):
+    expected, model = make_vae(), make_vae()
+    expected.compile(keras.optimizers.SGD(1e-3))
+    if BACKEND == "torch" and "run_eagerly" not in arguments:
+        with pytest.raises(ValueError, match=f"`{next(iter(arguments))}`.* torch"):
+            model.compile(keras.optimizers.SGD(1e-3), **arguments)
+        return
+    model.compile(keras.optimizers.SGD(1e-3), **arguments)
+    histories = [
+        one.fit(
+            images, batch_size=BATCH, epochs=2, shuffle=False, validation_data=(images,), verbose=0
+        ).history
+        for one in (expected, model)
+    ]
+    # TensorFlow draws other noise inside XLA; the KL of the first epoch hardly knows it.
+    for name in ("kl_loss", "val_kl_loss"):
+        np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=2e-3)
+    assert set(histories[0]) == set(histories[1])
+
+
+def test_what_is_validated_under_ema_is_what_is_saved(make_vae, images, tmp_path):
+    path = tmp_path / "best.keras"
+    optimizer = keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.9)
+    model = make_vae(optimizer=optimizer, likelihood="gaussian")
+    history = model.fit(
+        images,
+        batch_size=BATCH,
+        epochs=4,
+        validation_data=(images,),
+        callbacks=[
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            keras.callbacks.ModelCheckpoint(path, save_best_only=True),
+        ],
+        verbose=0,
+    ).history
+    loaded = keras.saving.load_model(path)
+    best = min(history["val_loss"])
+    assert loaded.evaluate(images, verbose=0)[0] == pytest.approx(best, rel=1e-5)
+
+
+# Losses that are no numbers
+
+
+@pytest.fixture
+def broken(make_vae):
+    """A model whose first step, or with a warm-up a later one, breaks the weights."""
+
+    def make(step=0, **arguments):
+        rates = [1e-6] * step + [1e30]
+        schedule = (
+            keras.optimizers.schedules.PiecewiseConstantDecay(list(range(1, len(rates))), rates)
+            if step
+            else 1e30
+        )
+        return make_vae(optimizer=keras.optimizers.SGD(schedule), **arguments)
+
+    return make
+
+
+@pytest.mark.parametrize("seconds", [0, 1e9])
+def test_a_loss_that_is_no_number_stops_and_names_the_step(broken, images, monkeypatch, seconds):
+    monkeypatch.setattr("keras_vae.callbacks.StopOnNonFinite.SECONDS", seconds)
+    with pytest.raises(FloatingPointError, match=r"at step 2 of epoch 1 is .*lower learning rate"):
+        broken().fit(images, batch_size=BATCH, epochs=3, verbose=0)
+
+
+def test_the_last_good_model_stays(broken, images, tmp_path):
+    path = tmp_path / "model.keras"
+    model = broken(step=6)
+    save = keras.callbacks.ModelCheckpoint(path)
+    message = "at step [45] of epoch 2"  # steps 6 to 10; the eighth breaks the weights
+    with pytest.raises(FloatingPointError, match=message):
+        model.fit(images, batch_size=BATCH, epochs=3, callbacks=[save], verbose=0)
+    loaded = keras.saving.load_model(path)
+    assert np.isfinite(loaded.evaluate(images, verbose=0)).all()
+    assert not all(np.isfinite(ops.convert_to_numpy(w)).all() for w in model.trainable_weights)
+
+
+def test_a_validation_loss_that_is_no_number_stops_too(make_vae, images):
+    model = make_vae()
+    model.compute_losses = nan_in_validation(model.compute_losses)
+    with pytest.raises(FloatingPointError, match="`val_loss` of epoch 1 is nan"):
+        model.fit(images, validation_data=(images,), epochs=3, verbose=0)
+
+
+def nan_in_validation(compute_losses):
+    def compute(data, training):
+        losses = compute_losses(data, training)
+        return losses if training else losses | {"loss": losses["loss"] * float("nan")}
+
+    return compute
+
+
+def test_an_autoencoder_is_guarded_too(images):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,), variational=False)
+    model = keras_vae.AutoEncoder(*parts)
+    model.compile(keras.optimizers.SGD(1e38))
+    callbacks = keras.callbacks.CallbackList([], model=model)
+    with pytest.raises(FloatingPointError, match="lower learning rate"):
+        model.fit(images, batch_size=BATCH, epochs=3, callbacks=callbacks, verbose=0)
