@@ -17,11 +17,11 @@ BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
 # on the network stands below its name.
 DEFAULTS = {
     "faces": {
-        "network": "conv",
+        "network": "mlp",
         "likelihood": "gaussian",
         "latent_dim": 32,
-        "mlp": {"widths": [256], "epochs": 20, "learning_rate": 2e-3},
-        "conv": {"widths": [64], "epochs": 10, "learning_rate": 5e-3},
+        "mlp": {"widths": [256], "epochs": 16, "learning_rate": 2e-3},
+        "conv": {"widths": [64], "epochs": 8, "learning_rate": 4e-3},
     },
     "mnist": {
         "network": "mlp",

@@ -1,6 +1,7 @@
-"""Seconds of training to reach a validation loss, and the test loss at the end.
+"""Seconds of training to reach a validation loss, and the test numbers at the end.
 
     KERAS_BACKEND=jax python benchmarks/time_to_loss.py --latent-dim 2 --target 36.78 --epochs 15
+    KERAS_BACKEND=jax python benchmarks/time_to_loss.py --network conv --limit 12800 --epochs 5
 
 The clock runs while `fit` trains, the compilation of the first step included, and stands still
 during validation; the test images are looked at once, after training. Run it on an otherwise
@@ -12,6 +13,7 @@ import json
 import time
 
 import keras
+import numpy as np
 
 import keras_vae
 from keras_vae import datasets, evaluate
@@ -35,6 +37,11 @@ class Clock(keras.callbacks.Callback):
         float(keras.ops.convert_to_numpy(self.logs["loss"]))  # wait for the device
         self.seconds += time.perf_counter() - self.started
 
+    def images_per_second(self, images):
+        """Without the first epoch, which compiles."""
+        (first, _), (last, _) = self.epochs[0], self.epochs[-1]
+        return (len(self.epochs) - 1) * images / (last - first) if last > first else 0
+
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append((self.seconds, logs["val_loss"]))
         print(f"{self.seconds:7.1f} s  validation loss {logs['val_loss']:.2f}", flush=True)
@@ -43,9 +50,13 @@ class Clock(keras.callbacks.Callback):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--dataset", default="mnist")
-    add("--latent-dim", type=int, default=2)
-    add("--hidden", type=int, nargs="+", default=[512, 512])
+    add("--dataset", default="mnist", help="a name, or an .npz file of train, validation and test")
+    add("--limit", type=int)
+    add("--latent-dim", type=int, default=16)
+    add("--network", choices=("mlp", "conv"), default="mlp")
+    add("--widths", type=int, nargs="+", help="default: 512 512 (mlp), 64 (conv)")
+    add("--likelihood", default="mse")
+    add("--precision", default="float32")
     add("--epochs", type=int, default=15)
     add("--batch-size", type=int, default=128)
     add("--learning-rate", type=float, default=4e-3)
@@ -55,14 +66,19 @@ def main():
     args = parser.parse_args()
 
     keras.utils.set_random_seed(args.seed)
-    data = datasets.load(args.dataset)
-    parts = keras_vae.build_mlp(
+    keras.config.set_dtype_policy(args.precision)
+    data = load(args.dataset, args.limit)
+    builder, widths = {
+        "mlp": (keras_vae.build_mlp, [512, 512]),
+        "conv": (keras_vae.build_conv, [64]),
+    }[args.network]
+    parts = builder(
         data.image_shape,
         args.latent_dim,
-        tuple(args.hidden),
+        args.widths or widths,
         pixel_mean=float(data.train.images.mean() / 255),
     )
-    model = keras_vae.VAE(*parts, beta=args.beta, seed=args.seed)
+    model = keras_vae.VAE(*parts, args.likelihood, beta=args.beta, seed=args.seed)
     steps = -(-len(data.train) // args.batch_size) * args.epochs
     model.compile(make_optimizer(args.learning_rate, steps))
     clock = Clock()
@@ -80,11 +96,21 @@ def main():
         "backend": keras.backend.backend(),
         **vars(args),
         "train_seconds": round(clock.seconds, 1),
-        "images_per_second": round(args.epochs * len(data.train) / clock.seconds),
+        "images_per_second": round(clock.images_per_second(len(data.train))),
         "seconds_to_target": round(reached[0], 1) if reached else None,
         **evaluate.test_metrics(model, data.test.images),
     }
     print(json.dumps(result))
+
+
+def load(name, limit):
+    if not name.endswith(".npz"):
+        return datasets.load(name, limit)
+    with np.load(name) as file:
+        train, validation, test = (
+            datasets.Split(file[part]) for part in ("train", "validation", "test")
+        )
+    return datasets.Dataset(name, train[:limit], validation[:limit], test)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from keras_vae.layers import DepthToSpace
 
 
 def build_mlp(
-    image_shape, latent_dim, hidden=(512, 512), activation="relu", pixel_mean=0.5, variational=True
+    image_shape, latent_dim, hidden=(512, 512), activation="silu", pixel_mean=0.5, variational=True
 ):
     """Returns a fully connected encoder and a decoder that mirrors it.
 
@@ -71,10 +71,11 @@ def build_conv(
     """Returns a convolutional encoder and a decoder that mirrors it, for images of any size.
 
     The encoder reads the image in squares of `patch` by `patch` pixels, one position each, and
-    halves height and width with every further entry of `filters`. The decoder goes back by
-    plain 3x3 convolutions, each followed by `DepthToSpace`: no transposed convolution, so it is
-    quick on every backend. Images whose sides do not divide evenly are padded, and what is
-    drawn is cropped. Each layer is followed by root-mean-square normalisation over the channels.
+    halves height and width with every further entry of `filters`. The decoder has a dense
+    hidden layer (four times the last entry wide), then goes back by plain 3x3 convolutions, each
+    followed by `DepthToSpace`: no transposed convolution, so it is quick on every backend.
+    Images whose sides do not divide evenly are padded, and what is drawn is cropped. Each layer
+    is followed by root-mean-square normalisation over the channels.
 
     Args:
         image_shape: ``(height, width, channels)``.
@@ -122,7 +123,10 @@ def build_conv(
     encoder = keras.Model(images, code_heads(x, latent_dim, variational), name="encoder")
 
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape(shape)(layers.Dense(math.prod(shape))(z))
+    # From a code to the positions by way of a hidden layer: without it the map is next to linear,
+    # and codes between those of the images decode to speckles.
+    x = normalise_and_activate(layers.Dense(4 * filters[-1])(z), activation)
+    x = layers.Reshape(shape)(layers.Dense(math.prod(shape))(x))
     x = normalise_and_activate(x, activation)
     for count in reversed(filters[:-1]):
         x = DepthToSpace(2)(conv(4 * count, 3)(x))

@@ -26,44 +26,58 @@ class WithNoise(keras_vae.VAE):
         return super().call(x, training, NOISE[: x.shape[0] or ops.shape(x)[0]], raw)
 
 
-def make(kind=keras_vae.VAE, optimizer="adam", **arguments):
-    model = kind(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(16, 8)), **arguments)
+# What is compared: the plain model, and one that has everything.
+PLAIN = {"builder": keras_vae.build_mlp}
+WHOLE = {
+    "builder": keras_vae.build_conv,
+    "likelihood": "gaussian",
+    "kl_warmup_steps": 5,
+    "free_bits": 0.5,
+}
+
+
+def make(kind=keras_vae.VAE, optimizer="adam", builder=keras_vae.build_mlp, **arguments):
+    model = kind(*builder((6, 5, 3), 2, (16, 8)), **arguments)
     rng = np.random.default_rng(1)
-    model.set_weights([rng.normal(0, 0.3, weight.shape) for weight in model.get_weights()])
+    for part in (model.encoder, model.decoder):
+        part.set_weights([rng.normal(0, 0.3, weight.shape) for weight in part.get_weights()])
     model.compile(optimizer)
     return model
 
 
 def weights_of(model):
-    return np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    weights = [*model.encoder.get_weights(), *model.decoder.get_weights()]
+    return np.concatenate([np.ravel(weight) for weight in weights])
 
 
 def train(folder):
     """Losses, gradients (what a step of plain SGD changes), and the history of a short fit."""
-    model = make(WithNoise, keras.optimizers.SGD(1.0))
-    before = weights_of(model)
-    losses = model.train_on_batch(IMAGES, return_dict=True)
-    gradient = before - weights_of(model)
-    model = make(WithNoise, keras.optimizers.Adam(1e-3), beta=0.5)
-    history = model.fit(
-        IMAGES, batch_size=37, epochs=3, shuffle=False, validation_data=(IMAGES,), verbose=0
-    ).history
-    names = sorted(history)
-    np.savez(
-        folder / f"train-{BACKEND}.npz",
-        loss_names=sorted(losses),
-        losses=[losses[name] for name in sorted(losses)],
-        gradient=gradient,
-        history_names=names,
-        history=[history[name] for name in names],
-    )
+    for name, arguments in (("plain", PLAIN), ("whole", WHOLE)):
+        model = make(WithNoise, keras.optimizers.SGD(1.0), **{**arguments, "kl_warmup_steps": 0})
+        before = weights_of(model)
+        losses = model.train_on_batch(IMAGES, return_dict=True)
+        gradient = before - weights_of(model)
+        model = make(WithNoise, keras.optimizers.Adam(1e-3), beta=0.5, **arguments)
+        history = model.fit(
+            IMAGES, batch_size=37, epochs=3, shuffle=False, validation_data=(IMAGES,), verbose=0
+        ).history
+        names = sorted(history)
+        np.savez(
+            folder / f"{name}-{BACKEND}.npz",
+            loss_names=sorted(losses),
+            losses=[losses[name] for name in sorted(losses)],
+            gradient=gradient,
+            history_names=names,
+            history=[history[name] for name in names],
+        )
 
 
 def save(folder):
-    model = make()
-    model.fit(IMAGES, epochs=2, verbose=0)
-    model.save(folder / f"model-{BACKEND}.keras")
-    use(model, folder / f"saved-{BACKEND}.npz")
+    for name, arguments in (("plain", PLAIN), ("whole", WHOLE)):
+        model = make(**arguments)
+        model.fit(IMAGES, epochs=2, verbose=0)
+        model.save(folder / f"model-{name}-{BACKEND}.keras")
+        use(model, folder / f"saved-{name}-{BACKEND}.npz")
 
 
 def load(folder):
@@ -80,6 +94,7 @@ def use(model, path):
         path,
         **{f"predicted_{name}": value for name, value in predicted.items()},
         **losses,
+        state=[float(w) for w in model.non_trainable_weights],
         reconstructed=model.reconstruct(IMAGES),
         sampled=model.sample(5, seed=0),
     )

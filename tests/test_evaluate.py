@@ -1,6 +1,11 @@
+import json
+import math
+
+import keras
 import numpy as np
 import pytest
 
+import keras_vae
 from keras_vae import evaluate
 
 
@@ -15,7 +20,14 @@ def test_metrics_agree_with_an_independent_computation(make_vae, images):
     mse = np.mean((model.decode(z_mean).astype("float64") - images / 255) ** 2)
     assert numbers["test_mse"] == pytest.approx(mse, rel=1e-6)
     assert numbers["active_units"] == sum(np.var(z_mean[:, j]) > 0.01 for j in range(3))
+    assert numbers["test_elbo"] == -(losses["reconstruction_loss"] + losses["kl_loss"])
     assert set(map(type, numbers.values())) <= {int, float}
+
+
+def test_the_elbo_has_no_beta(make_vae, images):
+    numbers = [evaluate.test_metrics(make_vae(beta=beta), images) for beta in (0, 1, 4)]
+    assert len({n["test_elbo"] for n in numbers}) == len({n["bits_per_dim"] for n in numbers}) == 1
+    assert len({n["test_loss"] for n in numbers}) == 3
 
 
 def test_metrics_do_not_depend_on_the_batch_size(make_vae, images):
@@ -32,3 +44,71 @@ def test_active_units_counts_latents_that_vary():
 def test_mean_squared_error_scales_bytes():
     images = np.full((2, 2, 2, 1), 255, "uint8")
     assert evaluate.mean_squared_error(images, np.full((2, 2, 2, 1), 0.5)) == pytest.approx(0.25)
+
+
+class Code(keras.layers.Layer):
+    """An encoder's heads that say the same of every image: exactly the prior."""
+
+    def call(self, x):
+        zeros = keras.ops.zeros((keras.ops.shape(x)[0], 2))
+        return [zeros, zeros]
+
+    def compute_output_shape(self, input_shape):
+        return [(input_shape[0], 2)] * 2
+
+
+def blind_vae(likelihood, pixel):
+    """A VAE that knows nothing: no KL, and `pixel` everywhere."""
+    x, z = keras.Input((4, 4, 1)), keras.Input((2,))
+    bias = keras.initializers.Constant(math.log(pixel / (1 - pixel)))
+    outputs = keras.layers.Dense(16, kernel_initializer="zeros", bias_initializer=bias)(z)
+    decoder = keras.Model(z, keras.layers.Reshape((4, 4, 1))(outputs))
+    model = keras_vae.VAE(keras.Model(x, Code()(x)), decoder, likelihood)
+    model.compile()
+    return model
+
+
+GREY = np.random.default_rng(0).integers(0, 256, (500, 4, 4, 1), "uint8")
+
+
+def test_bits_per_dim_is_the_gaussian_density_of_dequantised_images():
+    variance = 0.02
+    model = blind_vae(keras_vae.likelihoods.Gaussian(variance), 0.4)
+    # E over u of ((x + u) / 256 - 0.4)^2, exactly
+    error = np.mean(((GREY + 0.5) / 256 - 0.4) ** 2) + 1 / (12 * 256**2)
+    nats = 0.5 * math.log(2 * math.pi * variance) + error / (2 * variance)
+    expected = nats / math.log(2) + 8
+    assert evaluate.bits_per_dim(model, GREY) == pytest.approx(expected, rel=1e-3)
+
+
+def test_bits_per_dim_gives_mse_the_constant_it_lacks():
+    one = evaluate.bits_per_dim(blind_vae("mse", 0.4), GREY)
+    other = evaluate.bits_per_dim(blind_vae(keras_vae.likelihoods.Gaussian(0.5), 0.4), GREY)
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_bits_per_dim_bounds_the_exact_log_probability():
+    """The probability of a grey value is the integral of the density over its 256th."""
+    variance = 0.02
+    model = blind_vae(keras_vae.likelihoods.Gaussian(variance), 0.4)
+    edges = np.arange(257) / 256
+    normal = np.array([0.5 * (1 + math.erf((e - 0.4) / math.sqrt(2 * variance))) for e in edges])
+    exact = -np.log2(np.diff(normal))[GREY].mean()
+    assert exact <= evaluate.bits_per_dim(model, GREY) < exact + 0.01
+
+
+def test_bits_per_dim_of_bernoulli_needs_binary_images():
+    model = blind_vae("bernoulli", 0.25)
+    assert evaluate.bits_per_dim(model, GREY) is None
+    binary = np.where(GREY < 100, 255, 0).astype("uint8")
+    share = np.mean(binary == 255)
+    expected = -(share * np.log2(0.25) + (1 - share) * np.log2(0.75))
+    assert evaluate.bits_per_dim(model, binary) == pytest.approx(expected, rel=1e-5)
+    assert evaluate.bits_per_dim(model, binary / 255) is None
+    assert json.dumps(evaluate.test_metrics(model, GREY))  # None has a place in a file, too
+
+
+def test_bits_per_dim_does_not_depend_on_the_batch_size(make_vae, images):
+    model = make_vae(likelihood="gaussian")
+    one, other = (evaluate.bits_per_dim(model, images, batch_size) for batch_size in (5, 64))
+    assert one == pytest.approx(other, rel=1e-5)

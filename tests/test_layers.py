@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vae import Sampling
+from keras_vae import DepthToSpace, Sampling
 
 
 def draw(layer, z_mean, z_log_var, **arguments):
@@ -101,3 +101,35 @@ def test_sampling_refuses_a_bad_seed(seed):
 def test_sampling_refuses_anything_but_a_pair(shapes):
     with pytest.raises(ValueError, match="z_mean, z_log_var"):
         Sampling()([np.zeros(shape, "float32") for shape in shapes])
+
+
+# DepthToSpace
+
+
+def test_depth_to_space_puts_each_channel_in_its_place():
+    x = np.arange(2 * 3 * 2 * 12, dtype="float32").reshape(2, 3, 2, 12)
+    y = ops.convert_to_numpy(DepthToSpace(2)(x))
+    assert y.shape == (2, 6, 4, 3)
+    for row in range(6):
+        for column in range(4):
+            channels = 3 * (2 * (row % 2) + column % 2) + np.arange(3)
+            np.testing.assert_array_equal(y[:, row, column], x[:, row // 2, column // 2, channels])
+
+
+def test_depth_to_space_infers_its_shape_and_comes_back_from_its_config():
+    layer = DepthToSpace(3, dtype="float32", name="up")
+    assert layer(keras.KerasTensor((None, 4, 5, 18))).shape == (None, 12, 15, 2)
+    twin = DepthToSpace.from_config(layer.get_config())
+    assert twin.get_config() == layer.get_config() and twin.factor == 3
+
+
+@pytest.mark.parametrize("factor", [0, 1.5, True, "2", None])
+def test_depth_to_space_refuses_a_factor_that_is_no_size(factor):
+    with pytest.raises(ValueError, match="Argument `factor` must be a positive integer"):
+        DepthToSpace(factor)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 2, 6), (1, 2, 8)])
+def test_depth_to_space_refuses_what_it_cannot_spread(shape):
+    with pytest.raises(ValueError, match="channels a multiple of 4"):
+        DepthToSpace(2)(np.zeros(shape))

@@ -1,7 +1,9 @@
 import keras
+import numpy as np
 import pytest
 
-from keras_vae import build_mlp
+import keras_vae
+from keras_vae import build_conv, build_mlp
 
 
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (7, 5, 3), (1, 1, 2)])
@@ -33,21 +35,19 @@ def test_build_mlp_mirrors_the_encoder_and_ends_without_an_activation():
     )
 
 
-def test_heads_and_outputs_are_float32_under_mixed_precision():
+@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+def test_heads_and_outputs_are_float32_under_mixed_precision(builder):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        encoder, decoder = build_mlp((4, 4, 1), 2, hidden=(8,))
+        encoder, decoder = builder((5, 4, 1), 2, (8, 8))
     finally:
         keras.config.set_dtype_policy("float32")
     assert [output.dtype for output in encoder.outputs] == ["float32"] * 2
     assert decoder.outputs[0].dtype == "float32"
     assert encoder.layers[2].compute_dtype == "float16"
-
-
-@pytest.mark.parametrize("pixel_mean", [-0.1, 128])
-def test_build_mlp_refuses_a_mean_that_is_no_pixel(pixel_mean):
-    with pytest.raises(ValueError, match="Argument `pixel_mean` must be"):
-        build_mlp((4, 4, 1), 2, pixel_mean=pixel_mean)
+    # All that comes after the last hidden layer is in float32, not its result alone.
+    last = max(i for i, layer in enumerate(decoder.layers) if layer.compute_dtype == "float16")
+    assert type(decoder.layers[last]) is keras.layers.Activation
 
 
 def test_build_mlp_sees_pixels_about_their_mean():
@@ -57,17 +57,99 @@ def test_build_mlp_sees_pixels_about_their_mean():
 
 
 @pytest.mark.parametrize(
-    "arguments, name",
+    "image_shape, filters, patch",
     [
-        (((28, 28), 2), "image_shape"),
-        (((28, 28, 0), 2), "image_shape"),
-        (((28, 28, 1.5), 2), "image_shape"),
-        (((28, 28, 1), 0), "latent_dim"),
-        (((28, 28, 1), True), "latent_dim"),
-        (((28, 28, 1), 2, (16, -1)), "hidden"),
-        (((28, 28, 1), 2, 16), "hidden"),
+        ((28, 28, 1), (6,), None),
+        ((64, 64, 3), (4, 6), None),
+        ((45, 37, 3), (4, 6, 8), 1),
+        ((45, 37, 3), (6,), 7),
+        ((5, 40, 1), (4, 6), 4),
+        ((1, 1, 2), (4, 6), None),
     ],
 )
-def test_build_mlp_names_a_bad_size(arguments, name):
-    with pytest.raises(ValueError, match=f"Argument `{name}` must be"):
-        build_mlp(*arguments)
+def test_build_conv_fits_any_image(image_shape, filters, patch):
+    encoder, decoder = build_conv(image_shape, 3, filters, patch)
+    assert encoder.input_shape == (None, *image_shape)
+    assert encoder.output_shape == [(None, 3)] * 2
+    assert decoder.output_shape == (None, *image_shape)
+    convolutions = [layer for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert tuple(layer.filters for layer in convolutions) == filters
+    outputs = decoder(np.random.default_rng(0).standard_normal((2, 3)).astype("float32"))
+    assert outputs.shape == (2, *image_shape)
+    # Every pixel is drawn: none is padding, which would be the same for all codes.
+    assert keras.ops.convert_to_numpy(outputs[0] != outputs[1]).all()
+
+
+@pytest.mark.parametrize("size, patch", [(28, 4), (64, 8), (128, 16), (32, 4), (6, 1)])
+def test_build_conv_reads_about_eight_by_eight_patches(size, patch):
+    encoder, _ = build_conv((size, size, 1), 2, (4,))
+    (first,) = (layer for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D))
+    assert first.kernel_size == first.strides == (patch, patch)
+
+
+def test_build_conv_sees_the_whole_image():
+    encoder, _ = build_conv((11, 7, 1), 2, (4, 8), patch=2)
+    images = np.full((1 + 11 * 7, 11, 7, 1), 0.5, "float32")
+    images[1:].reshape(77, 77)[np.arange(77), np.arange(77)] = 1  # each pixel once
+    z_mean = keras.ops.convert_to_numpy(encoder(images)[0])
+    assert (np.abs(z_mean[1:] - z_mean[0]).max(axis=1) > 1e-6).all()
+
+
+def test_build_conv_without_variance_gives_one_code():
+    encoder, _ = build_conv((4, 4, 1), 3, (4,), variational=False)
+    assert encoder.output_shape == (None, 3)
+
+
+def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
+    rng = np.random.default_rng(0)
+    images = np.zeros((128, 12, 9, 1), "uint8")
+    for image, row, column in zip(images, rng.integers(0, 9, 128), rng.integers(0, 6, 128)):
+        image[row : row + 3, column : column + 3] = 255
+    keras.utils.set_random_seed(0)
+    model = keras_vae.VAE(*build_conv((12, 9, 1), 4, (16,), patch=3), "gaussian", seed=0)
+    model.compile(keras.optimizers.Adam(5e-3))
+    model.fit(images, batch_size=32, epochs=15, verbose=0)
+    mse = np.mean((model.reconstruct(images) - images / 255) ** 2)
+    assert mse < 0.8 * np.var(images / 255)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.evaluate(images, verbose=0) == model.evaluate(images, verbose=0)
+
+
+@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+@pytest.mark.parametrize(
+    "arguments, name",
+    [
+        ({"image_shape": (28, 28)}, "image_shape"),
+        ({"image_shape": (28, 28, 0)}, "image_shape"),
+        ({"image_shape": (28, 28, 1.5)}, "image_shape"),
+        ({"image_shape": 28}, "image_shape"),
+        ({"latent_dim": 0}, "latent_dim"),
+        ({"latent_dim": True}, "latent_dim"),
+        ({"latent_dim": 2.0}, "latent_dim"),
+        ({"pixel_mean": -0.1}, "pixel_mean"),
+        ({"pixel_mean": 128}, "pixel_mean"),
+        ({"pixel_mean": "0"}, "pixel_mean"),
+        ({"variational": 1}, "variational"),
+        ({"widths": (16, -1)}, "hidden|filters"),
+        ({"widths": 16}, "hidden|filters"),
+        ({"widths": ()}, "hidden|filters"),
+    ],
+)
+def test_a_bad_argument_is_named(builder, arguments, name):
+    arguments = {"image_shape": (8, 8, 1), "latent_dim": 2, **arguments}
+    widths = arguments.pop("widths", (8,))
+    with pytest.raises(ValueError, match=f"Argument `({name})` must be"):
+        builder(arguments.pop("image_shape"), arguments.pop("latent_dim"), widths, **arguments)
+
+
+@pytest.mark.parametrize("patch", [0, -2, 1.5, True])
+def test_build_conv_refuses_a_patch_that_is_no_size(patch):
+    with pytest.raises(ValueError, match="Argument `patch` must be a positive integer"):
+        build_conv((8, 8, 1), 2, patch=patch)
+
+
+@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+def test_an_unknown_activation_is_named(builder):
+    with pytest.raises(ValueError, match="softmaxx"):
+        builder((8, 8, 1), 2, activation="softmaxx")

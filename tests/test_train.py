@@ -65,7 +65,15 @@ def test_a_run_leaves_every_file_and_nothing_else(finished):
 def test_the_first_line_says_what_is_trained(finished):
     folder, output, _ = finished
     first = output.splitlines()[0]
-    for part in (BACKEND, "faces 64x64x3", "200 images to train", "mlp", "4 latents", str(folder)):
+    for part in (
+        BACKEND,
+        "faces 64x64x3",
+        "200 images to train",
+        "mlp 256",
+        "4 latents",
+        "gaussian likelihood, beta 1",
+        str(folder),
+    ):
         assert part in first
 
 
@@ -96,8 +104,10 @@ def test_metrics_are_those_of_the_saved_model(finished):
     model = runs.load_model(folder)
     test = datasets.load("faces", limit=1).test.images
     losses = model.evaluate(test, verbose=0, return_dict=True)
-    for name, value in losses.items():
-        assert metrics[f"test_{name}"] == pytest.approx(value, rel=1e-5)
+    for name in ("loss", "reconstruction_loss", "kl_loss"):
+        assert metrics[f"test_{name}"] == pytest.approx(losses[name], rel=1e-5)
+    assert metrics["test_elbo"] == pytest.approx(-losses["loss"], rel=1e-5)  # beta is 1
+    assert 0 < metrics["bits_per_dim"] < 9
     mse = np.mean((model.reconstruct(test) - test / 255) ** 2)
     assert metrics["test_mse"] == pytest.approx(mse, rel=1e-4)
     assert 0 <= metrics["active_units"] <= 4
@@ -122,6 +132,54 @@ def test_an_autoencoder_has_no_kl_and_no_samples(tmp_path):
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test_loss"] == metrics["test_reconstruction_loss"]
     assert "test_kl_loss" not in metrics and "KL" not in output
+
+
+def test_every_setting_of_the_model_reaches_it(tmp_path):
+    settings = {
+        "network": "conv",
+        "widths": [8, 16],
+        "likelihood": "bernoulli",
+        "beta": 0.5,
+        "kl_warmup": 1.5,
+        "free_bits": 0.25,
+        "precision": "mixed_bfloat16",
+    }
+    flags = []
+    for name, value in settings.items():
+        values = value if isinstance(value, list) else [value]
+        flags += [f"--{name.replace('_', '-')}", *values]
+    folder = tmp_path / "run"
+    code, output, errors = run(*SMALL, *flags, "--output", folder)
+    assert code == 0, errors
+    first = output.splitlines()[0]
+    for part in (
+        "in mixed_bfloat16",
+        "vae, conv 8-16, 4 latents, bernoulli likelihood",
+        "beta 0.5 after 1.5 epochs of warm-up, 0.25 nats free per latent",
+    ):
+        assert part in first
+    config = json.loads((folder / "config.json").read_text())
+    assert {name: config[name] for name in settings} == settings
+    model = runs.load_model(folder)
+    assert (model.beta, model.kl_warmup_steps, model.free_bits) == (0.5, 3, 0.25)
+    assert model.likelihood.name == "bernoulli"
+    assert [layer.filters for layer in model.encoder.layers if hasattr(layer, "filters")] == [8, 16]
+    assert "bfloat16" in {layer.compute_dtype for layer in model.encoder.layers}
+    assert json.loads((folder / "metrics.json").read_text())["bits_per_dim"] is None
+    with open(folder / "history.csv") as file:
+        weights = [float(row["kl_weight"]) for row in csv.DictReader(file)]
+    # Steps of 128 and of 72 images, with 0/3, 1/3, 2/3 and 3/3 of beta.
+    np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
+
+
+def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
+    folder = tmp_path / "run"
+    code, _, errors = run(*SMALL, "--learning-rate", "1e30", "--output", folder)
+    assert code == 2 and "Traceback" not in errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("train.py: error: The loss at step 2 of epoch 1 is nan")
+    assert "lower learning rate" in last
+    assert {path.name for path in folder.iterdir()} == {"config.json"}
 
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
@@ -186,6 +244,12 @@ MISTAKES = [
     (["--seed", "-1"], "whole number of at least 0"),
     (["--seed", str(2**32)], "below 4294967296"),
     (["--model", "gan"], "vae"),
+    (["--network", "resnet"], "conv"),
+    (["--widths", "64", "0"], "whole number of at least 1"),
+    (["--likelihood", "l1"], "gaussian"),
+    (["--kl-warmup", "-1"], "number of at least 0"),
+    (["--free-bits", "nan"], "number of at least 0"),
+    (["--precision", "float16"], "mixed_float16"),
     (["--batch-size", "1" + "0" * 20], "below 2147483648"),
     (["--no-such-flag"], "unrecognized"),
 ]

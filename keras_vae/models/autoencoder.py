@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods
+from keras_vae import inputs, likelihoods
 from keras_vae.callbacks import StopOnNonFinite
 from keras_vae.images import check_images, to_pixels
 from keras_vae.trainers import Trainer
@@ -193,16 +193,19 @@ class AutoEncoder(Trainer, keras.Model):
         """
         validation_data = kwargs.get("validation_data")
         self._check_arrays(x, validation_data)
-        y = labels(x, y, kwargs.get("sample_weight"))
+        y = inputs.labels(x, y, kwargs.get("sample_weight"))
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
-            kwargs["validation_data"] = (x_val, labels(x_val, y_val, weights), weights)
+            validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
+        if validation_data is not None:
+            kwargs["validation_data"] = inputs.batches(validation_data)
         guard = StopOnNonFinite()
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.callbacks.insert(0, guard)
             guard.set_model(self)
         else:  # first, so that nothing of a broken epoch is saved
             callbacks = [guard, *keras.tree.flatten(callbacks or [])]
+        x = inputs.batches(x)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
@@ -210,13 +213,13 @@ class AutoEncoder(Trainer, keras.Model):
         self._check_arrays(x)
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        y = labels(x, y, sample_weight)
+        x, y = inputs.batches(x), inputs.labels(x, y, sample_weight)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""
         self._check_arrays(x)
-        return super().predict(x, *args, **kwargs)
+        return super().predict(inputs.batches(x), *args, **kwargs)
 
     def train_on_batch(self, x, *args, **kwargs):
         """Keras's `train_on_batch` on images."""
@@ -369,11 +372,6 @@ class AutoEncoder(Trainer, keras.Model):
             for name in ("encoder", "decoder", "likelihood")
         }
         return cls(**{**config, **parts})
-
-
-def labels(x, y, sample_weight):
-    """Returns labels that mean nothing where Keras, having none, would forget the weights."""
-    return np.zeros(len(x), "uint8") if y is None and sample_weight is not None else y
 
 
 def weighted_mean(nats, sample_weight=None):

@@ -1,0 +1,33 @@
+"""Inputs of `fit`, `evaluate` and `predict` that Keras alone would misread."""
+
+import copy
+
+import numpy as np
+
+
+def labels(x, y, sample_weight):
+    """Returns labels that mean nothing where Keras, having none, would forget the weights."""
+    return np.zeros(len(x), "uint8") if y is None and sample_weight is not None else y
+
+
+def batches(x):
+    """Returns `x`; a torch `DataLoader` of bare tensors becomes one of tuples ``(tensor,)``.
+
+    Keras would take such a batch apart into images. Torch need not be there.
+    """
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(x).__mro__}
+    if "torch.utils.data.dataloader.DataLoader" in kinds:
+        x = copy.copy(x)
+        x.collate_fn = InTuple(x.collate_fn)
+    return x
+
+
+class InTuple:
+    """A collate function that puts a batch into a tuple, unless it is one; goes to workers."""
+
+    def __init__(self, collate):
+        self.collate = collate
+
+    def __call__(self, items):
+        batch = self.collate(items)
+        return batch if isinstance(batch, (tuple, list)) else (batch,)
