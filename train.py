@@ -84,7 +84,7 @@ def parse_arguments(arguments=None):
     add("--beta", type=number(float, 0), default=1.0, help="weight of the KL; default: 1")
     add(
         "--kl-warmup",
-        type=number(float, 0),
+        type=number(float, 0, 1e6),
         default=0.0,
         metavar="EPOCHS",
         help="raise the weight of the KL from 0 over that many epochs; default: 0",

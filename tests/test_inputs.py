@@ -225,6 +225,17 @@ def test_ways_to_run_a_step_change_no_number(make_vae, images, arguments):
     assert set(histories[0]) == set(histories[1])
 
 
+def test_how_a_step_is_run_is_not_saved(make_vae, images, tmp_path):
+    model = make_vae()
+    if BACKEND != "torch":
+        model.compile("adam", jit_compile=True, steps_per_execution=2)
+    model.fit(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded, fresh = keras.saving.load_model(tmp_path / "model.keras"), make_vae()
+    assert loaded.steps_per_execution == 1
+    assert loaded.jit_compile == fresh.jit_compile
+
+
 def test_what_is_validated_under_ema_is_what_is_saved(make_vae, images, tmp_path):
     path = tmp_path / "best.keras"
     optimizer = keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.9)

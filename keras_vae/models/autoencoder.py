@@ -173,7 +173,10 @@ class AutoEncoder(Trainer, keras.Model):
         self._programs.clear()
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        # How a step is run belongs to the backend and the machine, and Keras stores what "auto"
+        # came to: a model from JAX would ask for XLA everywhere.
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config | {"jit_compile": "auto", "steps_per_execution": 1})
         self.optimizer.build(self.trainable_variables)
 
     def fit(

@@ -28,6 +28,10 @@ class VAE(AutoEncoder):
     2017). Training draws fresh noise at each step; `evaluate`, `predict` and a plain call
     always use the same noise, so they give the same numbers twice, on every backend.
 
+    Warm-up and free bits act on what training optimises. ``kl_loss`` is always the raw KL, and
+    `evaluate` always weighs it by the final beta, so ``val_loss`` means the same in every
+    epoch. ``kl_weight`` in the logs is the weight used, in an epoch on average.
+
     Args:
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to the pair
             ``(z_mean, z_log_var)``, each ``(n, latent_dim)``.
@@ -35,6 +39,12 @@ class VAE(AutoEncoder):
             ``(n, height, width, channels)``; the likelihood has the last activation.
         likelihood: Name or object, see `keras_vae.likelihoods`.
         beta: Weight of the KL, a finite number of at least 0.
+        kl_warmup_steps: Over how many training steps the weight rises from 0 to beta, along a
+            line (Bowman et al. 2016, https://arxiv.org/abs/1511.06349). How far it has come is
+            saved with the model.
+        free_bits: KL that each latent may have for free, in nats: training optimises
+            ``sum_j max(free_bits, batch mean of KL_j)`` in place of the KL (Kingma et al. 2016,
+            https://arxiv.org/abs/1606.04934, appendix C.8, with each latent a group).
         seed: None or a non-negative integer; the noise of training starts from it.
 
     Call arguments:
