@@ -20,15 +20,15 @@ DEFAULTS = {
         "network": "mlp",
         "likelihood": "gaussian",
         "latent_dim": 32,
-        "mlp": {"widths": [256], "epochs": 16, "learning_rate": 2e-3},
-        "conv": {"widths": [64], "epochs": 8, "learning_rate": 4e-3},
+        "mlp": {"widths": [256], "activation": "silu", "epochs": 16, "learning_rate": 2e-3},
+        "conv": {"widths": [64], "activation": "silu", "epochs": 8, "learning_rate": 4e-3},
     },
     "mnist": {
         "network": "mlp",
         "likelihood": "mse",
         "latent_dim": 16,
-        "mlp": {"widths": [512, 512], "epochs": 12, "learning_rate": 4e-3},
-        "conv": {"widths": [64], "epochs": 7, "learning_rate": 6e-3},
+        "mlp": {"widths": [512, 512], "activation": "relu", "epochs": 12, "learning_rate": 4e-3},
+        "conv": {"widths": [48], "activation": "silu", "epochs": 7, "learning_rate": 6e-3},
     },
 }
 
@@ -79,20 +79,19 @@ def parse_arguments(arguments=None):
         help="size of the encoder, which the decoder mirrors: units of each hidden layer (mlp), "
         "channels of the first layer and after each halving (conv)",
     )
+    add("--activation", choices=("relu", "silu", "gelu", "tanh"), help="of the hidden layers")
     add("--latent-dim", type=positive, help="length of a code")
     add("--likelihood", choices=("mse", "bernoulli", "gaussian"), help="p(x|z), hence the loss")
-    add("--beta", type=number(float, 0), default=1.0, help="weight of the KL; default: 1")
+    add("--beta", type=number(float, 0, 1e6), help="weight of the KL; default: 1")
     add(
         "--kl-warmup",
-        type=number(float, 0, 1e6),
-        default=0.0,
+        type=number(float, 0, 1e5),
         metavar="EPOCHS",
         help="raise the weight of the KL from 0 over that many epochs; default: 0",
     )
     add(
         "--free-bits",
-        type=number(float, 0),
-        default=0.0,
+        type=number(float, 0, 1e6),
         metavar="NATS",
         help="do not press the KL of a latent below that; default: 0",
     )
@@ -114,6 +113,12 @@ def parse_arguments(arguments=None):
     add("--output", help="run folder; default: runs/<dataset>-<UTC time>")
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
     args = parser.parse_args(arguments)
+    for name, default in (("beta", 1.0), ("kl_warmup", 0.0), ("free_bits", 0.0)):
+        if args.model == "vae":
+            setattr(args, name, default if getattr(args, name) is None else getattr(args, name))
+        elif getattr(args, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
     args.backend = args.backend or default_backend(parser)
     if importlib.util.find_spec(args.backend) is None:
         parser.error(
@@ -249,6 +254,7 @@ def build(args, images):
         image_shape,
         args.latent_dim,
         args.widths,
+        activation=args.activation,
         pixel_mean=float(images.mean() / 255),
         variational=variational,
     )
@@ -258,7 +264,9 @@ def build(args, images):
         *parts,
         args.likelihood,
         beta=args.beta,
-        kl_warmup_steps=round(args.kl_warmup * steps_per_epoch(len(images), args.batch_size)),
+        kl_warmup_steps=min(
+            round(args.kl_warmup * steps_per_epoch(len(images), args.batch_size)), 2**31 - 1
+        ),
         free_bits=args.free_bits,
         seed=args.seed,
     )
@@ -298,12 +306,11 @@ def describe(args, data, model):
 
 def first_line(config, folder):
     images = config["images"]
-    kl = f", beta {config['beta']:g}"
+    kl = f", beta {config['beta']:g}" if config["model"] == "vae" else ""
     if config["kl_warmup"]:
         kl += f" after {config['kl_warmup']:g} epochs of warm-up"
     if config["free_bits"]:
         kl += f", {config['free_bits']:g} nats free per latent"
-    kl = kl if config["model"] == "vae" else ""
     precision = "" if config["precision"] == "float32" else f" in {config['precision']}"
     return " · ".join(
         (

@@ -55,6 +55,7 @@ def main():
     add("--latent-dim", type=int, default=16)
     add("--network", choices=("mlp", "conv"), default="mlp")
     add("--widths", type=int, nargs="+", help="default: 512 512 (mlp), 64 (conv)")
+    add("--activation", help="default: the network's own")
     add("--likelihood", default="mse")
     add("--precision", default="float32")
     add("--epochs", type=int, default=15)
@@ -76,6 +77,7 @@ def main():
         data.image_shape,
         args.latent_dim,
         args.widths or widths,
+        **({"activation": args.activation} if args.activation else {}),
         pixel_mean=float(data.train.images.mean() / 255),
     )
     model = keras_vae.VAE(*parts, args.likelihood, beta=args.beta, seed=args.seed)

@@ -8,6 +8,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 from tqdm import tqdm
 
 from keras_vae import runs
@@ -47,7 +48,6 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         images = min(self.batch_size * (batch + 1), self.images)
-        # Reading a loss waits for the device, so it is done when the bar is drawn, no more often.
         if not self.bar.disable and time.time() - self.bar.last_print_t >= self.bar.mininterval:
             self.bar.set_description_str(
                 f"epoch {self.epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  {summary(logs)}  ",
@@ -112,49 +112,40 @@ class SaveBest(keras.callbacks.Callback):
 class StopOnNonFinite(keras.callbacks.Callback):
     """Raises `FloatingPointError` at the first loss that is infinite or not a number.
 
-    Reading a loss waits for the device, so losses are collected and read a few times a second.
-    Under float16 a step that overflowed is skipped and the next may be fine: there the
-    losses of whole epochs are judged, on validation images if there are any.
+    A step's loss says how the weights were before that step, so what the last step of an epoch
+    broke is seen by validation, if there is any, and otherwise at the next step. Under float16
+    a step that overflowed is skipped and the next may be fine: there the validation loss is
+    judged, or else the weights.
     """
 
-    SECONDS = 0.2  # between two looks
+    async_safe = True  # lets Keras run it aside, so that training need not wait for the device
+
+    def __init__(self):
+        super().__init__()
+        self.epoch, self.skips = 0, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch, self.unread, self.looked = epoch, [], time.monotonic()
+        self.epoch = epoch
         self.skips = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
 
     def on_train_batch_end(self, batch, logs=None):
         if not self.skips:
-            self.unread.append((batch, logs["loss"]))
-            if time.monotonic() - self.looked > self.SECONDS:
-                self._look()
-
-    def on_test_begin(self, logs=None):
-        if self.unread:
-            self._look()
+            self._check(f"The loss at step {batch + 1} of epoch {self.epoch + 1}", logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.unread:
-            self._look()
-        for name in ("loss", "val_loss"):
-            bad_training = name == "loss" and self.skips and "val_loss" in logs
-            if name in logs and not bad_training and not math.isfinite(logs[name]):
-                self._stop(f"`{name}` of epoch {epoch + 1}", logs[name])
+        if "val_loss" in logs:
+            self._check(f"`val_loss` of epoch {epoch + 1}", logs["val_loss"])
+        elif self.skips:
+            for weight in self.model.trainable_weights:
+                total = np.sum(keras.ops.convert_to_numpy(weight), dtype="float64")
+                self._check(f"The weight {weight.path} after epoch {epoch + 1}", total)
 
-    def _look(self):
-        # The loss is the epoch's mean so far: once it is not finite, it stays so.
-        if not math.isfinite(self.unread[-1][1]):
-            for batch, loss in self.unread:
-                if not math.isfinite(loss):
-                    self._stop(f"The loss at step {batch + 1} of epoch {self.epoch + 1}", loss)
-        self.unread, self.looked = [], time.monotonic()
-
-    def _stop(self, what, value):
-        raise FloatingPointError(
-            f"{what} is {float(value)}. Try a lower learning rate, gradient "
-            "clipping (`clipnorm=1` in the optimizer) or float32, and see that all images are in "
-            "[0, 1]"
-        )
+    def _check(self, what, value):
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{what} is {float(value)}. Try a lower learning rate, gradient clipping "
+                "(`clipnorm=1` in the optimizer) or float32, and see that all images are in [0, 1]"
+            )
 
 
 class StopOnInterrupt(keras.callbacks.Callback):

@@ -1,13 +1,14 @@
 """What arguments may be, and the wording when they are not."""
 
-import math
 from numbers import Integral, Real
+
+LARGEST = 3e38  # about the largest float32
 
 
 def check_number(argument, value, above=None):
     """Raises `ValueError` unless `value` is finite and at least 0, or above `above` if given."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and (value >= 0 if above is None else value > above) and value < math.inf):
+    if not (is_number and (value >= 0 if above is None else value > above) and value < LARGEST):
         limit = "of at least 0" if above is None else f"above {above}"
         raise ValueError(
             f"Argument `{argument}` must be a finite number {limit}. Received: {argument}={value!r}"
@@ -22,11 +23,13 @@ def check_share(argument, value):
         )
 
 
-def check_count(argument, value):
-    """Raises `ValueError` unless `value` is a non-negative integer."""
-    if not (is_integer(value) and value >= 0):
+def check_count(argument, value, below=None):
+    """Raises `ValueError` unless `value` is a non-negative integer, below `below` if given."""
+    if not (is_integer(value) and value >= 0 and (below is None or value < below)):
+        limit = f" below {below}" if below else ""
         raise ValueError(
-            f"Argument `{argument}` must be a non-negative integer. Received: {argument}={value!r}"
+            f"Argument `{argument}` must be a non-negative integer{limit}. "
+            f"Received: {argument}={value!r}"
         )
 
 

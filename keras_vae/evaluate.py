@@ -19,8 +19,11 @@ def test_metrics(model, images, batch_size=128):
         whatever the beta (higher is better; the likelihood's constant is left out where the
         loss leaves it out). These compare within one likelihood only. To compare across
         likelihoods: ``test_mse``, the squared error of ``reconstruct`` per pixel and channel,
-        pixels in [0, 1], and ``bits_per_dim``, of a VAE, see `bits_per_dim`; None where there
+        pixels in [0, 1], and, of a VAE, ``bits_per_dim``, see `bits_per_dim`; None where there
         is none. Last ``active_units``, of a VAE, see `active_units`.
+
+    Raises:
+        ValueError: If there are no images, or they do not fit the model.
 
     Example:
 
@@ -28,6 +31,8 @@ def test_metrics(model, images, batch_size=128):
     test_metrics(model, images)["test_mse"]
     ```
     """
+    if len(images) == 0:
+        raise ValueError("Argument `images` must hold at least one image. Received: none")
     losses = model.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
     numbers = {
         f"test_{name}": float(losses[name])
@@ -59,7 +64,7 @@ def bits_per_dim(model, images, batch_size=128):
 
     Returns:
         A float; or None if the likelihood is no distribution of these pixels, such as
-        Bernoulli's of grey ones, or if the images are not uint8.
+        Bernoulli's of grey ones, if the images are not uint8, or if the model is no VAE.
 
     Example:
 
@@ -69,7 +74,9 @@ def bits_per_dim(model, images, batch_size=128):
     """
     values, likelihood = math.prod(images.shape[1:]), model.likelihood
     binary = likelihood.values == "binary" and set(np.unique(images)) <= {0, 255}
-    if images.dtype != np.uint8 or not (likelihood.values == "continuous" or binary):
+    is_known = likelihood.values == "continuous" or binary
+    has_elbo = hasattr(model, "sampling")  # a plain autoencoder has none
+    if not (is_known and has_elbo and images.dtype == np.uint8):
         return None
     rng = np.random.default_rng(0)
     nats = 0.0

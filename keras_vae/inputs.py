@@ -7,7 +7,9 @@ import numpy as np
 
 def labels(x, y, sample_weight):
     """Returns labels that mean nothing where Keras, having none, would forget the weights."""
-    return np.zeros(len(x), "uint8") if y is None and sample_weight is not None else y
+    if y is None and sample_weight is not None and hasattr(x, "shape"):
+        return np.zeros(x.shape[0], "uint8")
+    return y
 
 
 def batches(x):

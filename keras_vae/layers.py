@@ -102,9 +102,10 @@ class DepthToSpace(keras.layers.Layer):
         self.factor = int(factor)
 
     def build(self, input_shape):
-        if len(input_shape) != 4 or input_shape[-1] % self.factor**2:
+        is_fixed = len(input_shape) == 4 and None not in input_shape[1:]
+        if not is_fixed or input_shape[-1] % self.factor**2:
             raise ValueError(
-                "`DepthToSpace` must be called on a tensor of shape (n, height, width, "
+                "`DepthToSpace` must be called on a tensor of fixed shape (n, height, width, "
                 f"channels) with channels a multiple of {self.factor**2}. "
                 f"Received shape: {input_shape}"
             )

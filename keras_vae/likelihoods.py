@@ -1,7 +1,20 @@
 """p(x|z): what the decoder's raw outputs mean, in pixels and in nats.
 
-A likelihood owns the decoder's last activation. To add one, write one class: `pixels`, `nats`,
-and, where the defaults of `Likelihood` do not hold, the rest of its members.
+A likelihood owns the decoder's last activation. To add one, write one class with `pixels` and
+`nats`, and, where the defaults of `Likelihood` do not hold, the rest of its members (`get_config`
+if it has arguments). Register it with Keras, so that saved models find it:
+
+```python
+@keras.saving.register_keras_serializable(package="mine")
+class Laplace(keras_vae.likelihoods.Likelihood):
+    def pixels(self, outputs):
+        return keras.ops.sigmoid(outputs)
+
+    def nats(self, x, outputs):
+        return keras.ops.sum(keras.ops.abs(x - self.pixels(outputs)), axis=(1, 2, 3))
+
+model = keras_vae.VAE(encoder, decoder, likelihood=Laplace())
+```
 
 Losses of different likelihoods do not compare: each has its own scale, and some leave out a
 constant. Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `keras_vae.evaluate`.
@@ -43,6 +56,9 @@ class Likelihood:
         """Learns `weights` from one training batch; called before its `nats`."""
 
     def get_config(self):
+        """Returns the arguments of the constructor, to save; none here."""
+        if type(self).__init__ is not object.__init__:
+            raise NotImplementedError(f"{type(self).__name__} must define `get_config`")
         return {}
 
     @classmethod
@@ -166,7 +182,7 @@ class Gaussian(Likelihood):
         before = ops.convert_to_tensor(self.variance)
         rate = ops.maximum(self.RATE, 1 / (self.updates + 1))
         variance = ops.maximum(before + rate * (error - before), self.LEAST)
-        # A step of float16 that overflowed leaves no trace.
+        # One batch whose outputs overflowed must not spoil the mean for ever.
         finite = ops.isfinite(error)
         self.variance.assign(ops.where(finite, variance, before))
         self.updates.assign_add(ops.cast(finite, "float32"))

@@ -10,7 +10,7 @@ from keras_vae.layers import DepthToSpace
 
 
 def build_mlp(
-    image_shape, latent_dim, hidden=(512, 512), activation="silu", pixel_mean=0.5, variational=True
+    image_shape, latent_dim, hidden=(512, 512), activation="relu", pixel_mean=0.5, variational=True
 ):
     """Returns a fully connected encoder and a decoder that mirrors it.
 
@@ -109,7 +109,14 @@ def build_conv(
     if patch is None:
         patch = 2 ** max(0, round(math.log2(min(height, width) / 8)))
     check_size("patch", patch)
-    patch = int(patch)
+    patch, longer = int(patch), max(height, width)
+    most = 1 + max(0, math.ceil(math.log2(longer / patch)))  # entries until one position is left
+    if patch > 2 * longer or len(filters) > most:
+        raise ValueError(
+            f"Argument `filters` must have at most {most} entries for images of {height}x{width} "
+            f"pixels and patches of {patch}, and a patch no more than twice their side. "
+            f"Received: filters={filters!r}, patch={patch}"
+        )
     step = patch * 2 ** (len(filters) - 1)  # pixels a side behind each of the last positions
     margin = [(extra // 2, extra - extra // 2) for extra in (-height % step, -width % step)]
 

@@ -112,3 +112,12 @@ def test_bits_per_dim_does_not_depend_on_the_batch_size(make_vae, images):
     model = make_vae(likelihood="gaussian")
     one, other = (evaluate.bits_per_dim(model, images, batch_size) for batch_size in (5, 64))
     assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_a_plain_autoencoder_has_no_bits_and_no_images_no_numbers(make_vae, images):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,), variational=False)
+    model = keras_vae.AutoEncoder(*parts)
+    model.compile()
+    assert evaluate.bits_per_dim(model, images) is None
+    with pytest.raises(ValueError, match="at least one image"):
+        evaluate.test_metrics(model, images[:0])

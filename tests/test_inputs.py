@@ -1,15 +1,19 @@
 """Every kind of input, in every form, and every way to compile."""
 
+import contextlib
+
 import grain
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 from keras import ops
 
 import keras_vae
 from keras_vae import inputs
+
+with contextlib.suppress(ImportError):  # the other kinds need no torch
+    import torch
 
 BACKEND = keras.backend.backend()
 BATCH = 8
@@ -28,7 +32,7 @@ class Sequence(keras.utils.PyDataset):
         return batch if len(batch) > 1 else batch[0]
 
 
-class Rows(torch.utils.data.Dataset):
+class Rows:
     def __init__(self, arrays):
         self.arrays = arrays
 
@@ -65,6 +69,10 @@ KINDS = {
     ),
     "generator": as_generator,
 }
+if "torch" not in globals():
+    KINDS = {
+        kind: make for kind, make in KINDS.items() if kind not in ("DataLoader", "TensorDataset")
+    }
 
 
 def arrays_of(form, images):
@@ -275,23 +283,78 @@ def broken(make_vae):
     return make
 
 
-@pytest.mark.parametrize("seconds", [0, 1e9])
-def test_a_loss_that_is_no_number_stops_and_names_the_step(broken, images, monkeypatch, seconds):
-    monkeypatch.setattr("keras_vae.callbacks.StopOnNonFinite.SECONDS", seconds)
+def test_a_loss_that_is_no_number_stops_and_names_the_step(broken, images):
     with pytest.raises(FloatingPointError, match=r"at step 2 of epoch 1 is .*lower learning rate"):
         broken().fit(images, batch_size=BATCH, epochs=3, verbose=0)
 
 
-def test_the_last_good_model_stays(broken, images, tmp_path):
+@pytest.mark.parametrize(
+    "step, message",
+    [
+        (6, "loss at step 4 of epoch 2"),  # the eighth step breaks the weights, of five an epoch
+        (8, "`val_loss` of epoch 2"),  # the tenth: no more steps, but validation sees it
+    ],
+)
+def test_the_last_good_model_stays(broken, images, tmp_path, step, message):
     path = tmp_path / "model.keras"
-    model = broken(step=6)
+    model = broken(step)
     save = keras.callbacks.ModelCheckpoint(path)
-    message = "at step [45] of epoch 2"  # steps 6 to 10; the eighth breaks the weights
     with pytest.raises(FloatingPointError, match=message):
-        model.fit(images, batch_size=BATCH, epochs=3, callbacks=[save], verbose=0)
+        model.fit(
+            images,
+            validation_data=(images,),
+            batch_size=BATCH,
+            epochs=3,
+            callbacks=save,
+            verbose=0,
+        )
     loaded = keras.saving.load_model(path)
     assert np.isfinite(loaded.evaluate(images, verbose=0)).all()
-    assert not all(np.isfinite(ops.convert_to_numpy(w)).all() for w in model.trainable_weights)
+    assert not np.isfinite(model.evaluate(images, verbose=0)[0])
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_skipped_step_of_float16_does_not_stop_training(make_vae, images, validated):
+    """Its loss may be no number, as long as the weights are fine."""
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-3))
+    model = make_vae(optimizer=optimizer)
+    compute_losses, steps = model.compute_losses, []
+
+    def compute(data, training):
+        losses = compute_losses(data, training)
+        if training:
+            steps.append(1)
+            if len(steps) == 1:
+                return losses | {"loss": losses["loss"] * float("nan")}
+        return losses
+
+    model.compute_losses = compute
+    model.compile(optimizer, run_eagerly=True)  # so that `steps` counts
+    validation = {"validation_data": (images,)} if validated else {}
+    losses = model.fit(images, batch_size=BATCH, epochs=2, verbose=0, **validation).history["loss"]
+    assert np.isnan(losses[0]) and np.isfinite(losses[1])
+
+
+def test_keras_order_of_positional_arguments_holds(make_vae, images):
+    model = make_vae()
+    weights = np.ones(37, "float32")
+    assert model.evaluate(images, None, 8, 0, weights) == pytest.approx(
+        model.evaluate(images, batch_size=8, verbose=0), rel=1e-6
+    )
+    history = model.fit(images, None, 8, 2, 0, None, 0.5).history
+    assert len(history["val_loss"]) == 2
+
+
+def test_one_guard_is_enough_for_a_list_of_callbacks(make_vae, images):
+    model = make_vae()
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=model)
+    for _ in range(2):
+        model.fit(images, callbacks=callbacks, verbose=0)
+    model.evaluate(images, callbacks=callbacks, verbose=0)
+    assert [type(callback).__name__ for callback in callbacks.callbacks] == [
+        "StopOnNonFinite",
+        "History",
+    ]
 
 
 def test_a_validation_loss_that_is_no_number_stops_too(make_vae, images):

@@ -174,6 +174,15 @@ def test_a_new_likelihood_is_one_class(make_vae, images, tmp_path):
     assert loaded.evaluate(images, verbose=0, return_dict=True) == losses
 
 
+def test_a_likelihood_with_arguments_must_say_how_it_is_saved():
+    class StudentT(Laplace):
+        def __init__(self, nu=3):
+            self.nu = nu
+
+    with pytest.raises(NotImplementedError, match="StudentT must define `get_config`"):
+        StudentT(7).get_config()
+
+
 def test_a_likelihood_without_its_methods_says_what_is_missing(make_vae, images):
     with pytest.raises(NotImplementedError, match="Likelihood must define `pixels`"):
         make_vae(likelihood=likelihoods.Likelihood())(images)

@@ -64,7 +64,7 @@ def test_build_mlp_sees_pixels_about_their_mean():
         ((45, 37, 3), (4, 6, 8), 1),
         ((45, 37, 3), (6,), 7),
         ((5, 40, 1), (4, 6), 4),
-        ((1, 1, 2), (4, 6), None),
+        ((1, 1, 2), (4,), None),
     ],
 )
 def test_build_conv_fits_any_image(image_shape, filters, patch):
@@ -147,6 +147,15 @@ def test_a_bad_argument_is_named(builder, arguments, name):
 def test_build_conv_refuses_a_patch_that_is_no_size(patch):
     with pytest.raises(ValueError, match="Argument `patch` must be a positive integer"):
         build_conv((8, 8, 1), 2, patch=patch)
+
+
+@pytest.mark.parametrize(
+    "size, filters, patch, most",
+    [(64, (8,) * 5, None, 4), (28, (8,) * 5, None, 4), (1, (8, 8), None, 1), (8, (8,), 64, 1)],
+)
+def test_build_conv_refuses_to_pad_without_end(size, filters, patch, most):
+    with pytest.raises(ValueError, match=f"Argument `filters` must have at most {most} entries"):
+        build_conv((size, size, 1), 2, filters, patch)
 
 
 @pytest.mark.parametrize("builder", [build_mlp, build_conv])

@@ -138,6 +138,7 @@ def test_every_setting_of_the_model_reaches_it(tmp_path):
     settings = {
         "network": "conv",
         "widths": [8, 16],
+        "activation": "tanh",
         "likelihood": "bernoulli",
         "beta": 0.5,
         "kl_warmup": 1.5,
@@ -246,10 +247,12 @@ MISTAKES = [
     (["--model", "gan"], "vae"),
     (["--network", "resnet"], "conv"),
     (["--widths", "64", "0"], "whole number of at least 1"),
+    (["--activation", "softmax"], "silu"),
     (["--likelihood", "l1"], "gaussian"),
     (["--kl-warmup", "-1"], "number of at least 0"),
     (["--free-bits", "nan"], "number of at least 0"),
     (["--precision", "float16"], "mixed_float16"),
+    (["--model", "ae", "--free-bits", "0"], "--free-bits does not go with --model ae"),
     (["--batch-size", "1" + "0" * 20], "below 2147483648"),
     (["--no-such-flag"], "unrecognized"),
 ]

@@ -179,6 +179,17 @@ def test_free_bits_are_optimised_but_not_reported(make_vae, images, free_bits):
     assert tested["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_free_bits_follow_the_weights_of_images(make_vae, images):
+    """Weighing all images alike scales the whole loss, its free bits too."""
+    y = np.zeros(37)
+    losses = []
+    for weight in (1.0, 0.01):
+        model = make_vae(free_bits=1.5, optimizer=keras.optimizers.SGD(0.0))
+        weights = np.full(37, weight, "float32")
+        losses.append(model.train_on_batch(images, y, sample_weight=weights, return_dict=True))
+    assert losses[1]["loss"] == pytest.approx(0.01 * losses[0]["loss"], rel=1e-4)
+
+
 def test_the_kl_warms_up_in_training_only(make_vae, images):
     model = make_vae(beta=2, kl_warmup_steps=4)
     weights = []
@@ -552,6 +563,9 @@ def test_parts_that_do_not_fit_are_refused_at_construction(encoder, decoder, mes
         ({"beta": float("inf")}, "Argument `beta` must be"),
         ({"kl_warmup_steps": -1}, "Argument `kl_warmup_steps` must be"),
         ({"kl_warmup_steps": 0.5}, "Argument `kl_warmup_steps` must be"),
+        ({"beta": 1e39}, "Argument `beta` must be"),
+        ({"beta": 10**400}, "Argument `beta` must be"),
+        ({"kl_warmup_steps": 2**31}, "Argument `kl_warmup_steps` must be.* below 2147483648"),
         ({"kl_warmup_steps": True}, "Argument `kl_warmup_steps` must be"),
         ({"kl_warmup_steps": None}, "Argument `kl_warmup_steps` must be"),
         ({"free_bits": -0.1}, "Argument `free_bits` must be"),

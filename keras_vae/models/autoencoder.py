@@ -187,37 +187,58 @@ class AutoEncoder(Trainer, keras.Model):
         epochs=1,
         verbose="auto",
         callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
         **kwargs,
     ):
         """Keras's `fit` on images; labels are not needed and not used.
 
         Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
-        which step; callbacks that save the model do not see that epoch's end.
+        which step, see `keras_vae.callbacks.StopOnNonFinite`.
         """
-        validation_data = kwargs.get("validation_data")
         self._check_arrays(x, validation_data)
-        y = inputs.labels(x, y, kwargs.get("sample_weight"))
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
-        if validation_data is not None:
-            kwargs["validation_data"] = inputs.batches(validation_data)
-        guard = StopOnNonFinite()
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.callbacks.insert(0, guard)
-            guard.set_model(self)
-        else:  # first, so that nothing of a broken epoch is saved
-            callbacks = [guard, *keras.tree.flatten(callbacks or [])]
-        x = inputs.batches(x)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+        return super().fit(
+            inputs.batches(x),
+            inputs.labels(x, y, sample_weight),
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=self._with_guard(callbacks),
+            validation_split=validation_split,
+            validation_data=inputs.batches(validation_data),
+            shuffle=shuffle,
+            class_weight=class_weight,
+            sample_weight=sample_weight,
+            **kwargs,
+        )
 
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+    def _with_guard(self, callbacks):
+        """Returns callbacks with the guard first, so that nothing of a broken epoch is saved."""
+        guard = StopOnNonFinite()
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            return [guard, *keras.tree.flatten(callbacks or [])]
+        if not any(isinstance(callback, StopOnNonFinite) for callback in callbacks.callbacks):
+            guard.set_model(self)
+            callbacks.callbacks.insert(0, guard)
+        return callbacks
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+    ):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         self._check_arrays(x)
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        x, y = inputs.batches(x), inputs.labels(x, y, sample_weight)
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
+        y = inputs.labels(x, y, sample_weight)
+        return super().evaluate(
+            inputs.batches(x), y, batch_size, verbose, sample_weight=sample_weight, **kwargs
+        )
 
     def predict(self, x, *args, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""

@@ -86,7 +86,7 @@ class VAE(AutoEncoder):
         **kwargs,
     ):
         check_number("beta", beta)
-        check_count("kl_warmup_steps", kl_warmup_steps)
+        check_count("kl_warmup_steps", kl_warmup_steps, 2**31)
         check_number("free_bits", free_bits)
         check_seed(seed)
         super().__init__(encoder, decoder, likelihood, **kwargs)
@@ -126,7 +126,8 @@ class VAE(AutoEncoder):
         kl_weight = self.kl_weight(training)
         penalty = kl_loss
         if training and self.free_bits:
-            penalty = ops.sum(ops.maximum(self.free_bits, weighted_mean(kl, sample_weight)))
+            free = weighted_mean(ops.full_like(kl, self.free_bits), sample_weight)
+            penalty = ops.sum(ops.maximum(free, weighted_mean(kl, sample_weight)))
         return {
             "loss": reconstruction_loss + kl_weight * penalty + sum(self.losses),
             "reconstruction_loss": reconstruction_loss,
