@@ -115,10 +115,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
     A step's loss says how the weights were before that step, so what the last step of an epoch
     broke is seen by validation, if there is any, and otherwise at the next step. Under float16
     a step that overflowed is skipped and the next may be fine: there the validation loss is
-    judged, or else the weights.
+    judged, or else the weights. Looking at each step makes Keras wait for each; run aside
+    (`async_safe`), the steps would be seen out of order.
     """
-
-    async_safe = True  # lets Keras run it aside, so that training need not wait for the device
 
     def __init__(self):
         super().__init__()
