@@ -264,9 +264,7 @@ def build(args, images):
         *parts,
         args.likelihood,
         beta=args.beta,
-        kl_warmup_steps=min(
-            round(args.kl_warmup * steps_per_epoch(len(images), args.batch_size)), 2**31 - 1
-        ),
+        kl_warmup_steps=round(args.kl_warmup * steps_per_epoch(len(images), args.batch_size)),
         free_bits=args.free_bits,
         seed=args.seed,
     )

@@ -1,15 +1,12 @@
 """p(x|z): what the decoder's raw outputs mean, in pixels and in nats.
 
-A likelihood owns the decoder's last activation. To add one, write one class with `pixels` and
-`nats`, and, where the defaults of `Likelihood` do not hold, the rest of its members (`get_config`
-if it has arguments). Register it with Keras, so that saved models find it:
+A likelihood owns the decoder's last activation. To add one, write one class with `nats`,
+and, where the defaults of `Likelihood` do not hold, the rest of its members (`pixels`, if not
+by a sigmoid; `get_config`, if it has arguments). Register it, so that saved models find it:
 
 ```python
 @keras.saving.register_keras_serializable(package="mine")
 class Laplace(keras_vae.likelihoods.Likelihood):
-    def pixels(self, outputs):
-        return keras.ops.sigmoid(outputs)
-
     def nats(self, x, outputs):
         return keras.ops.sum(keras.ops.abs(x - self.pixels(outputs)), axis=(1, 2, 3))
 
@@ -46,7 +43,7 @@ class Likelihood:
 
     def pixels(self, outputs):
         """Returns the mean of p(x|z): outputs ``(n, height, width, channels)`` to [0, 1]."""
-        raise NotImplementedError(f"{type(self).__name__} must define `pixels`")
+        return ops.sigmoid(outputs)
 
     def nats(self, x, outputs):
         """Returns ``-log p(x|z)``, shape ``(n,)``, in nats per image (summed over pixels)."""
@@ -89,9 +86,6 @@ class MSE(Likelihood):
     values = "continuous"
     omitted = math.log(math.pi) / 2
 
-    def pixels(self, outputs):
-        return ops.sigmoid(outputs)
-
     def nats(self, x, outputs):
         return squared_error(x, self.pixels(outputs))
 
@@ -115,9 +109,6 @@ class Bernoulli(Likelihood):
 
     name = "bernoulli"
     values = "binary"
-
-    def pixels(self, outputs):
-        return ops.sigmoid(outputs)
 
     def nats(self, x, outputs):
         return ops.sum(ops.softplus(outputs) - ops.multiply(x, outputs), axis=(1, 2, 3))
@@ -162,9 +153,6 @@ class Gaussian(Likelihood):
         self.updates = keras.Variable(0.0, trainable=False, autocast=False, name="updates")
         self.weights = (self.variance, self.updates)
         self.config = {"variance": float(variance)}
-
-    def pixels(self, outputs):
-        return ops.sigmoid(outputs)
 
     def nats(self, x, outputs):
         values = math.prod(outputs.shape[1:])

@@ -152,9 +152,6 @@ class Laplace(likelihoods.Likelihood):
     values = "continuous"
     omitted = np.log(2)
 
-    def pixels(self, outputs):
-        return ops.sigmoid(outputs)
-
     def nats(self, x, outputs):
         return ops.sum(ops.abs(x - self.pixels(outputs)), axis=(1, 2, 3))
 
@@ -183,6 +180,18 @@ def test_a_likelihood_with_arguments_must_say_how_it_is_saved():
         StudentT(7).get_config()
 
 
-def test_a_likelihood_without_its_methods_says_what_is_missing(make_vae, images):
-    with pytest.raises(NotImplementedError, match="Likelihood must define `pixels`"):
-        make_vae(likelihood=likelihoods.Likelihood())(images)
+def test_a_likelihood_without_its_nats_says_what_is_missing(make_vae, images):
+    with pytest.raises(NotImplementedError, match="Likelihood must define `nats`"):
+        make_vae(likelihood=likelihoods.Likelihood()).evaluate(images, verbose=0)
+
+
+def test_a_likelihood_may_have_another_activation(make_vae, images):
+    class Clipped(likelihoods.MSE):
+        def pixels(self, outputs):
+            return ops.clip(outputs, 0, 1)
+
+    model = make_vae(likelihood=Clipped())
+    y = model(images, raw=True)
+    outputs = ops.convert_to_numpy(y["outputs"])
+    np.testing.assert_array_equal(ops.convert_to_numpy(y["reconstruction"]), outputs.clip(0, 1))
+    assert outputs.min() < 0

@@ -217,7 +217,7 @@ def test_the_warm_up_goes_on_inside_fit_and_after_loading(make_vae, images, tmp_
 
 
 def test_a_warm_up_starts_without_the_kl(make_vae, images):
-    """Its gradient, too: with a weight of 0 the heads of an untrained decoder learn nothing."""
+    """Its first step is the one of beta 0, in the gradient too and not in the log alone."""
     free, held = make_vae(kl_warmup_steps=10**6), make_vae(beta=0)
     for model in (free, held):
         keras.utils.set_random_seed(1)
