@@ -8,11 +8,17 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 BACKENDS = ("jax", "tensorflow", "torch")
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
+
+# What the tests decode is kept for this run of all backends, and never beside the user's own.
+if "KERAS_VAE_TESTS" not in os.environ:
+    CACHE = tempfile.TemporaryDirectory()
+    os.environ["KERAS_VAE_TESTS"] = os.environ["KERAS_VAE_CACHE"] = CACHE.name
 
 if "KERAS_BACKEND" in os.environ:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

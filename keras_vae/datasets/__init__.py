@@ -1,14 +1,19 @@
-"""Data sets by name. `load` gives train, validation and test images as uint8 arrays.
+"""Data sets by name or path. `load` gives images to train, to validate and to test on.
 
 Validation steers the training, test is for the final numbers only.
 """
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-TFDS_NAMES = ("mnist",)
-NAMES = ("faces", *TFDS_NAMES)
+from keras_vae import checks
+
+MEMORY = 2.0  # GB of images that are held in memory, unless told otherwise
+MOST_CLASSES = 100  # that count as attributes
+TOO_MANY = 0.25  # share of files that cannot be read
 
 
 @dataclass(frozen=True)
@@ -16,28 +21,37 @@ class Split:
     """Some images and what is known of them.
 
     Attributes:
-        images: uint8 ``(n, height, width, channels)``, pixels in 0..255.
+        images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or of a
+            streamed set a `keras_vae.datasets.stream.Rows`, which reads what it is indexed by.
         labels: Class of each image ``(n,)``, an index into `Dataset.label_names`; or None.
         attributes: bool ``(n, number of attributes)``, a column for each of
             `Dataset.attribute_names`; or None.
+        factors: float32 ``(n, number of factors)``, what a drawn image was drawn from, a column
+            for each of `Dataset.factor_names`; or None.
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
     attributes: np.ndarray | None = None
+    factors: np.ndarray | None = None
 
     def __len__(self):
         return len(self.images)
 
     def __getitem__(self, rows):
         """Returns the split with only these rows (a slice or an array of indices)."""
-        parts = (self.images, self.labels, self.attributes)
+        parts = (self.images, self.labels, self.attributes, self.factors)
         return Split(*(None if part is None else part[rows] for part in parts))
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train, validation and test `Split`, and the names of labels and attributes."""
+    """Train, validation and test `Split`, and the names of labels, attributes and factors.
+
+    Attributes:
+        streamed: Whether the images stay on disk.
+        skipped: Why files could not be used, by file.
+    """
 
     name: str
     train: Split
@@ -45,27 +59,66 @@ class Dataset:
     test: Split
     label_names: tuple = ()
     attribute_names: tuple = ()
+    factor_names: tuple = ()
+    streamed: bool = False
+    skipped: dict = field(default_factory=dict)
 
     @property
     def image_shape(self):
-        return self.train.images.shape[1:]
+        return tuple(self.train.images.shape[1:])
+
+    @property
+    def nbytes(self):
+        """Bytes of all images."""
+        splits = (self.train, self.validation, self.test)
+        return sum(int(np.prod(split.images.shape, dtype="int64")) for split in splits)
 
 
-def load(name, limit=None, seed=0):
+def load(
+    name="faces",
+    limit=None,
+    seed=0,
+    *,
+    image_size=None,
+    resize=None,
+    attributes_file=None,
+    attributes=None,
+    group=None,
+    correlated=None,
+    memory=MEMORY,
+):
     """Returns a data set.
 
+    What has to be decoded is decoded once and kept, see `keras_vae.datasets.cache`.
+
     Args:
-        name: One of `NAMES`: ``"faces"`` is drawn by the package, ``"mnist"`` comes from TFDS.
+        name: ``"faces"``, drawn by the package; the name of a TFDS image set, such as
+            ``"mnist"`` or ``"celeb_a"``; the path of a folder of pictures (see
+            `keras_vae.datasets.folder`) or of an ``.npy`` or ``.npz`` file (see
+            `keras_vae.datasets.arrays`).
         limit: If given, keep at most that many images for training and as many for
             validation, picked after the shuffle. The test images always stay the same.
-        seed: Shuffles the images that are not for testing before they are split into train
-            and validation.
+        seed: Draws the validation images, where they are not given, and the order of the
+            others.
+        image_size: Pixels a side, or ``(height, width)``, to bring all images to. By default
+            small images of one size stay as they are and others become 64 x 64; arrays stay.
+        resize: ``"crop"``, the default, fills that size and cuts off what stands out;
+            ``"pad"`` keeps the whole picture on black.
+        attributes_file: Which picture of a folder shows what, see `keras_vae.datasets.table`.
+        attributes: Names of the attributes to keep; None keeps all. Classes count: the class
+            ``"8"`` is an attribute, unless there are more than 100.
+        group: Column of `attributes_file`, such as a person: its images stay in one part.
+        correlated: Of ``"faces"``: whether those that smile wear glasses more often, as
+            attributes go together in photographs. True by default.
+        memory: GB of images to hold in memory at most; larger sets stay on disk and are
+            streamed from there.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: If the name is unknown, the limit is unusable or the data cannot be had.
+        ValueError: If there is no such data set, an argument is unusable, the data cannot be
+            had, or more than a quarter of the files cannot be read.
 
     Example:
 
@@ -74,18 +127,135 @@ def load(name, limit=None, seed=0):
     faces.train.images.shape  # (1000, 64, 64, 3)
     ```
     """
-    if name not in NAMES:
-        raise ValueError(f"Unknown data set {name!r}. There are: {', '.join(NAMES)}")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ValueError(f"Argument `limit` must be a positive integer. Received: limit={limit!r}")
+    from keras_vae.datasets import cache
+    from keras_vae.datasets.source import divide
+
+    if limit is not None:
+        checks.check_size("limit", limit)
+    checks.check_count("seed", seed)
+    checks.check_number("memory", memory)
+    options = {
+        "image_size": as_size(image_size),
+        "resize": resize,
+        "attributes_file": attributes_file,
+        "group": group,
+        "correlated": correlated,
+    }
+    source = find(name, {key: value for key, value in options.items() if value is not None})
+    rows = divide(source, limit, seed)
+    budget = int(memory * 1e9)
+    data = cache.decoded(source, np.concatenate(list(rows.values())), budget)
+    skipped = refuse_if_too_many(source, data)
+    positions = {part: data.positions(rows[part]) for part in rows}
+    for part in positions:
+        if not len(positions[part]):
+            raise ValueError(f"None of the images to {part} in {source.name} can be read")
+    size = sum(map(len, positions.values())) * np.prod(source.image_shape, dtype="int64")
+    streamed = bool(size > budget)
+    splits = {part: make_split(source, data, positions[part], streamed, seed) for part in positions}
+    dataset = Dataset(
+        source.name,
+        **splits,
+        label_names=source.label_names,
+        attribute_names=source.attribute_names + class_attributes(source),
+        factor_names=source.factor_names,
+        streamed=streamed,
+        skipped=skipped,
+    )
+    if attributes is None:
+        return dataset
+    hint = ". Columns of the file count if they are true or false throughout"
+    return keep_attributes(dataset, attributes, hint if attributes_file else "")
+
+
+def as_size(image_size):
+    """Returns ``(height, width)`` for a number or a pair, None for None."""
+    if image_size is None:
+        return None
+    size = (image_size, image_size) if checks.is_integer(image_size) else image_size
+    checks.check_sizes("image_size", size, count=2)
+    return tuple(int(side) for side in size)
+
+
+def find(name, options):
+    """Returns the `Source` that a name or path stands for."""
+    from keras_vae.datasets import arrays, faces, folder, tfds
+
+    if not isinstance(name, (str, os.PathLike)) or not str(name):
+        raise ValueError(f"Argument `name` must be a name or a path. Received: name={name!r}")
+    name = os.fspath(name)
+    path = Path(name).expanduser()
     if name == "faces":
-        from keras_vae.datasets import faces as source
+        module, allowed = faces, ("correlated",)
+    elif path.suffix in (".npy", ".npz"):
+        module, allowed = arrays, ("image_size", "resize")
+    elif path.is_dir() and (os.sep in name or not tfds.exists(name)):
+        module, allowed = folder, ("image_size", "resize", "attributes_file", "group")
+    elif path.is_file():
+        raise ValueError(f"{name} is a file. Expected a folder of images, or an .npy or .npz file")
     else:
-        from keras_vae.datasets import tfds as source
+        module, allowed = tfds, ("image_size", "resize")
+    for option in set(options) - set(allowed):
+        raise ValueError(f"`{option}` does not go with the data set {name}")
+    if options.get("resize", "crop") not in ("crop", "pad"):
+        raise ValueError(
+            f"Argument `resize` must be 'crop' or 'pad'. Received: resize={options['resize']!r}"
+        )
+    if "group" in options and "attributes_file" not in options:
+        raise ValueError("`group` names a column of `attributes_file`, which is not given")
+    return module.source(*(() if name == "faces" else (name,)), **options)
 
-    def split(size):
-        """Which of `size` images to train on and which to validate on."""
-        order = np.random.default_rng(seed).permutation(size)
-        return order[size // 10 :][:limit], order[: size // 10][:limit]
 
-    return source.read(name, split)
+def refuse_if_too_many(source, data):
+    """Returns why files were skipped, by file; raises `ValueError` if that are too many."""
+    names = source.files or [f"image {row}" for row in range(len(source.parts))]
+    broken = {names[row]: reason for row, reason in data.broken.items()}
+    unused = {file: why for file, why in source.skipped.items() if why != "not an image"} | broken
+    total = len(data.rows) + len(unused) - len(broken)
+    if len(unused) > TOO_MANY * total:
+        file, reason = next(iter(unused.items()))
+        raise ValueError(
+            f"{len(unused)} of {total} images in {source.name} cannot be used, for example "
+            f"{file}: {reason}"
+        )
+    return dict(sorted((source.skipped | broken).items()))
+
+
+def make_split(source, data, positions, streamed, seed):
+    """Returns the `Split` at some positions of the decoded columns."""
+    columns = {name: column[data.rows[positions]] for name, column in source.columns.items()}
+    for name, column in data.columns.items():
+        if name == "images" and streamed:
+            from keras_vae.datasets.stream import Rows
+
+            columns[name] = Rows(data.path, positions, seed)
+        else:
+            columns[name] = np.asarray(column[positions])
+    if class_attributes(source):
+        classes = columns["labels"][:, None] == np.arange(len(source.label_names))
+        given = columns.get("attributes", np.zeros((len(positions), 0), bool))
+        columns["attributes"] = np.concatenate([given, classes], axis=1)
+    return Split(**columns)
+
+
+def class_attributes(source):
+    """Returns the names of classes, which count as attributes unless there are too many."""
+    return source.label_names if len(source.label_names) <= MOST_CLASSES else ()
+
+
+def keep_attributes(dataset, names, hint):
+    """Returns the data set with only these attributes, or raises `ValueError`."""
+    missing = [name for name in names if name not in dataset.attribute_names]
+    if missing:
+        there = ", ".join(dataset.attribute_names) or "none"
+        raise ValueError(
+            f"There is no attribute {missing[0]!r} in {dataset.name}. There are: {there}{hint}"
+        )
+    columns = [dataset.attribute_names.index(name) for name in names]
+    splits = {
+        part: replace(
+            getattr(dataset, part), attributes=getattr(dataset, part).attributes[:, columns]
+        )
+        for part in ("train", "validation", "test")
+    }
+    return replace(dataset, attribute_names=tuple(names), **splits)

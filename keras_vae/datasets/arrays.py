@@ -1,0 +1,210 @@
+"""Arrays of images in a file, ``.npy`` or ``.npz``, as a data set. Never unpickles anything."""
+
+import contextlib
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from keras_vae.datasets import pictures
+from keras_vae.datasets.source import Source, part_called
+
+CHUNK = 256  # images in memory at once
+EXPECTED = (
+    "images (with labels, or attributes and attribute_names, of the same length), or train, "
+    "validation and test, or x_train, y_train, x_test and y_test"
+)
+
+
+def source(path, image_size=None, resize="crop"):
+    """Returns the `Source` of an array file.
+
+    Args:
+        path: ``.npy`` with images ``(n, height, width[, channels])``; or ``.npz`` with such an
+            array for each part and, if there are any, labels, see `EXPECTED`. Images are uint8
+            or integers in 0..255, bool, or floats in [0, 1], which are rounded to 8 bits.
+        image_size: ``(height, width)``; None leaves them as they are.
+        resize: See `pictures.read`.
+
+    Raises:
+        ValueError: If the arrays are not what is expected.
+    """
+    path = Path(path).expanduser().resolve()
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}")
+    images, others = members(path)
+    shapes = {name: image_shape(path, name) for name in images}
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"The images in {path} differ in shape: {shapes}")
+    natural = next(iter(shapes.values()))
+    shape = natural if image_size is None else (*image_size, natural[2])
+    counts = {name: header(path, name)[0][0] for name in images}
+    columns, names = columns_of(path, images, others, counts)
+
+    def decode(_):
+        start = 0
+        for name in images:
+            for chunk in chunks(path, name):
+                chunk = to_uint8(chunk.reshape(-1, *natural), path, start)
+                for row, image in enumerate(chunk, start):
+                    yield row, {"images": pictures.fit(image, shape, resize)}
+                start += len(chunk)
+
+    status = os.stat(path)
+    return Source(
+        path.stem,
+        place={"file": str(path), "size": shape, "resize": resize},
+        content=[status.st_size, status.st_mtime_ns],
+        image_shape=shape,
+        parts=np.repeat([part for part in images.values()], list(counts.values())),
+        decode=decode,
+        columns=columns,
+        in_order=True,
+        **names,
+    )
+
+
+def members(path):
+    """Returns the part of each array of images by name, and the names of the other arrays."""
+    if path.suffix == ".npy":
+        return {"": ""}, []
+    with failing_plainly(path), zipfile.ZipFile(path) as file:
+        names = [name[: -len(".npy")] for name in file.namelist() if name.endswith(".npy")]
+    images = {name: "" for name in ("images", "x") if name in names}
+    parts = {name: part_called(name.removeprefix("x_")) for name in names}
+    images = images or {name: part for name, part in parts.items() if part}
+    if not images and len(names) == 1:
+        images = {names[0]: ""}
+    if not images:
+        there = ", ".join(names) or "none"
+        raise ValueError(f"{path} has these arrays: {there}. Expected {EXPECTED}")
+    return images, [name for name in names if name not in images]
+
+
+def columns_of(path, images, others, counts):
+    """Returns labels and attributes, and what they are called."""
+    columns, names = {}, {}
+
+    def load(*possible):
+        for name in possible:
+            if name in others:
+                with failing_plainly(path), opened(path, name) as file:
+                    return np.lib.format.read_array(file, allow_pickle=False)
+        return None
+
+    if list(images.values()) == [""]:
+        labels = load("labels", "y")
+        attributes, attribute_names = load("attributes"), load("attribute_names")
+        if attributes is not None:
+            if attributes.ndim != 2 or len(attributes) != sum(counts.values()):
+                raise ValueError(
+                    f"`attributes` in {path} must have a row for each of the "
+                    f"{sum(counts.values())} images. Received: shape={attributes.shape}"
+                )
+            columns["attributes"] = attributes > 0
+            if attribute_names is None or attribute_names.shape != attributes.shape[1:]:
+                raise ValueError(
+                    f"{path} needs `attribute_names`, a text for each of the "
+                    f"{attributes.shape[1]} columns of `attributes`"
+                )
+            names["attribute_names"] = tuple(map(str, attribute_names))
+    else:
+        given = [load(name.replace("x_", "y_")) if "x_" in name else None for name in images]
+        whole = all(part is not None for part in given)
+        labels = np.concatenate([part.reshape(-1) for part in given]) if whole else None
+    if labels is not None:
+        if labels.size != sum(counts.values()):
+            raise ValueError(
+                f"The labels in {path} must be one for each of the {sum(counts.values())} images. "
+                f"Received: {labels.shape}"
+            )
+        classes, columns["labels"] = np.unique(labels.reshape(-1), return_inverse=True)
+        names["label_names"] = tuple(map(str, classes))
+    return columns, names
+
+
+def image_shape(path, name):
+    """Returns ``(height, width, channels)`` of an array of images, or raises `ValueError`."""
+    shape, dtype = header(path, name)
+    what = f"The array {name!r} in {path}" if name else f"The array in {path}"
+    if dtype.hasobject:
+        raise ValueError(f"{what} holds Python objects, which are never loaded. Save numbers")
+    is_grey = len(shape) == 3
+    if not (is_grey or (len(shape) == 4 and shape[3] in (1, 3))) or 0 in shape:
+        raise ValueError(
+            f"{what} must be images of shape (n, height, width) or (n, height, width, channels) "
+            f"with 1 or 3 channels. Received: shape={shape}"
+        )
+    if dtype.kind not in "uifb":
+        raise ValueError(f"{what} must hold numbers. Received: dtype={dtype}")
+    return (*shape[1:3], 1 if is_grey else shape[3])
+
+
+@contextlib.contextmanager
+def opened(path, name):
+    """Opens an array for reading from its beginning."""
+    if path.suffix == ".npy":
+        with open(path, "rb") as file:
+            yield file
+    else:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as file:
+            yield file
+
+
+def header(path, name):
+    """Returns shape and dtype of an array; its values are not read."""
+    with failing_plainly(path), opened(path, name) as file:
+        return read_header(file)[:2]
+
+
+def read_header(file):
+    version = np.lib.format.read_magic(file)
+    read = getattr(np.lib.format, f"read_array_header_{version[0]}_0", None)
+    if read is None:
+        raise ValueError(f"version {version} of the format is not known")
+    shape, is_fortran, dtype = read(file)
+    return shape, dtype, is_fortran
+
+
+def chunks(path, name):
+    """Yields the images of an array, some at a time."""
+    with failing_plainly(path), opened(path, name) as file:
+        shape, dtype, is_fortran = read_header(file)
+        if is_fortran:  # an image is scattered over the whole file
+            with opened(path, name) as again:
+                yield np.lib.format.read_array(again, allow_pickle=False)
+            return
+        item = dtype.itemsize * int(np.prod(shape[1:]))
+        for start in range(0, shape[0], CHUNK):
+            count = min(CHUNK, shape[0] - start)
+            content = file.read(item * count)
+            if len(content) < item * count:
+                raise ValueError("it ends too early")
+            yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
+
+
+def to_uint8(images, path, start):
+    """Returns images as uint8 in 0..255, or raises `ValueError`."""
+    if images.dtype == bool:
+        return images.astype("uint8") * np.uint8(255)
+    is_float = images.dtype.kind == "f"
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= (1 if is_float else 255)):
+        raise ValueError(
+            f"The images in {path} must be integers in 0..255 or floats in [0, 1]. Received: "
+            f"{images.dtype} from {low} to {high} (images {start} to {start + len(images) - 1})"
+        )
+    return np.round(images * 255).astype("uint8") if is_float else images.astype("uint8")
+
+
+@contextlib.contextmanager
+def failing_plainly(path):
+    """Turns what goes wrong with a file into a ValueError that names it."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if str(path) in str(error) and isinstance(error, ValueError):
+            raise
+        raise ValueError(f"{path} cannot be read as a NumPy file: {error}") from error

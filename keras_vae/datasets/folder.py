@@ -1,0 +1,162 @@
+"""A folder of pictures as a data set."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_vae.datasets import pictures, table
+from keras_vae.datasets.source import Source, in_parallel, part_called
+
+LARGEST_NATURAL = 64  # pixels a side, where no size is asked for
+LOOKED_AT = 64  # files that decide about colour and size
+
+
+def source(path, image_size=None, resize="crop", attributes_file=None, group=None):
+    """Returns the `Source` of a folder.
+
+    Folders called train, validation (or val) and test are the parts, if there is nothing
+    beside them; below them (or else right here) each folder with images is a class.
+
+    Args:
+        path: The folder; pictures may lie at any depth. Hidden files are left alone.
+        image_size: ``(height, width)``; None leaves small pictures of one size as they are and
+            makes all others 64 x 64.
+        resize: See `pictures.read`.
+        attributes_file: See `table.read`.
+        group: The column of that file that says what must stay together.
+
+    Raises:
+        ValueError: If there are no pictures, or the attributes file does not fit.
+    """
+    path = Path(path).expanduser().resolve()
+    skipped = {}
+    found = find_files(path, attributes_file, skipped)
+    if not found:
+        others = f" Found: {', '.join(sorted(skipped)[:3])}, ..." if skipped else ""
+        raise ValueError(f"There are no images in the folder {path}.{others}")
+    files = [file for file, *_ in found]
+    columns, groups, attribute_names = {}, None, ()
+    if attributes_file:
+        attributes = table.read(attributes_file)
+        rows = attributes.rows_of(files)
+        skipped |= {
+            file: "no line in the attributes file" for file, row in zip(files, rows) if row < 0
+        }
+        if not (rows >= 0).any():
+            raise ValueError(
+                f"The attributes file {attributes_file} names none of the images in {path}. It "
+                f"has {', '.join(list(attributes.files)[:2])}, ...; the folder has {files[0]}, ..."
+            )
+        found = [item for item, row in zip(found, rows) if row >= 0]
+        files, rows = [file for file, *_ in found], rows[rows >= 0]
+        columns["attributes"] = attributes.attributes[rows]
+        attribute_names = attributes.attribute_names
+        if group is not None:
+            if group not in attributes.columns:
+                raise ValueError(
+                    f"There is no column {group!r} in {attributes_file}. "
+                    f"There are: {', '.join(attributes.columns)}"
+                )
+            names = np.array(attributes.columns[group])[rows]
+            # Where it says nothing, an image stands for itself.
+            groups = np.array([name or f"\0{file}" for name, file in zip(names, files)])
+    parts, folders = part_and_class(files)
+    label_names = tuple(sorted(set(folders)))
+    if len(label_names) > 1:
+        columns["labels"] = np.searchsorted(label_names, folders)
+    image_shape = choose_shape(path, files, image_size)
+
+    def decode(rows):
+        for row in rows:
+            try:
+                yield row, {"images": pictures.read(path / files[row], image_shape, resize)}
+            except ValueError as error:
+                yield row, str(error)
+
+    return Source(
+        path.name,
+        place={"folder": str(path), "size": image_shape, "resize": resize},
+        content=found,
+        image_shape=image_shape,
+        parts=np.array(parts),
+        decode=lambda rows: in_parallel(decode, rows),
+        columns=columns,
+        label_names=label_names if "labels" in columns else (),
+        attribute_names=attribute_names,
+        groups=groups,
+        files=files,
+        skipped=skipped,
+    )
+
+
+def find_files(path, attributes_file, skipped):
+    """Returns ``(relative path, bytes, time of change)`` of what may be a picture, sorted."""
+    Image.init()
+    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    found, seen = [], set()
+    table = os.path.realpath(attributes_file) if attributes_file else None
+
+    def walk(folder, relative):
+        real = os.path.realpath(folder)
+        if real in seen:  # links can go in circles
+            return
+        seen.add(real)
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            skipped[relative] = error.strerror
+            return
+        for entry in entries:
+            name = f"{relative}{entry.name}"
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                continue
+            if entry.is_dir():
+                walk(entry.path, f"{name}/")
+            elif not entry.is_file():
+                skipped[name] = "not a file"
+            elif Path(entry.name).suffix.lower() not in endings | {""}:
+                if os.path.realpath(entry.path) != table:
+                    skipped[name] = "not an image"
+            else:
+                status = entry.stat()
+                found.append((name, status.st_size, status.st_mtime_ns))
+
+    walk(path, "")
+    return sorted(found)
+
+
+def part_and_class(files):
+    """Returns for each relative path its part (or ``""``) and its class (a folder's name)."""
+    folders = [file.split("/")[:-1] for file in files]
+    parts = [part_called(names[0]) if names else None for names in folders]
+    if all(parts):
+        folders = [names[1:] for names in folders]
+    else:
+        parts = [""] * len(files)
+    while all(folders) and len({names[0] for names in folders}) == 1:
+        folders = [names[1:] for names in folders]  # one folder around all
+    return parts, [names[0] if names else "(none)" for names in folders]
+
+
+def choose_shape(path, files, image_size):
+    """Returns the image shape: looks at some of the pictures for colour, and for a natural size."""
+    step = -(-len(files) // LOOKED_AT)
+    shapes, problems = Counter(), {}
+    for file in files[::step]:
+        try:
+            shapes[pictures.look(path / file)] += 1
+        except ValueError as error:
+            problems[file] = error
+    if not shapes:
+        file, problem = next(iter(problems.items()))
+        raise ValueError(f"None of the images in {path} can be read, for example {file}: {problem}")
+    channels = max(shape[2] for shape in shapes)
+    sizes = {shape[:2] for shape in shapes}
+    if image_size is None:
+        natural = next(iter(sizes))
+        is_natural = len(sizes) == 1 and max(natural) <= LARGEST_NATURAL
+        image_size = natural if is_natural else (LARGEST_NATURAL, LARGEST_NATURAL)
+    return (*image_size, channels)

@@ -1,0 +1,117 @@
+"""From a picture file to an array: any format, size and mode that Pillow reads."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+WIDE_MODES = ("I;16", "I;16L", "I;16B", "I", "F")  # more than 8 bits, one channel
+
+
+def read(file, image_shape, resize):
+    """Returns a picture as an array of a given shape.
+
+    Turned as its EXIF entry says, on white where it is transparent; of an animation the first
+    frame.
+
+    Args:
+        file: Path or bytes of a picture file.
+        image_shape: ``(height, width, channels)``, channels 1 (grey) or 3 (RGB).
+        resize: ``"crop"`` fills the shape and cuts off what stands out at two sides;
+            ``"pad"`` keeps the whole picture and fills up with black.
+
+    Returns:
+        uint8 ``(height, width, channels)``.
+
+    Raises:
+        ValueError: If the file cannot be read, with the reason.
+
+    Example:
+
+    ```python
+    image = pictures.read("photo.jpg", (64, 64, 3), "crop")
+    ```
+    """
+    height, width, channels = image_shape
+    mode = "L" if channels == 1 else "RGB"
+    with opened(file) as image:
+        # A JPEG can be decoded at a half, a quarter or an eighth of its size, which is quicker.
+        image.draft(mode, (2 * max(width, height), 2 * max(width, height)))
+        return fit(flatten(ImageOps.exif_transpose(image), mode), image_shape, resize)
+
+
+def fit(image, image_shape, resize):
+    """Returns a Pillow image (or an array of its pixels) as an array of a shape, see `read`."""
+    height, width, channels = image_shape
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image[..., 0] if channels == 1 else image)
+    if image.size != (width, height):
+        how = ImageOps.fit if resize == "crop" else ImageOps.pad
+        image = how(image, (width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image).reshape(image_shape)
+
+
+def look(file):
+    """Returns ``(height, width, channels)`` of a picture; only its beginning is read."""
+    with opened(file) as image:
+        width, height = image.size
+        if image.getexif().get(0x0112, 1) >= 5:  # EXIF: to be turned by 90 degrees
+            width, height = height, width
+        is_grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
+        return height, width, 1 if is_grey else 3
+
+
+class opened:
+    """Opens a picture; whatever goes wrong with it in the block is a ValueError with the reason."""
+
+    def __init__(self, file):
+        self.file = io.BytesIO(file) if isinstance(file, bytes) else file
+
+    def __enter__(self):
+        try:
+            self.image = Image.open(self.file)
+        except Exception as error:
+            raise ValueError(reason(error)) from None
+        width, height = self.image.size
+        if width * height > Image.MAX_IMAGE_PIXELS:
+            self.image.close()
+            raise ValueError(
+                f"refused: {width} x {height} pixels, more than {Image.MAX_IMAGE_PIXELS:,}"
+            )
+        return self.image
+
+    def __exit__(self, kind, error, traceback):
+        self.image.close()
+        # Pillow's decoders raise many kinds of error at damaged files.
+        if isinstance(error, Exception) and not isinstance(error, MemoryError):
+            raise ValueError(reason(error)) from None
+
+
+def reason(error):
+    """Returns in a few words why a picture cannot be read."""
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image that can be read"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"refused: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"broken: {str(error) or type(error).__name__}"
+
+
+def flatten(image, mode):
+    """Returns the picture as 8-bit grey (``"L"``) or ``"RGB"``, on white if transparent."""
+    if image.mode in WIDE_MODES:
+        image = Image.fromarray(to_8_bit(np.asarray(image, "float64")))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def to_8_bit(values):
+    """Returns grey values of a wide mode in 0..255: they are in [0, 1], 8 bits or 16 bits."""
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 65535):
+        raise ValueError(f"values from {low:g} to {high:g}; expected 0 to 65535")
+    scale = 255 if high <= 1 else 1 if high <= 255 else 255 / 65535
+    return np.round(values * scale).astype("uint8")

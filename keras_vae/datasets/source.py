@@ -1,0 +1,151 @@
+"""A data set before any image is decoded, and how it is divided for training and testing."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+PARTS = ("train", "validation", "test")
+OTHER_NAMES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
+CHUNK = 64  # images decoded at once by one thread
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a kind of data set knows about one: everything but the pixels.
+
+    Rows are numbered 0, 1, ... through the whole set.
+
+    Attributes:
+        name: What the set is called, in messages and file names.
+        place: What makes it this set (a path, settings); goes to JSON.
+        content: What changes whenever its images may have changed; goes to JSON.
+        image_shape: ``(height, width, channels)`` of each image.
+        parts: For each row one of `PARTS`, or ``""`` if that is still to be divided.
+        decode: ``decode(rows)`` gives ``(row, {"images": image, ...})`` in any order; in
+            place of the dict a text that says why an image cannot be read.
+        columns: What is known of each row without decoding: ``labels``, ``attributes``,
+            ``factors``.
+        groups: Texts; rows with the same one (a person) stay together. Or None.
+        files: What to call each row in a list, or None.
+        skipped: Reasons by file, for what is not even a row.
+        in_order: Whether decoding a few rows takes as long as decoding all.
+    """
+
+    name: str
+    place: dict
+    content: object
+    image_shape: tuple
+    parts: np.ndarray
+    decode: Callable
+    columns: dict = field(default_factory=dict)
+    label_names: tuple = ()
+    attribute_names: tuple = ()
+    factor_names: tuple = ()
+    groups: np.ndarray | None = None
+    files: list | None = None
+    skipped: dict = field(default_factory=dict)
+    in_order: bool = False
+
+    @property
+    def slug(self):
+        """The name as part of a file name."""
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.")[:40] or "images"
+
+
+def part_called(name):
+    """Returns which of `PARTS` a name stands for, or None."""
+    name = OTHER_NAMES.get(name.lower(), name.lower())
+    return name if name in PARTS else None
+
+
+def read_options():
+    """Returns how grain reads ahead: on all cores, and not much more than is needed at once."""
+    import grain
+
+    threads = min(8, os.cpu_count() or 1)
+    return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+
+
+def in_parallel(decode, rows):
+    """Yields what ``decode(some_rows)`` yields, for all rows in order, on several threads."""
+    import grain
+
+    starts = grain.MapDataset.range(0, len(rows), CHUNK)
+    chunks = starts.map(lambda start: list(decode(rows[start : start + CHUNK])))
+    for chunk in chunks.to_iter_dataset(read_options()):
+        yield from chunk
+
+
+def divide(source, limit=None, seed=0):
+    """Returns the rows of each part by name, in random order.
+
+    What the source divided stays so. A test part that is missing is a tenth of the rest, always
+    the same one; then a missing validation part is a tenth of what is left, drawn by `seed`.
+    Rows of one group are never on both sides.
+
+    Args:
+        source: A `Source`.
+        limit: Keep at most that many rows of train and of validation.
+        seed: Draws the validation rows and the order.
+
+    Raises:
+        ValueError: If there are too few images, or a group is in two given parts.
+    """
+    random = np.random.default_rng(seed)
+    rows = {part: np.flatnonzero(source.parts == part) for part in PARTS}
+    rows["train"] = np.flatnonzero((source.parts == "train") | (source.parts == ""))
+    check_groups(source, rows)
+    if not len(rows["test"]):
+        rows["test"], rows["train"] = tenth(
+            rows["train"], source.groups, np.random.default_rng(0), source.name
+        )
+    if len(rows["validation"]):
+        rows["train"] = random.permutation(rows["train"])
+    else:
+        rows["validation"], rows["train"] = tenth(
+            np.sort(rows["train"]), source.groups, random, source.name
+        )
+    for part in ("train", "validation"):
+        rows[part] = rows[part][:limit]
+    if not len(rows["train"]):
+        raise ValueError(f"There are no images to train on in {source.name}")
+    return rows
+
+
+def tenth(rows, groups, random, name):
+    """Returns a tenth of the rows and the others, both in random order, groups kept together."""
+    order = random.permutation(rows)
+    size = max(1, len(order) // 10)
+    if groups is None:
+        taken = np.arange(len(order)) < size
+    else:
+        # Whole groups in the order in which they come up, as long as they fit.
+        names, first, group = np.unique(groups[order], return_index=True, return_inverse=True)
+        by_rank = np.argsort(first)
+        ends = np.cumsum(np.bincount(group)[by_rank])
+        fits = (ends <= size) | (np.arange(len(names)) == 0)
+        taken = np.isin(group, by_rank[fits])
+    if taken.all():
+        what = "images" if groups is None else "images of different groups"
+        raise ValueError(
+            f"There are too few {what} in {name}: at least 3 are needed, one each to train, to "
+            f"validate and to test. Received: {len(order)} left to divide"
+        )
+    return order[taken], order[~taken]
+
+
+def check_groups(source, rows):
+    """Raises `ValueError` if a group is in two of the given parts."""
+    if source.groups is None:
+        return
+    seen = {}
+    for part in PARTS:
+        for group in np.unique(source.groups[rows[part]]):
+            if seen.setdefault(group, part) != part:
+                raise ValueError(
+                    f"The group {str(group)!r} is in {seen[group]}/ and in {part}/ of "
+                    f"{source.name}. A group must be in one part only"
+                )

@@ -1,0 +1,76 @@
+"""Images that stay on disk: read in batches while the model trains, so that memory stays flat."""
+
+import functools
+
+import numpy as np
+
+from keras_vae.datasets.source import read_options
+
+WITHOUT_END = 2**50  # batches
+
+
+class Rows:
+    """Some images of an ``.npy`` file, to be indexed like an array, and to `fit` like one.
+
+    `fit`, `evaluate`, `predict` and `encode` of the package's models take them and hold some
+    batches in memory at a time.
+
+    Args:
+        path: The file.
+        rows: Which of its images, in which order.
+        seed: What the order of training starts from.
+
+    Example:
+
+    ```python
+    images = keras_vae.datasets.load("celeb_a", memory=0).train.images
+    images[:16]  # a NumPy array
+    model.fit(images, batch_size=128)
+    ```
+    """
+
+    def __init__(self, path, rows, seed=0):
+        self.rows, self.seed = rows, seed
+        # Kept open: the file can be read to the end even if the cache is cleared meanwhile.
+        self.file = open(path, "rb")  # noqa: SIM115
+        array = np.load(path, mmap_mode="r")
+        self.shape, self.dtype = (len(rows), *array.shape[1:]), array.dtype
+        self._whole = {"dtype": array.dtype, "offset": array.offset, "shape": array.shape}
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        # A map of its own for each batch: what was read through it counts as memory of this
+        # process only until the map is gone.
+        return np.array(np.memmap(self.file, mode="r", **self._whole)[self.rows[index]])
+
+    def __array__(self, dtype=None, copy=None):
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def stream(self, batch_size, shuffle=False):
+        """Returns the images as a stream without an end, read ahead in parallel by grain.
+
+        Args:
+            batch_size: Images in a batch; the last one of an epoch may be smaller.
+            shuffle: Whether the order is random, another one in each epoch. The same seed
+                gives the same order on every backend.
+
+        Returns:
+            A `grain.IterDataset` of uint8 ``(batch, height, width, channels)``.
+        """
+        import grain
+
+        steps = -(-len(self) // batch_size)
+        orders = functools.lru_cache(2)(self._order) if shuffle else None
+
+        def batch(number):
+            epoch, step = divmod(number, steps)
+            part = slice(step * batch_size, (step + 1) * batch_size)
+            return self[orders(epoch)[part] if shuffle else part]
+
+        return grain.MapDataset.range(WITHOUT_END).map(batch).to_iter_dataset(read_options())
+
+    def _order(self, epoch):
+        # NumPy's, since grain's own shuffle of a small set leaves runs such as 29, 30, 31.
+        return np.random.default_rng((self.seed, epoch)).permutation(len(self))
