@@ -6,15 +6,18 @@ import importlib.util
 import logging
 import math
 import os
+import re
 import sys
 import tempfile
 import time
+import warnings
 from datetime import UTC, datetime
 
 BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
 
-# What measured best on validation in about a minute of training on two CPU cores. What depends
-# on the network stands below its name.
+# What measured best on validation in a minute or two of training on two CPU cores. What depends
+# on the network stands below its name. All sets but faces and mnist take those of mnist, if their
+# images are small and grey, or of photographs. "images" is how many to train on in all epochs.
 DEFAULTS = {
     "faces": {
         "network": "mlp",
@@ -30,7 +33,27 @@ DEFAULTS = {
         "mlp": {"widths": [512, 512], "activation": "relu", "epochs": 12, "learning_rate": 4e-3},
         "conv": {"widths": [48], "activation": "silu", "epochs": 7, "learning_rate": 6e-3},
     },
+    "photographs": {
+        "network": "conv",
+        "likelihood": "gaussian",
+        "latent_dim": 64,
+        "images": 150_000,
+        "mlp": {"widths": [256], "activation": "silu", "learning_rate": 2e-3},
+        "conv": {"widths": [64], "activation": "silu", "learning_rate": 4e-3},
+    },
 }
+MOST_EPOCHS = 50
+
+# Image sets of TFDS in which a mirrored image is another thing, or none.
+NOT_TO_MIRROR = (
+    "mnist",
+    "mnist_corrupted",
+    "binarized_mnist",
+    "emnist",
+    "kmnist",
+    "omniglot",
+    "svhn_cropped",
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,8 +85,49 @@ def parse_arguments(arguments=None):
     positive = number(int, 1, 2**31)
     add = parser.add_argument
     add("--backend", choices=BACKENDS, help="default: KERAS_BACKEND, else the first one installed")
-    add("--dataset", default="faces", help="faces (the default: drawn, no download) or mnist")
+    add(
+        "--dataset",
+        default="faces",
+        metavar="NAME",
+        help="faces (the default: drawn, no download), an image set of TensorFlow Datasets such as "
+        "mnist or celeb_a, a folder of images, or an .npy or .npz file",
+    )
     add("--limit", type=positive, help="use at most that many images to train and to validate")
+    add(
+        "--image-size",
+        type=positive,
+        nargs="+",
+        metavar=("HEIGHT", "WIDTH"),
+        help="bring images to that size (one number: a square); default: as they are if small, "
+        "else 64",
+    )
+    add("--resize", choices=("crop", "pad"), help="how, where shapes differ; default: crop")
+    add(
+        "--attributes-file",
+        metavar="FILE",
+        help="of a folder: a CSV, or a file like CelebA's, that says which image shows what",
+    )
+    add("--attributes", nargs="+", metavar="NAME", help="use only these; default: all there are")
+    add(
+        "--group",
+        metavar="COLUMN",
+        help="of the attributes file, such as a person: its images are never on both sides of "
+        "the split",
+    )
+    add(
+        "--augment",
+        action="store_true",
+        help="mirror the training images left to right at random",
+    )
+    add(
+        "--memory",
+        type=number(float, 0),
+        default=2.0,
+        metavar="GB",
+        help="stream images from disk if they are more than that; default: 2",
+    )
+    add("--cache", metavar="FOLDER", help="of decoded images; default: KERAS_VAE_CACHE, else ~")
+    add("--clear-cache", action="store_true", help="remove the decoded images, and end")
     add(
         "--model",
         choices=("vae", "ae"),
@@ -119,6 +183,10 @@ def parse_arguments(arguments=None):
         elif getattr(args, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
+    if args.image_size and len(args.image_size) > 2:
+        parser.error("--image-size takes one number or two, height and width")
+    if args.augment and re.split("[/:]", args.dataset)[0] in NOT_TO_MIRROR:
+        parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
     args.backend = args.backend or default_backend(parser)
     if importlib.util.find_spec(args.backend) is None:
         parser.error(
@@ -145,13 +213,16 @@ def main():
     args = parse_arguments()
     os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, and listed
+    if args.cache:
+        os.environ["KERAS_VAE_CACHE"] = args.cache
     try:
         with quiet_imports():
             import keras
 
             keras.utils.set_random_seed(args.seed)
             keras.config.set_dtype_policy(args.precision)
-        return train(args)
+        return clear_cache() if args.clear_cache else train(args)
     except (OSError, MemoryError) as error:
         fail(f"{error or 'not enough memory: try a smaller --batch-size or --limit'}")
     except KeyboardInterrupt:
@@ -164,17 +235,24 @@ def main():
         raise
 
 
+def clear_cache():
+    from keras_vae.datasets import cache
+
+    print(f"Removed {cache.clear() / 1e6:,.0f} MB of decoded images from {cache.folder()}.")
+    return 0
+
+
 def train(args):
-    from keras_vae import callbacks, datasets, evaluate, recipe, runs
+    from keras_vae import callbacks, evaluate, recipe, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
-    fill_in_defaults(args)
     existed = bool(args.output) and os.path.exists(args.output)
     try:
         folder = runs.create(args.dataset, args.output, args.overwrite)
         try:
             print(f"Reading {args.dataset} ...", file=sys.stderr, flush=True)
-            data = datasets.load(args.dataset, args.limit, args.seed)
+            data = load(args)
+            fill_in_defaults(args, data)
             model = build(args, data.train.images)
         except BaseException:
             if not existed:
@@ -184,10 +262,13 @@ def train(args):
         fail(error)
     config = describe(args, data, model)
     print(first_line(config, folder), flush=True)
+    if data.skipped:
+        print(f"Skipped {len(data.skipped):,} files, see {folder}/skipped.txt", flush=True)
 
     # Fit. The model with the lowest validation loss is the one that is kept.
     runs.clear(folder)
     runs.write_json(folder / "config.json", config)
+    write_data(folder, data)
     steps = steps_per_epoch(len(data.train), args.batch_size) * args.epochs
     model.compile(recipe.make_optimizer(args.learning_rate, steps))
     progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs)
@@ -232,10 +313,32 @@ def train(args):
     return 130 if interrupt.asked else 0
 
 
-def fill_in_defaults(args):
-    """Sets what was left open to what measured best for the data set (and the network)."""
-    best = dict(DEFAULTS.get(args.dataset, DEFAULTS["faces"]))
+def load(args):
+    from keras_vae import datasets
+
+    size = args.image_size and (args.image_size * 2)[:2]
+    return datasets.load(
+        args.dataset,
+        args.limit,
+        args.seed,
+        image_size=size,
+        resize=args.resize,
+        attributes_file=args.attributes_file,
+        attributes=args.attributes,
+        group=args.group,
+        memory=args.memory,
+    )
+
+
+def fill_in_defaults(args, data):
+    """Sets what was left open to what measured best for such data (and the network)."""
+    height, width, channels = data.image_shape
+    kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
+    best = dict(DEFAULTS.get(args.dataset, DEFAULTS[kind]))
     networks = {name: best.pop(name) for name in ("mlp", "conv")}
+    if "images" in best:
+        epochs = round(best.pop("images") / len(data.train))
+        best["epochs"] = min(max(epochs, 1), MOST_EPOCHS)
     args.network = args.network or best["network"]
     for name, value in (best | networks[args.network]).items():
         if getattr(args, name) is None:
@@ -243,6 +346,8 @@ def fill_in_defaults(args):
 
 
 def build(args, images):
+    import keras
+
     import keras_vae
 
     image_shape, values = images.shape[1:], math.prod(images.shape[1:])
@@ -255,17 +360,21 @@ def build(args, images):
         args.latent_dim,
         args.widths,
         activation=args.activation,
-        pixel_mean=float(images.mean() / 255),
+        pixel_mean=float(images[:5000].mean() / 255),  # in random order
         variational=variational,
     )
+    mirror = None
+    if args.augment:
+        mirror = keras.layers.RandomFlip("horizontal", seed=args.seed, dtype="float32")
     if not variational:
-        return keras_vae.AutoEncoder(*parts, args.likelihood)
+        return keras_vae.AutoEncoder(*parts, args.likelihood, augmentation=mirror)
     return keras_vae.VAE(
         *parts,
         args.likelihood,
         beta=args.beta,
         kl_warmup_steps=round(args.kl_warmup * steps_per_epoch(len(images), args.batch_size)),
         free_bits=args.free_bits,
+        augmentation=mirror,
         seed=args.seed,
     )
 
@@ -287,7 +396,10 @@ def describe(args, data, model):
         "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         **vars(args),
         "parameters": model.count_params(),
+        "name": data.name,
         "image_shape": data.image_shape,
+        "streamed": data.streamed,
+        "gigabytes": data.nbytes / 1e9,
         "images": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
         "label_names": data.label_names,
         "attribute_names": data.attribute_names,
@@ -309,13 +421,15 @@ def first_line(config, folder):
         kl += f" after {config['kl_warmup']:g} epochs of warm-up"
     if config["free_bits"]:
         kl += f", {config['free_bits']:g} nats free per latent"
+    where = "streamed from disk" if config["streamed"] else "in memory"
     precision = "" if config["precision"] == "float32" else f" in {config['precision']}"
     return " · ".join(
         (
             f"{config['backend']} on {config['device']}{precision}",
-            f"{config['dataset']} {'x'.join(map(str, config['image_shape']))}",
+            f"{config['name']} {'x'.join(map(str, config['image_shape']))}",
             f"{images['train']:,} images to train, {images['validation']:,} to validate, "
-            f"{images['test']:,} to test",
+            f"{images['test']:,} to test, {config['gigabytes']:.2g} GB {where}"
+            + (", mirrored at random" if config["augment"] else ""),
             f"{config['model']}, {config['network']} {'-'.join(map(str, config['widths']))}, "
             f"{config['latent_dim']} latents, {config['likelihood']} likelihood{kl}, "
             f"{config['parameters'] / 1e6:.1f}M parameters",
@@ -332,18 +446,31 @@ def write_pictures(folder, model, data, history, seed):
     pictures["reconstructions.png"] = plots.reconstructions(images, model.reconstruct(images))
     if hasattr(model, "sampling"):  # a plain autoencoder has nothing to sample from
         pictures["samples.png"] = plots.samples(model.sample(72, seed=seed))
-    some = data.test[:5000]
-    codes = model.encode(some.images)
+    codes = model.encode(data.test.images)
     codes = codes[0] if isinstance(codes, tuple) else codes  # of a VAE: z_mean
-    if data.label_names:
-        pictures["latent.png"] = plots.latent(codes, some.labels, data.label_names, "by label")
-    else:
-        name = data.attribute_names[0]
-        names = [f"not {name}", name]
-        groups = some.attributes[:, 0].astype(int)
-        pictures["latent.png"] = plots.latent(codes, groups, names, f"by {name!r}")
+    pictures["latent.png"] = plots.latent(codes[:5000], *groups(data.test[:5000], data))
     for name, figure in pictures.items():
         runs.write_figure(folder / name, figure)
+
+
+def groups(split, data):
+    """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
+    if 0 < len(data.label_names) <= 20:
+        return split.labels, data.label_names, "by label"
+    if data.attribute_names:
+        name = data.attribute_names[0]
+        return split.attributes[:, 0].astype(int), [f"not {name}", name], f"by {name!r}"
+    return split.images[:, 0, 0, 0] * 0, ["all"], "no groups known"
+
+
+def write_data(folder, data):
+    """Writes what the model will see, and which files it will not see."""
+    from keras_vae import plots, runs
+
+    runs.write_figure(folder / "data.png", plots.data(data.train.images[:48]))
+    if data.skipped:
+        lines = [f"{file}: {reason}\n" for file, reason in data.skipped.items()]
+        runs.write_text(folder / "skipped.txt", "".join(lines))
 
 
 def last_lines(folder, metrics, epochs, beta, backend):
@@ -394,7 +521,7 @@ def quiet_imports():
 
 
 def fail(message):
-    print(f"train.py: error: {message}", file=sys.stderr)
+    print(f"train.py: error: {' '.join(str(message).split())}", file=sys.stderr)
     raise SystemExit(2)
 
 

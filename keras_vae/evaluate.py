@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 
+CHUNK = 1000  # images that are in memory as floats at once
+
 
 def test_metrics(model, images, batch_size=128):
     """Returns the numbers that describe a model on images it has not seen.
 
     Args:
         model: A compiled `VAE` or `AutoEncoder`.
-        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
+            or what gives arrays when it is sliced, as the images of a streamed data set do.
         batch_size: How many images to work on at once; the numbers do not depend on it.
 
     Returns:
@@ -39,7 +42,11 @@ def test_metrics(model, images, batch_size=128):
         for name in ("loss", "reconstruction_loss", "kl_loss")
         if name in losses
     }
-    numbers["test_mse"] = mean_squared_error(images, model.reconstruct(images, batch_size))
+    squared_error = 0.0
+    for start in range(0, len(images), CHUNK):
+        x = images[start : start + CHUNK]
+        squared_error += len(x) * mean_squared_error(x, model.reconstruct(x, batch_size))
+    numbers["test_mse"] = squared_error / len(images)
     if "kl_loss" in losses:
         numbers["test_elbo"] = -(losses["reconstruction_loss"] + losses["kl_loss"])
         numbers["bits_per_dim"] = bits_per_dim(model, images, batch_size)
@@ -80,8 +87,8 @@ def bits_per_dim(model, images, batch_size=128):
         return None
     rng = np.random.default_rng(0)
     nats = 0.0
-    for start in range(0, len(images), 1000):  # so that a large set is never in memory as floats
-        x = images[start : start + 1000]
+    for start in range(0, len(images), CHUNK):
+        x = images[start : start + CHUNK]
         if not binary:
             x = ((x + rng.random(x.shape, "float32")) / 256).clip(0, 1)
         losses = model.evaluate(x, batch_size=batch_size, verbose=0, return_dict=True)

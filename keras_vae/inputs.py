@@ -4,12 +4,28 @@ import copy
 
 import numpy as np
 
+BATCH_SIZE = 32  # Keras's own default
+
 
 def labels(x, y, sample_weight):
     """Returns labels that mean nothing where Keras, having none, would forget the weights."""
     if y is None and sample_weight is not None and hasattr(x, "shape"):
         return np.zeros(x.shape[0], "uint8")
     return y
+
+
+def is_on_disk(x):
+    """Returns whether `x` are images of a streamed data set."""
+    return hasattr(x, "stream") and hasattr(x, "shape")
+
+
+def stream(x, batch_size, shuffle=False):
+    """Returns images that stay on disk as a stream, and its number of batches in an epoch.
+
+    Keras would warn at the end of each epoch of a stream that has one.
+    """
+    batch_size = batch_size or BATCH_SIZE
+    return x.stream(batch_size, shuffle), -(-len(x) // batch_size)
 
 
 def batches(x):

@@ -7,6 +7,31 @@ DPI = 150
 INK = "#333333"
 
 
+def data(images, columns=12):
+    """Returns a grid of training images, as the model sees them.
+
+    Args:
+        images: ``(n, height, width, channels)``, pixels in [0, 1] or uint8.
+        columns: Images in a row.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    keras_vae.plots.data(faces.train.images[:48])
+    ```
+    """
+    height, width, channels = images.shape[1:]
+    picture = grid(images, columns)
+    figure, axes = canvas(picture, title=0.32)
+    colour = "grey" if channels == 1 else "in colour"
+    title = f"Training images, as the model sees them: {height} x {width}, {colour}"
+    axes.set_title(title, loc="left", fontsize=9, color=INK)
+    return figure
+
+
 def samples(images, columns=12):
     """Returns a grid of images, as large as they allow and without gaps to speak of.
 
@@ -88,7 +113,8 @@ def latent(codes, groups, names, title):
     axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
     for name, colour in zip(names, colours):
         axes.scatter([], [], s=30, color=colour, label=name)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
+    if len(names) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(

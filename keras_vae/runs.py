@@ -8,6 +8,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ FILES = {
     "config.json": "every setting and version, and whether the run was completed",
     "history.csv": "the losses of each epoch",
     "metrics.json": "the final numbers, of the saved model on the test images",
+    "data.png": "training images, as the model sees them",
+    "skipped.txt": "files that could not be used, and why (if there are any)",
     "samples.png": "new images, decoded from z ~ N(0, I)",
     "reconstructions.png": "test images and how the model draws them again",
     "latent.png": "where the test images lie in the latent space",
@@ -31,7 +34,7 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     """Makes the folder of a new run.
 
     Args:
-        dataset: Name of the data set, for the folder's name.
+        dataset: Name or path of the data set, for the folder's name.
         output: The folder to use; None makes a new one, ``root/<dataset>-<UTC time>``.
         overwrite: Whether `output` may hold files already; they stay until `clear` is called.
         root: Where new folders go.
@@ -50,6 +53,7 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     ```
     """
     if output is None:
+        dataset = re.sub(r"[^\w.-]+", "-", Path(dataset).stem).strip("-.") or "images"
         name = f"{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             with contextlib.suppress(FileExistsError):
@@ -87,9 +91,13 @@ def remove_temporary_files(folder):
         path.unlink(missing_ok=True)
 
 
-def write_json(path, content):
+def write_text(path, text):
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path, content):
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_history(path, history):

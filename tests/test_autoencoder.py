@@ -54,3 +54,68 @@ def test_config_and_file_round_trips(model, images, tmp_path):
     assert type(loaded) is keras_vae.AutoEncoder
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
     assert loaded.evaluate(images, verbose=0) == model.evaluate(images, verbose=0)
+
+
+# Augmentation
+
+
+class Blacken(keras.layers.Layer):
+    """Changes every pixel, so that it shows where it was used."""
+
+    def call(self, x, training=False):
+        return x * 0.0 if training else x
+
+
+@pytest.mark.parametrize("kind", [keras_vae.AutoEncoder, keras_vae.VAE])
+def test_augmentation_acts_in_training_only(kind, images):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=kind is keras_vae.VAE)
+    model = kind(*parts, augmentation=Blacken())
+    model.compile(keras.optimizers.SGD(0.0))
+    white = np.full_like(images, 255)
+    losses = model.train_on_batch(white, return_dict=True)
+    # Input and target are black: the error is that of the pictures themselves.
+    assert losses["reconstruction_loss"] < 45
+    assert losses["reconstruction_loss"] == pytest.approx(
+        model.evaluate(white * 0, verbose=0, return_dict=True)["reconstruction_loss"], rel=0.2
+    )
+    evaluated = model.evaluate(white, verbose=0, return_dict=True)["reconstruction_loss"]
+    plain = kind(model.encoder, model.decoder)
+    plain.compile()
+    expected = plain.evaluate(white, verbose=0, return_dict=True)["reconstruction_loss"]
+    assert evaluated == pytest.approx(expected)
+
+
+def test_mirroring_is_random_for_each_image_and_goes_through_compiled_training(images):
+    mirror = keras.layers.RandomFlip("horizontal", seed=1, dtype="float32")
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
+    model = keras_vae.AutoEncoder(*parts, augmentation=mirror)
+    model.compile()
+    first, second = (keras.ops.convert_to_numpy(model.augmented(images)) for _ in range(2))
+    assert not np.array_equal(first, second)
+    pixels = images.astype("float32") / 255
+    flipped = np.array([not np.allclose(a, b) for a, b in zip(first, pixels)])
+    assert 8 < flipped.sum() < 29
+    np.testing.assert_allclose(first[flipped], pixels[flipped][:, :, ::-1], atol=1e-6)
+    seed = keras.ops.convert_to_numpy(mirror.generator.state.value).copy()
+    model.fit(images, batch_size=16, epochs=2, verbose=0)
+    assert not np.array_equal(seed, keras.ops.convert_to_numpy(mirror.generator.state.value))
+
+
+def test_augmentation_is_saved(images, tmp_path):
+    mirror = keras.layers.RandomFlip("horizontal", dtype="float32")
+    model = keras_vae.VAE(*keras_vae.build_mlp((6, 5, 3), 2, (16,)), augmentation=mirror)
+    model.compile()
+    model.fit(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.augmentation, keras.layers.RandomFlip)
+    assert loaded.augmentation.mode == "horizontal"
+    np.testing.assert_array_equal(model.encode(images)[0], loaded.encode(images)[0])
+    loaded.fit(images, verbose=0)
+
+
+@pytest.mark.parametrize("augmentation", ["flip", 3, np.fliplr])
+def test_an_augmentation_must_be_a_layer(augmentation):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
+    with pytest.raises(ValueError, match="Argument `augmentation` must be a Keras layer or None"):
+        keras_vae.AutoEncoder(*parts, augmentation=augmentation)

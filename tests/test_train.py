@@ -18,14 +18,7 @@ from keras_vae import datasets, runs
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
-FIRST_OF_ALL = {
-    "config.json",
-    "history.csv",
-    "history.png",
-    "latent.png",
-    "metrics.json",
-    "model.keras",
-}
+ALWAYS = set(runs.FILES) - {"skipped.txt"}
 
 
 def start(*arguments, **environment):
@@ -56,8 +49,8 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_every_file_and_nothing_else(finished):
     folder, _, _ = finished
-    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
-    for name in runs.FILES:
+    assert {path.name for path in folder.iterdir()} == ALWAYS
+    for name in ALWAYS:
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")
 
@@ -128,10 +121,48 @@ def test_an_autoencoder_has_no_kl_and_no_samples(tmp_path):
     code, output, errors = run(*SMALL, "--model", "ae", "--output", tmp_path / "run")
     assert code == 0, errors
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == set(runs.FILES) - {"samples.png"}
+    assert files == ALWAYS - {"samples.png"}
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test_loss"] == metrics["test_reconstruction_loss"]
     assert "test_kl_loss" not in metrics and "KL" not in output
+
+
+def test_a_folder_is_trained_on_from_disk(tmp_path):
+    from PIL import Image
+
+    source = tmp_path / "my pictures"
+    lines = ["file,person,happy"]
+    for i in range(60):
+        name = f"{'dog' if i % 2 else 'cat'}/{i}.jpg"
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (30, 40), (4 * i, 99, 200)).save(source / name)
+        lines.append(f"{name},{i % 20},{i % 3 // 2}")
+    (source / "list.csv").write_text("\n".join(lines))
+    (source / "cat" / "0.jpg").write_bytes(b"broken")
+    folder = tmp_path / "run"
+    code, output, errors = run(
+        *("--dataset", source, "--attributes-file", source / "list.csv", "--group", "person"),
+        *("--attributes", "happy", "dog", "--image-size", 16, 12, "--resize", "pad"),
+        *("--memory", 0, "--cache", tmp_path / "cache", "--augment", "--batch-size", 16),
+        *("--epochs", 2, "--latent-dim", 2, "--widths", 8, "--output", folder),
+        KERAS_VAE_CACHE="",
+    )
+    assert code == 0, errors
+    assert errors.splitlines() == [f"Reading {source} ..."]
+    first, second = output.splitlines()[:2]
+    for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "conv 8"):
+        assert part in first
+    assert second == f"Skipped 1 files, see {folder}/skipped.txt"
+    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
+    skipped = (folder / "skipped.txt").read_text()
+    assert skipped == "cat/0.jpg: not an image that can be read\n"
+    config = json.loads((folder / "config.json").read_text())
+    assert config["attribute_names"] == ["happy", "dog"] and config["streamed"] is True
+    assert sum(config["images"].values()) == 59
+    assert len(list((tmp_path / "cache").glob("*/images.npy"))) == 1
+    code, output, errors = run("--clear-cache", KERAS_VAE_CACHE=str(tmp_path / "cache"))
+    assert code == 0 and output.startswith("Removed 0 MB") and not errors
+    assert not list((tmp_path / "cache").glob("*/images.npy"))
 
 
 def test_every_setting_of_the_model_reaches_it(tmp_path):
@@ -180,7 +211,7 @@ def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
     last = errors.splitlines()[-1]
     assert last.startswith("train.py: error: The loss at step 2 of epoch 1 is nan")
     assert "lower learning rate" in last
-    assert {path.name for path in folder.iterdir()} == {"config.json"}
+    assert {path.name for path in folder.iterdir()} == {"config.json", "data.png"}
 
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
@@ -193,7 +224,7 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Stopping after this step" in errors and "Traceback" not in errors
-    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
+    assert {path.name for path in folder.iterdir()} == ALWAYS
     assert json.loads((folder / "config.json").read_text())["completed"] is False
     metrics = json.loads((folder / "metrics.json").read_text())
     assert np.isfinite(metrics["test_loss"])
@@ -254,6 +285,12 @@ MISTAKES = [
     (["--precision", "float16"], "mixed_float16"),
     (["--model", "ae", "--free-bits", "0"], "--free-bits does not go with --model ae"),
     (["--batch-size", "1" + "0" * 20], "below 2147483648"),
+    (["--memory", "-1"], "number of at least 0"),
+    (["--image-size", "0"], "whole number of at least 1"),
+    (["--image-size", "8", "8", "8"], "--image-size takes one number or two"),
+    (["--resize", "stretch"], "'crop', 'pad'"),
+    (["--dataset", "mnist", "--augment"], "mirrors images, which does not suit mnist"),
+    (["--dataset", "emnist/letters", "--augment"], "mirrors images, which does not suit emnist"),
     (["--no-such-flag"], "unrecognized"),
 ]
 
@@ -312,8 +349,12 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--dataset", "cats"], "Unknown data set 'cats'. There are: faces, mnist"),
+        (["--dataset", "cats"], "Unknown data set 'cats'. Expected 'faces', the name of a TFDS"),
         (["--latent-dim", "20000", "--limit", "10"], "an image has only 12288 values"),
+        (["--attributes", "smilling"], "no attribute 'smilling' in faces. There are: smiling, ey"),
+        (["--image-size", "32"], "`image_size` does not go with the data set faces"),
+        (["--dataset", "{folder}"], "There are no images in the folder"),
+        (["--dataset", "{folder}/full/model.keras"], "is a file. Expected a folder of images"),
         (["--output", "{folder}/full"], "is not empty"),
         (["--dataset", "cats", "--output", "{folder}/full", "--overwrite"], "Unknown data set"),
         (["--output", "{folder}/full/model.keras"], "File exists"),

@@ -24,6 +24,9 @@ class AutoEncoder(Trainer, keras.Model):
         decoder: Keras model, ``z`` to *unactivated* outputs
             ``(n, height, width, channels)``; the likelihood has the last activation.
         likelihood: Name or object, see `keras_vae.likelihoods`.
+        augmentation: Keras layer that changes pixels in [0, 1] at random in training, such as
+            ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. What it gives
+            is both the input and what is to be reconstructed.
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
@@ -49,7 +52,7 @@ class AutoEncoder(Trainer, keras.Model):
 
     code = ("z",)  # what the encoder gives, by name
 
-    def __init__(self, encoder, decoder, likelihood="mse", **kwargs):
+    def __init__(self, encoder, decoder, likelihood="mse", augmentation=None, **kwargs):
         # The encoder casts for itself; the loss must see float32 pixels under any policy.
         super().__init__(autocast=False, **kwargs)
         for name, model in (("encoder", encoder), ("decoder", decoder)):
@@ -57,8 +60,14 @@ class AutoEncoder(Trainer, keras.Model):
                 raise ValueError(
                     f"Argument `{name}` must be a Keras model. Received: {name}={model!r}"
                 )
+        if augmentation is not None and not isinstance(augmentation, keras.Layer):
+            raise ValueError(
+                "Argument `augmentation` must be a Keras layer or None. "
+                f"Received: augmentation={augmentation!r}"
+            )
         self.encoder = encoder
         self.decoder = decoder
+        self.augmentation = augmentation
         self.likelihood = likelihoods.get(likelihood)
         self._likelihood_weights = list(self.likelihood.weights)  # known to Keras, hence saved
         self.loss_tracker = keras.metrics.Mean(name="loss")
@@ -142,10 +151,17 @@ class AutoEncoder(Trainer, keras.Model):
             A dict of float32 scalars with the names of `metrics`; ``loss`` is optimised.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        x = self.augmented(x) if training else x
         y = self(x, training=training, raw=True)  # the dict of `call`
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         loss = reconstruction_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
+
+    def augmented(self, x):
+        """Returns a batch of images as the augmentation changes them, if there is one."""
+        if self.augmentation is None:
+            return x
+        return ops.cast(self.augmentation(self.pixels(x), training=True), "float32")
 
     def reconstruction_loss(self, x, outputs, sample_weight, training):
         """Returns ``-log p(x|z)``, the batch mean; in training the likelihood learns, too."""
@@ -203,6 +219,14 @@ class AutoEncoder(Trainer, keras.Model):
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
+        if inputs.is_on_disk(x):
+            x, steps = inputs.stream(x, batch_size, bool(shuffle))
+            shuffle, kwargs["steps_per_epoch"] = False, kwargs.get("steps_per_epoch") or steps
+        x_val = keras.utils.unpack_x_y_sample_weight(validation_data)[0]
+        if inputs.is_on_disk(x_val):
+            size = kwargs.get("validation_batch_size") or batch_size
+            validation_data, steps = inputs.stream(x_val, size)
+            kwargs["validation_steps"] = kwargs.get("validation_steps") or steps
         return super().fit(
             inputs.batches(x),
             inputs.labels(x, y, sample_weight),
@@ -236,14 +260,23 @@ class AutoEncoder(Trainer, keras.Model):
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
         y = inputs.labels(x, y, sample_weight)
+        if inputs.is_on_disk(x):
+            x, kwargs["steps"] = inputs.stream(x, batch_size)
         return super().evaluate(
-            inputs.batches(x), y, batch_size, verbose, sample_weight=sample_weight, **kwargs
+            inputs.batches(x),
+            y,
+            batch_size,
+            verbose,
+            sample_weight=sample_weight,
+            **kwargs,
         )
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x, batch_size=None, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""
         self._check_arrays(x)
-        return super().predict(inputs.batches(x), *args, **kwargs)
+        if inputs.is_on_disk(x):
+            x, kwargs["steps"] = inputs.stream(x, batch_size)
+        return super().predict(inputs.batches(x), batch_size=batch_size, **kwargs)
 
     def train_on_batch(self, x, *args, **kwargs):
         """Keras's `train_on_batch` on images."""
@@ -285,7 +318,7 @@ class AutoEncoder(Trainer, keras.Model):
         z = model.encode(images)
         ```
         """
-        x = np.asarray(x)
+        x = x if inputs.is_on_disk(x) else np.asarray(x)
         if not self.built:
             self.build(x.shape)
         check_images(x, self.image_shape)
@@ -387,13 +420,15 @@ class AutoEncoder(Trainer, keras.Model):
             "encoder": keras.saving.serialize_keras_object(self.encoder),
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
+            "augmentation": keras.saving.serialize_keras_object(self.augmentation),
         }
 
     @classmethod
     def from_config(cls, config):
         parts = {
             name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("encoder", "decoder", "likelihood")
+            for name in ("encoder", "decoder", "likelihood", "augmentation")
+            if name in config
         }
         return cls(**{**config, **parts})
 

@@ -45,6 +45,8 @@ class VAE(AutoEncoder):
         free_bits: KL that each latent may have for free, in nats: training optimises
             ``sum_j max(free_bits, batch mean of KL_j)`` in place of the KL (Kingma et al. 2016,
             https://arxiv.org/abs/1606.04934, appendix C.8, with each latent a group).
+        augmentation: Keras layer that changes pixels in [0, 1] at random in training, or None,
+            see `AutoEncoder`.
         seed: None or a non-negative integer; the noise of training starts from it.
 
     Call arguments:
@@ -82,6 +84,7 @@ class VAE(AutoEncoder):
         beta=1.0,
         kl_warmup_steps=0,
         free_bits=0.0,
+        augmentation=None,
         seed=None,
         **kwargs,
     ):
@@ -89,7 +92,7 @@ class VAE(AutoEncoder):
         check_count("kl_warmup_steps", kl_warmup_steps, 2**31)
         check_number("free_bits", free_bits)
         check_seed(seed)
-        super().__init__(encoder, decoder, likelihood, **kwargs)
+        super().__init__(encoder, decoder, likelihood, augmentation, **kwargs)
         self.beta = float(beta)
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.free_bits = float(free_bits)
@@ -116,6 +119,7 @@ class VAE(AutoEncoder):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build(x.shape)
+        x = self.augmented(x) if training else x
         eps = None
         if not training:  # how many images the evaluation has seen says which noise comes next
             eps = self.fixed_noise(self.kl_loss_tracker.count, ops.shape(x)[0])
