@@ -13,7 +13,6 @@ import json
 import time
 
 import keras
-import numpy as np
 
 import keras_vae
 from keras_vae import datasets, evaluate
@@ -50,7 +49,7 @@ class Clock(keras.callbacks.Callback):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--dataset", default="mnist", help="a name, or an .npz file of train, validation and test")
+    add("--dataset", default="mnist", help="as that of train.py")
     add("--limit", type=int)
     add("--latent-dim", type=int, default=16)
     add("--network", choices=("mlp", "conv"), default="mlp")
@@ -68,7 +67,7 @@ def main():
 
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
-    data = load(args.dataset, args.limit)
+    data = datasets.load(args.dataset, args.limit)
     builder, widths = {
         "mlp": (keras_vae.build_mlp, [512, 512]),
         "conv": (keras_vae.build_conv, [64]),
@@ -103,16 +102,6 @@ def main():
         **evaluate.test_metrics(model, data.test.images),
     }
     print(json.dumps(result))
-
-
-def load(name, limit):
-    if not name.endswith(".npz"):
-        return datasets.load(name, limit)
-    with np.load(name) as file:
-        train, validation, test = (
-            datasets.Split(file[part]) for part in ("train", "validation", "test")
-        )
-    return datasets.Dataset(name, train[:limit], validation[:limit], test)
 
 
 if __name__ == "__main__":

@@ -4,74 +4,17 @@ Validation steers the training, test is for the final numbers only.
 """
 
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.datasets.dataset import Dataset as Dataset
+from keras_vae.datasets.dataset import Split as Split
 
 MEMORY = 2.0  # GB of images that are held in memory, unless told otherwise
 MOST_CLASSES = 100  # that count as attributes
 TOO_MANY = 0.25  # share of files that cannot be read
-
-
-@dataclass(frozen=True)
-class Split:
-    """Some images and what is known of them.
-
-    Attributes:
-        images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or of a
-            streamed set a `keras_vae.datasets.stream.Rows`, which reads what it is indexed by.
-        labels: Class of each image ``(n,)``, an index into `Dataset.label_names`; or None.
-        attributes: bool ``(n, number of attributes)``, a column for each of
-            `Dataset.attribute_names`; or None.
-        factors: float32 ``(n, number of factors)``, what a drawn image was drawn from, a column
-            for each of `Dataset.factor_names`; or None.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray | None = None
-    attributes: np.ndarray | None = None
-    factors: np.ndarray | None = None
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, rows):
-        """Returns the split with only these rows (a slice or an array of indices)."""
-        parts = (self.images, self.labels, self.attributes, self.factors)
-        return Split(*(None if part is None else part[rows] for part in parts))
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Train, validation and test `Split`, and the names of labels, attributes and factors.
-
-    Attributes:
-        streamed: Whether the images stay on disk.
-        skipped: Why files could not be used, by file.
-    """
-
-    name: str
-    train: Split
-    validation: Split
-    test: Split
-    label_names: tuple = ()
-    attribute_names: tuple = ()
-    factor_names: tuple = ()
-    streamed: bool = False
-    skipped: dict = field(default_factory=dict)
-
-    @property
-    def image_shape(self):
-        return tuple(self.train.images.shape[1:])
-
-    @property
-    def nbytes(self):
-        """Bytes of all images."""
-        splits = (self.train, self.validation, self.test)
-        return sum(int(np.prod(split.images.shape, dtype="int64")) for split in splits)
 
 
 def load(
@@ -142,6 +85,8 @@ def load(
         "correlated": correlated,
     }
     source = find(name, {key: value for key, value in options.items() if value is not None})
+    attribute_names = source.attribute_names + class_attributes(source)
+    kept = choose(attributes, attribute_names, source.name, attributes_file)
     rows = divide(source, limit, seed)
     budget = int(memory * 1e9)
     data = cache.decoded(source, np.concatenate(list(rows.values())), budget)
@@ -152,20 +97,18 @@ def load(
             raise ValueError(f"None of the images to {part} in {source.name} can be read")
     size = sum(map(len, positions.values())) * np.prod(source.image_shape, dtype="int64")
     streamed = bool(size > budget)
-    splits = {part: make_split(source, data, positions[part], streamed, seed) for part in positions}
-    dataset = Dataset(
+    splits = {
+        part: make_split(source, data, positions[part], streamed, seed, kept) for part in positions
+    }
+    return Dataset(
         source.name,
         **splits,
         label_names=source.label_names,
-        attribute_names=source.attribute_names + class_attributes(source),
+        attribute_names=tuple(attribute_names[column] for column in kept),
         factor_names=source.factor_names,
         streamed=streamed,
         skipped=skipped,
     )
-    if attributes is None:
-        return dataset
-    hint = ". Columns of the file count if they are true or false throughout"
-    return keep_attributes(dataset, attributes, hint if attributes_file else "")
 
 
 def as_size(image_size):
@@ -221,8 +164,8 @@ def refuse_if_too_many(source, data):
     return dict(sorted((source.skipped | broken).items()))
 
 
-def make_split(source, data, positions, streamed, seed):
-    """Returns the `Split` at some positions of the decoded columns."""
+def make_split(source, data, positions, streamed, seed, kept):
+    """Returns the `Split` at some positions of the decoded columns, with the attributes kept."""
     columns = {name: column[data.rows[positions]] for name, column in source.columns.items()}
     for name, column in data.columns.items():
         if name == "images" and streamed:
@@ -235,27 +178,24 @@ def make_split(source, data, positions, streamed, seed):
         classes = columns["labels"][:, None] == np.arange(len(source.label_names))
         given = columns.get("attributes", np.zeros((len(positions), 0), bool))
         columns["attributes"] = np.concatenate([given, classes], axis=1)
+    if "attributes" in columns:
+        columns["attributes"] = columns["attributes"][:, kept]
     return Split(**columns)
+
+
+def choose(wanted, names, dataset, attributes_file):
+    """Returns the columns of the wanted attributes, all for None, or raises `ValueError`."""
+    wanted = names if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in wanted:
+        if name not in names:
+            there = f"There is no attribute {name!r} in {dataset}. There are: "
+            there += ", ".join(names) or "none"
+            if attributes_file:
+                there += ". Columns of the file count if they are true or false throughout"
+            raise ValueError(there)
+    return [names.index(name) for name in wanted]
 
 
 def class_attributes(source):
     """Returns the names of classes, which count as attributes unless there are too many."""
     return source.label_names if len(source.label_names) <= MOST_CLASSES else ()
-
-
-def keep_attributes(dataset, names, hint):
-    """Returns the data set with only these attributes, or raises `ValueError`."""
-    missing = [name for name in names if name not in dataset.attribute_names]
-    if missing:
-        there = ", ".join(dataset.attribute_names) or "none"
-        raise ValueError(
-            f"There is no attribute {missing[0]!r} in {dataset.name}. There are: {there}{hint}"
-        )
-    columns = [dataset.attribute_names.index(name) for name in names]
-    splits = {
-        part: replace(
-            getattr(dataset, part), attributes=getattr(dataset, part).attributes[:, columns]
-        )
-        for part in ("train", "validation", "test")
-    }
-    return replace(dataset, attribute_names=tuple(names), **splits)

@@ -12,7 +12,8 @@ a generator, the only random numbers that NumPy promises never to change.
 import numpy as np
 
 from keras_vae.checks import check_count, check_size
-from keras_vae.datasets import Split, face_painting
+from keras_vae.datasets import face_painting
+from keras_vae.datasets.dataset import Split
 from keras_vae.datasets.source import Source, in_parallel
 
 SIZE = face_painting.SIZE
