@@ -22,8 +22,8 @@ DEFAULTS = {
     "faces": {
         "network": "mlp",
         "likelihood": "gaussian",
-        "latent_dim": 32,
-        "mlp": {"widths": [256], "activation": "silu", "epochs": 16, "learning_rate": 2e-3},
+        "latent_dim": 64,
+        "mlp": {"widths": [256], "activation": "silu", "epochs": 16, "learning_rate": 3e-3},
         "conv": {"widths": [64], "activation": "silu", "epochs": 8, "learning_rate": 4e-3},
     },
     "mnist": {
