@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -95,7 +96,7 @@ def parse_arguments(arguments=None):
     add("--limit", type=positive, help="use at most that many images to train and to validate")
     add(
         "--image-size",
-        type=positive,
+        type=number(int, 1, 4097),
         nargs="+",
         metavar=("HEIGHT", "WIDTH"),
         help="bring images to that size (one number: a square); default: as they are if small, "
@@ -183,6 +184,8 @@ def parse_arguments(arguments=None):
         elif getattr(args, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
+    if args.output == "":
+        parser.error("--output is empty; expected a folder")
     if args.image_size and len(args.image_size) > 2:
         parser.error("--image-size takes one number or two, height and width")
     if args.augment and re.split("[/:]", args.dataset)[0] in NOT_TO_MIRROR:
@@ -213,6 +216,9 @@ def main():
     args = parse_arguments()
     os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
+    for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
+        stream.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, and listed
     if args.cache:
         os.environ["KERAS_VAE_CACHE"] = args.cache
@@ -246,7 +252,7 @@ def train(args):
     from keras_vae import callbacks, evaluate, recipe, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
-    existed = bool(args.output) and os.path.exists(args.output)
+    new = runs.missing(args.output) if args.output else None
     try:
         folder = runs.create(args.dataset, args.output, args.overwrite)
         try:
@@ -255,15 +261,16 @@ def train(args):
             fill_in_defaults(args, data)
             model = build(args, data.train.images)
         except BaseException:
-            if not existed:
-                folder.rmdir()
+            for made in [folder] if new is None else new:
+                made.rmdir()
             raise
     except ValueError as error:
         fail(error)
     config = describe(args, data, model)
     print(first_line(config, folder), flush=True)
     if data.skipped:
-        print(f"Skipped {len(data.skipped):,} files, see {folder}/skipped.txt", flush=True)
+        files = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped):,} files"
+        print(f"Skipped {files}, see {folder}/skipped.txt", flush=True)
 
     # Fit. The model with the lowest validation loss is the one that is kept.
     runs.clear(folder)
@@ -360,7 +367,7 @@ def build(args, images):
         args.latent_dim,
         args.widths,
         activation=args.activation,
-        pixel_mean=float(images[:5000].mean() / 255),  # in random order
+        pixel_mean=float(images[:1000].mean() / 255),  # in random order
         variational=variational,
     )
     mirror = None
@@ -448,19 +455,22 @@ def write_pictures(folder, model, data, history, seed):
         pictures["samples.png"] = plots.samples(model.sample(72, seed=seed))
     codes = model.encode(data.test.images)
     codes = codes[0] if isinstance(codes, tuple) else codes  # of a VAE: z_mean
-    pictures["latent.png"] = plots.latent(codes[:5000], *groups(data.test[:5000], data))
+    pictures["latent.png"] = plots.latent(codes[:5000], *groups(data))
     for name, figure in pictures.items():
         runs.write_figure(folder / name, figure)
 
 
-def groups(split, data):
+def groups(data, most=5000):
     """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
+    import numpy as np
+
     if 0 < len(data.label_names) <= 20:
-        return split.labels, data.label_names, "by label"
+        return data.test.labels[:most], data.label_names, "by label"
     if data.attribute_names:
         name = data.attribute_names[0]
-        return split.attributes[:, 0].astype(int), [f"not {name}", name], f"by {name!r}"
-    return split.images[:, 0, 0, 0] * 0, ["all"], "no groups known"
+        has = data.test.attributes[:most, 0].astype(int)
+        return has, [f"not {name}", name], f"by {name!r}"
+    return np.zeros(len(data.test), int)[:most], ["all"], "no groups known"
 
 
 def write_data(folder, data):
@@ -469,8 +479,9 @@ def write_data(folder, data):
 
     runs.write_figure(folder / "data.png", plots.data(data.train.images[:48]))
     if data.skipped:
-        lines = [f"{file}: {reason}\n" for file, reason in data.skipped.items()]
-        runs.write_text(folder / "skipped.txt", "".join(lines))
+        lines = [f"{file}: {reason}" for file, reason in data.skipped.items()]
+        lines = [line.replace("\n", r"\n").replace("\r", r"\r") for line in lines]
+        runs.write_text(folder / "skipped.txt", "\n".join(lines) + "\n")
 
 
 def last_lines(folder, metrics, epochs, beta, backend):

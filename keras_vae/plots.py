@@ -111,14 +111,18 @@ def latent(codes, groups, names, title):
     order = np.random.default_rng(0).permutation(len(points))
     colour_of_point = np.array(colours)[groups[order]]
     axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
-    for name, colour in zip(names, colours):
-        axes.scatter([], [], s=30, color=colour, label=name)
     if len(names) > 1:
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=9)
+        handles = [axes.scatter([], [], s=30, color=colour) for colour in colours]
+        labels_of = [printable(name) for name in names]
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        axes.legend(handles, labels_of, **place, frameon=False, fontsize=9)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(
-        f"Latent space: z_mean of the test images, {title}", loc="left", fontsize=10, color=INK
+        f"Latent space: z_mean of the test images, {printable(title)}",
+        loc="left",
+        fontsize=10,
+        color=INK,
     )
     axes.set_aspect("equal", "datalim")
     tidy(axes)
@@ -221,6 +225,11 @@ def distinct_colours(count):
     if count == 2:
         return [(0.33, 0.45, 0.62, 1.0), (0.93, 0.49, 0.19, 1.0)]
     return [colormaps["tab10" if count <= 10 else "tab20"](index % 20) for index in range(count)]
+
+
+def printable(name):
+    """Returns a text that matplotlib can draw and takes for no formula."""
+    return name.encode(errors="replace").decode().replace("$", r"\$")
 
 
 def tidy(axes):

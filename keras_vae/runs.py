@@ -67,6 +67,12 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     return folder
 
 
+def missing(output):
+    """Returns which folders `create` would make for `output`, the innermost first."""
+    path = Path(output)
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
 def clear(folder):
     """Removes the files of an earlier run, and no others."""
     for name in FILES:

@@ -51,7 +51,7 @@ def test_resized(tmp_path):
 
 
 def test_labels_and_attributes(tmp_path):
-    labels = np.array(["cat", "dog"])[np.arange(40) % 2]
+    labels = np.array([b"cat", b"dog"])[np.arange(40) % 2]
     attributes = np.stack([np.arange(40) % 3 > 0, np.arange(40) > 5], axis=1)
     names = np.array(["third", "late"])
     np.savez(
@@ -96,6 +96,11 @@ def test_given_parts(tmp_path):
         ({"images": np.full((9, 4, 4), np.nan)}, "Received: float64 from nan"),
         ({"images": GREY.astype(complex)}, "must hold numbers. Received: dtype=complex128"),
         ({"images": np.array([{}] * 9)}, "holds Python objects, which are never loaded"),
+        ({"images": np.zeros((64, 64, 3), "uint8")}, r"Received: shape=\(64, 64, 3\)"),
+        ({"images": GREY, "x": GREY}, "both images and x"),
+        ({"x_train": GREY, "x_test": GREY, "y_train": np.ones(40)}, "but not y_test"),
+        ({"train": GREY, "test": GREY, "attributes": np.ones((80, 2))}, "but not y_train, y_test"),
+        ({"images": GREY, "attributes": np.full((40, 2), "x")}, "must be numbers, with a row"),
         ({"images": GREY[0]}, r"must be images of shape .*Received: shape=\(5, 4\)"),
         ({"images": np.zeros((9, 3, 8, 8), "uint8")}, r"with 1 or 3 channels. Received: shape="),
         ({"images": np.zeros((0, 8, 8), "uint8")}, r"Received: shape=\(0, 8, 8\)"),
@@ -103,7 +108,7 @@ def test_given_parts(tmp_path):
         ({"train": GREY, "test": GREY[:, :4]}, "differ in shape"),
         ({"images": GREY, "labels": np.arange(39)}, "one for each of the 40 images"),
         ({"images": GREY, "attributes": np.ones((40, 2))}, "needs `attribute_names`"),
-        ({"images": GREY, "attributes": np.ones(40)}, "a row for each of the 40 images"),
+        ({"images": GREY, "attributes": np.ones(40)}, "a row for each of the 40 "),
         ({"images": GREY, "labels": np.array([{}] * 40)}, "cannot be read as a NumPy file"),
     ],
 )
@@ -111,6 +116,17 @@ def test_unusable_arrays(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ValueError, match=message):
         datasets.load(tmp_path / "a.npz")
+
+
+def test_a_header_that_lies(tmp_path):
+    np.save(tmp_path / "a.npy", GREY)
+    content = (tmp_path / "a.npy").read_bytes()
+    for shape in (b"(-5, 5, 4)", b"(9999999999, 5, 4)"):
+        lie = content.replace(b"(40, 5, 4), }" + b" " * (len(shape) - 10), shape + b", }")
+        assert len(lie) == len(content) and lie != content
+        (tmp_path / "a.npy").write_bytes(lie)
+        with pytest.raises(ValueError, match=r"a.npy must be images|a.npy cannot be read"):
+            datasets.load(tmp_path / "a.npy")
 
 
 def test_broken_files(tmp_path):

@@ -169,11 +169,21 @@ def test_a_group_is_on_one_side_only():
         assert len(rows["validation"]) > 15 and len(rows["test"]) > 20  # about a tenth
 
 
+def test_large_groups_leave_about_a_tenth():
+    """A group of 60 among single images: it is never the tenth, nor does it stop the others."""
+    groups = ["crowd"] * 60 + [f"person {i}" for i in range(40)]
+    for seed in range(20):
+        rows = divide(source_of([""] * 100, groups), seed=seed)
+        assert (len(rows["test"]), len(rows["validation"])) == (10, 9)
+    rows = divide(source_of([""] * 100, ["a"] * 50 + ["b"] * 20 + ["c"] * 30))
+    assert sorted(len(rows[part]) for part in rows) == [20, 30, 50]
+
+
 @pytest.mark.parametrize(
     "parts, groups, message",
     [
         (["", ""], None, "at least 3 are needed.*Received: 1 left to divide"),
-        (["test"] * 5, None, "too few images"),
+        (["test"] * 5, None, "no images to train on"),
         ([""] * 50, ["one"] * 50, "too few images of different groups"),
         (["train", "test"] * 9, ["a"] * 18, "The group 'a' is in train/ and in test/"),
     ],

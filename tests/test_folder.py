@@ -63,6 +63,49 @@ def test_folders_of_parts_are_honoured(tmp_path, validation):
     assert data.label_names == ("a", "b")
 
 
+def test_parts_in_a_folder_and_beside_other_files(tmp_path):
+    names = [f"data/{part}/{i}.png" for part in ("train", "test") for i in range(10)]
+    fill(tmp_path, names)
+    (tmp_path / "LICENSE").write_text("text")
+    (tmp_path / "data" / "README").write_text("text")
+    data = datasets.load(tmp_path)
+    assert sorted(shades(data.test)) == list(range(10, 20)) and data.label_names == ()
+    assert data.skipped == {"LICENSE": "not an image", "data/README": "not an image"}
+    fill(tmp_path, ["data/cover.png"])
+    with pytest.raises(ValueError, match=r"folders train and test, and data/cover.png beside"):
+        datasets.load(tmp_path)
+
+
+def test_a_link_to_a_class_is_not_another_class(tmp_path):
+    fill(tmp_path, [f"{kind}/{i}.png" for kind in "bc" for i in range(6)])
+    os.symlink(tmp_path / "b", tmp_path / "a")
+    data = datasets.load(tmp_path)
+    assert data.label_names == ("b", "c") and data.skipped == {"a/": "the same folder as b/"}
+
+
+def test_given_parts_are_in_random_order(tmp_path):
+    names = [
+        f"{part}/{k}/{i}.png" for part in ("train", "val", "test") for k in "ab" for i in range(30)
+    ]
+    fill(tmp_path, names)
+    data = datasets.load(tmp_path, limit=20)
+    for split in (data.train, data.validation, data.test[:20]):
+        assert 3 < split.labels.sum() < 17
+
+
+def test_a_picture_without_an_ending_is_read(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(9)])
+    (tmp_path / "0.png").rename(tmp_path / "zero")
+    assert all_shades(datasets.load(tmp_path)) == list(range(9))
+
+
+def test_the_share_of_unusable_files_does_not_depend_on_the_limit(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(35)])
+    file = write(tmp_path / "list.csv", CSV)  # names 30 of them
+    for limit in (3, None):
+        assert len(datasets.load(tmp_path, limit, attributes_file=file).skipped) == 5
+
+
 def test_a_class_called_train_is_a_class(tmp_path):
     fill(tmp_path, [f"{kind}/{i}.png" for kind in ("train", "plane") for i in range(9)])
     assert datasets.load(tmp_path).label_names == ("plane", "train")
@@ -96,6 +139,7 @@ def test_what_cannot_be_used_is_skipped_and_named(tmp_path):
     (tmp_path / ".hidden.png").write_text("left alone")
     os.symlink("nowhere", tmp_path / "link.png")
     os.symlink(tmp_path, tmp_path / "circle")
+    os.symlink("itself.png", tmp_path / "itself.png")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "page.html").write_text("<html>")
@@ -109,11 +153,16 @@ def test_what_cannot_be_used_is_skipped_and_named(tmp_path):
         "link.png",
         "pipe.png",
         "deep/page.html",
+        "itself.png",
+        "circle/",
     }
     assert "truncated" in data.skipped["3.png"].lower()
     assert data.skipped["4.png"] == data.skipped["5.png"] == "not an image that can be read"
     assert data.skipped["notes.txt"] == "not an image"
-    assert data.skipped["link.png"] == data.skipped["pipe.png"] == "not a file"
+    assert data.skipped["link.png"] == "No such file or directory"
+    assert data.skipped["pipe.png"] == "not a file"
+    assert data.skipped["circle/"] == "the same folder as ."
+    assert "symbolic links" in data.skipped["itself.png"]
 
 
 def test_with_a_limit_and_broken_files(tmp_path):
@@ -176,8 +225,9 @@ CELEBA = "30\nSmiling glasses\n" + "".join(
         CSV.replace("\n", "\r\n"),
         CSV.replace(".png", ""),  # names without their ending
         CSV.replace("Ann", '"Ann, Bea"'),
+        CSV.replace("Ann", '"Ann\n\u2028Bea"'),
     ],
-    ids=["csv", "celeba", "bom", "semicolon", "tab", "crlf", "stem", "quoted"],
+    ids=["csv", "celeba", "bom", "semicolon", "tab", "crlf", "stem", "quoted", "lines"],
 )
 def test_attributes_come_from_a_file(tmp_path, text):
     fill(tmp_path, [f"faces/{i}.png" for i in range(30)])
@@ -220,6 +270,9 @@ def test_images_without_a_line_are_skipped(tmp_path):
             "no attribute 'age'.*count if they are true or false throughout",
         ),
         (CSV, {"group": "persn"}, "no column 'persn' in .* There are: name, Smiling, glasses, age"),
+        ("file,a\n", {}, "has column names and nothing below them"),
+        (CSV + '"open', {}, "Line 32 of .* has 1 values"),
+        (CSV + "x" * 200_000, {}, "cannot be read: field larger than field limit"),
         (CSV + "x\n", {}, "Line 32 of .* has 1 values; expected 5"),
         (CSV + "Bea,3.png,1,no,1\n", {}, "two lines for 3.png"),
         (CSV.replace(".png", ".jpeg").replace(",1", ",x1"), {}, "names none of the images"),

@@ -54,7 +54,7 @@ def test_modes_keep_their_brightness(mode):
     "values, expected",
     [
         (np.full((8, 8), 32768, "uint16"), 127.5),
-        (np.full((8, 8), 255, "uint16"), 255),  # 8 bits in a wide file
+        (np.full((8, 8), 255, "uint16"), 1),
         (np.full((8, 8), 0.25, "float32"), 63.75),
         (np.full((8, 8), 30000, "int32"), 116.7),
     ],
@@ -65,11 +65,27 @@ def test_more_than_8_bits_are_scaled_not_cut(values, expected):
     assert read(content).mean() == pytest.approx(expected, abs=1)
 
 
-@pytest.mark.parametrize("value", [np.nan, -1, 1e6])
-def test_values_that_are_no_grey_are_refused(value):
-    content = encoded(Image.fromarray(np.full((8, 8), value, "float32")), "TIFF")
-    with pytest.raises(ValueError, match="expected 0 to 65535"):
+@pytest.mark.parametrize(
+    "value, kind, highest",
+    [(np.nan, "float32", 1), (-1, "float32", 1), (1.01, "float32", 1), (70000, "int32", 65535)],
+)
+def test_values_that_are_no_grey_are_refused(value, kind, highest):
+    content = encoded(Image.fromarray(np.full((8, 8), value, kind)), "TIFF")
+    with pytest.raises(ValueError, match=f"expected 0 to {highest}"):
         read(content)
+
+
+def test_transparent_16_bits_are_white():
+    image = Image.fromarray(np.full((8, 8), 500, "uint16"))
+    assert (read(encoded(image, transparency=500)) == 255).all()
+
+
+def test_nothing_is_handed_to_another_program():
+    """PostScript would be read by starting Ghostscript, whatever the file is called."""
+    content = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    with pytest.raises(ValueError, match="not an image"):
+        read(content)
+    assert ".eps" not in pictures.endings() and {".png", ".jpg"} <= pictures.endings()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
@@ -96,9 +112,10 @@ def test_exif_orientation(orientation, tmp_path):
     stored = wide.transpose(undo[orientation]) if orientation > 1 else wide
     exif = Image.Exif()
     exif[0x0112] = orientation
-    (tmp_path / "a.png").write_bytes(encoded(stored, exif=exif))
-    assert pictures.look(tmp_path / "a.png") == (8, 16, 3)
-    np.testing.assert_array_equal(read(tmp_path / "a.png", (8, 16, 3)), np.asarray(wide))
+    for kind in ("PNG", "TIFF"):
+        (tmp_path / "picture").write_bytes(encoded(stored, kind, exif=exif))
+        assert pictures.look(tmp_path / "picture") == (8, 16, 3)
+        np.testing.assert_array_equal(read(tmp_path / "picture", (8, 16, 3)), np.asarray(wide))
 
 
 def test_of_an_animation_the_first_frame():
@@ -114,6 +131,13 @@ def test_crop_cuts_the_sides_and_pad_adds_black():
     padded = read(encoded(image), (40, 40, 3), "pad")
     assert (padded[:15] == BLACK).all() and (padded[25:] == BLACK).all()
     np.testing.assert_array_equal(padded[15:25], np.asarray(image))
+
+
+@pytest.mark.parametrize("size", [(1, 5000), (5000, 1), (1, 1)])
+@pytest.mark.parametrize("resize", ["crop", "pad"])
+def test_a_line_of_pixels_is_an_image(size, resize):
+    image = read(encoded(Image.new("RGB", size, WHITE)), (8, 8, 3), resize)
+    assert (image == WHITE).any()
 
 
 def test_a_large_jpeg_is_the_same_however_it_is_decoded():

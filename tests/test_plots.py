@@ -69,3 +69,19 @@ def test_history_draws_what_there_is(tmp_path):
     assert len(plots.history(vae).axes) == 3
     assert len(plots.history({"loss": [3.0], "reconstruction_loss": [3.0]}).axes) == 2
     assert rendered(plots.history(vae), tmp_path).std() > 0.02
+
+
+def test_names_of_groups_are_drawn_as_they_are(tmp_path):
+    """Names of a user's folders: a formula that is none, bytes that are no text, an underscore."""
+    names = ["$5^^ to $9", "\udcff", "_hidden", "plain"]
+    codes = np.random.default_rng(0).normal(size=(40, 2))
+    figure = plots.latent(codes, np.arange(40) % 4, names, "by '$5^^'")
+    rendered(figure, tmp_path)
+    shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert len(shown) == 4 and "_hidden" in shown
+
+
+def test_data_shows_every_image(tmp_path):
+    picture = rendered(plots.data(np.zeros((24, 8, 8, 1), "uint8")), tmp_path)
+    assert picture.shape[1] == 8 * plots.DPI
+    assert (picture.max(axis=2) < 0.02).mean() > 0.45

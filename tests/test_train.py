@@ -152,7 +152,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     first, second = output.splitlines()[:2]
     for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "conv 8"):
         assert part in first
-    assert second == f"Skipped 1 files, see {folder}/skipped.txt"
+    assert second == f"Skipped 1 file, see {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES)
     skipped = (folder / "skipped.txt").read_text()
     assert skipped == "cat/0.jpg: not an image that can be read\n"
@@ -286,6 +286,8 @@ MISTAKES = [
     (["--model", "ae", "--free-bits", "0"], "--free-bits does not go with --model ae"),
     (["--batch-size", "1" + "0" * 20], "below 2147483648"),
     (["--memory", "-1"], "number of at least 0"),
+    (["--output", ""], "--output is empty"),
+    (["--image-size", "4097"], "below 4097"),
     (["--image-size", "0"], "whole number of at least 1"),
     (["--image-size", "8", "8", "8"], "--image-size takes one number or two"),
     (["--resize", "stretch"], "'crop', 'pad'"),
@@ -357,6 +359,7 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
         (["--dataset", "{folder}/full/model.keras"], "is a file. Expected a folder of images"),
         (["--output", "{folder}/full"], "is not empty"),
         (["--dataset", "cats", "--output", "{folder}/full", "--overwrite"], "Unknown data set"),
+        (["--dataset", "cats", "--output", "{folder}/a/b/c"], "Unknown data set 'cats'"),
         (["--output", "{folder}/full/model.keras"], "File exists"),
         (["--output", "{folder}/full/model.keras/run"], "Not a directory"),
     ],

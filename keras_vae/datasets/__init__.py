@@ -3,6 +3,7 @@
 Validation steers the training, test is for the final numbers only.
 """
 
+import math
 import os
 from pathlib import Path
 
@@ -94,8 +95,8 @@ def load(
     positions = {part: data.positions(rows[part]) for part in rows}
     for part in positions:
         if not len(positions[part]):
-            raise ValueError(f"None of the images to {part} in {source.name} can be read")
-    size = sum(map(len, positions.values())) * np.prod(source.image_shape, dtype="int64")
+            raise ValueError(f"None of the {part} images of {source.name} can be read")
+    size = sum(map(len, positions.values())) * math.prod(source.image_shape)
     streamed = bool(size > budget)
     splits = {
         part: make_split(source, data, positions[part], streamed, seed, kept) for part in positions
@@ -130,7 +131,7 @@ def find(name, options):
     path = Path(name).expanduser()
     if name == "faces":
         module, allowed = faces, ("correlated",)
-    elif path.suffix in (".npy", ".npz"):
+    elif path.suffix.lower() in (".npy", ".npz"):
         module, allowed = arrays, ("image_size", "resize")
     elif path.is_dir() and (os.sep in name or not tfds.exists(name)):
         module, allowed = folder, ("image_size", "resize", "attributes_file", "group")
@@ -150,17 +151,24 @@ def find(name, options):
 
 
 def refuse_if_too_many(source, data):
-    """Returns why files were skipped, by file; raises `ValueError` if that are too many."""
+    """Returns why files were skipped, by file; raises `ValueError` if those are too many."""
     names = source.files or [f"image {row}" for row in range(len(source.parts))]
     broken = {names[row]: reason for row, reason in data.broken.items()}
-    unused = {file: why for file, why in source.skipped.items() if why != "not an image"} | broken
-    total = len(data.rows) + len(unused) - len(broken)
-    if len(unused) > TOO_MANY * total:
-        file, reason = next(iter(unused.items()))
-        raise ValueError(
-            f"{len(unused)} of {total} images in {source.name} cannot be used, for example "
-            f"{file}: {reason}"
-        )
+    skipped = {
+        file: reason
+        for file, reason in source.skipped.items()
+        if reason != "not an image" and not file.endswith("/")
+    }
+    for unusable, total in (
+        (skipped, len(source.parts) + len(skipped)),
+        (broken, len(data.rows)),
+    ):
+        if len(unusable) > TOO_MANY * total:
+            file, reason = next(iter(unusable.items()))
+            raise ValueError(
+                f"{len(unusable)} of {total} images in {source.name} cannot be used, for example "
+                f"{file}: {reason}"
+            )
     return dict(sorted((source.skipped | broken).items()))
 
 

@@ -8,27 +8,33 @@ source that has changed has a new one.
 import contextlib
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+import PIL
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 VERSION = 1  # of the entries: raise it when decoding changes
+ENTRY = re.compile(r".+-[0-9a-f]{16}")
+UNFINISHED = re.compile(r"(.+-[0-9a-f]{16})\..+\.unfinished")
 
 
 def folder():
     """Returns the `Path` of the cache: ``KERAS_VAE_CACHE``, or a folder in the user's cache."""
     if os.environ.get("KERAS_VAE_CACHE"):
-        return Path(os.environ["KERAS_VAE_CACHE"])
+        return Path(os.environ["KERAS_VAE_CACHE"]).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "keras_vae")
 
 
 def clear():
-    """Removes all that the cache holds and returns how many bytes that was.
+    """Removes all that the cache holds, but for what a run is writing; returns its bytes.
 
     Example:
 
@@ -37,13 +43,12 @@ def clear():
     ```
     """
     size = 0
-    for entry in folder().glob("*-*"):
-        # Only what is known to be the cache's own, should the folder be another by mistake.
-        if entry.suffix == ".lock":
-            entry.unlink(missing_ok=True)
-        elif entry.suffix == ".unfinished" or (entry / "entry.json").is_file():
-            size += sum(file.stat().st_size for file in entry.iterdir())
-            shutil.rmtree(entry, ignore_errors=True)
+    for path in folder().glob("*"):
+        # Only the cache's own, should the folder be another one by mistake.
+        if ENTRY.fullmatch(path.name) and path.is_dir():
+            size += sum(file.stat().st_size for file in path.iterdir())
+            remove(path)
+    remove_abandoned(folder())
     return size
 
 
@@ -80,22 +85,26 @@ def decoded(source, rows, memory):
     """
     path = folder() / f"{source.slug}-{digest(source)}"
     rows = np.sort(rows)
-    fits = len(rows) * np.prod(source.image_shape, dtype="int64") <= memory
-    if not is_whole(path):
-        if fits and not source.in_order and len(rows) < len(source.parts):
-            return decode_to_memory(source, rows)
-        try:
-            write(source, path)
-        except OSError as error:
-            if not fits:
-                raise ValueError(
-                    f"The decoded images of {source.name} cannot be written to {path.parent} "
-                    f"({error.strerror or error}). Let KERAS_VAE_CACHE name another folder"
-                ) from error
-            problem = f"The cache {path.parent} cannot be written ({error.strerror or error})"
-            print(f"{problem}: decoding at each start.", file=sys.stderr)
-            return decode_to_memory(source, rows if not source.in_order else all_rows(source))
-    return read(path)
+    fits = len(rows) * math.prod(source.image_shape) <= memory
+    try:
+        return read(path)
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        if path.exists():  # damaged
+            remove(path)
+    if fits and not source.in_order and len(rows) < len(source.parts):
+        return decode_to_memory(source, rows)
+    try:
+        write(source, path)
+        return read(path)
+    except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
+        problem = f"cannot be written ({getattr(error, 'strerror', None) or error})"
+        if not fits:
+            raise ValueError(
+                f"The decoded images of {source.name} do not fit into memory, and the cache "
+                f"{path.parent} {problem}. Let KERAS_VAE_CACHE name another folder"
+            ) from error
+        print(f"The cache {path.parent} {problem}: decoding at each start.", file=sys.stderr)
+        return decode_to_memory(source, all_rows(source) if source.in_order else rows)
 
 
 def read(path):
@@ -109,39 +118,39 @@ def read(path):
 def write(source, path):
     """Decodes a source into a new entry."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock")
-    if lock_is_taken(lock):
-        print(f"Waiting for another run that decodes {source.name} ...", file=sys.stderr)
-    with lock:
-        if is_whole(path):  # by that other run
+    with locked(path, source.name):
+        if (path / "entry.json").is_file():  # by another run, for which this one has waited
             return
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
-        unfinished.mkdir()
+        unfinished = Path(tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent))
         try:
-            size = len(source.parts) * int(np.prod(source.image_shape))
+            size = len(source.parts) * math.prod(source.image_shape)
             free = shutil.disk_usage(unfinished).free
             if size > free:
-                raise OSError(f"{size / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
-
-            columns, broken = decode(
-                source,
-                all_rows(source),
-                lambda name, *like: Column(unfinished / f"{name}.npy", *like),
-            )
-            for column in columns.values():
-                column.file.close()
-            entry = {
-                "place": place(source),
-                "columns": sorted(columns),
-                "broken": {str(row): reason for row, reason in broken.items()},
-            }
-            (unfinished / "entry.json").write_text(json.dumps(entry))
+                raise OSError(f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free")
+            make_entry(source, unfinished)
             os.rename(unfinished, path)
-        except BaseException:
+        finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-            raise
     remove_outdated(source, path)
+    remove_abandoned(path.parent)
+
+
+def make_entry(source, folder):
+    """Decodes a source into a folder."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name, shape, dtype):
+            column = Column(folder / f"{name}.npy", shape, dtype)
+            stack.callback(column.file.close)
+            return column
+
+        columns, broken = decode(source, all_rows(source), make)
+    entry = {
+        "place": place(source),
+        "columns": sorted(columns),
+        "broken": {str(row): reason for row, reason in broken.items()},
+    }
+    (folder / "entry.json").write_text(json.dumps(entry))
 
 
 class Column:
@@ -169,7 +178,7 @@ def decode(source, rows, make):
         total=len(rows), desc=f"Decoding {source.name}", unit=" images", leave=False, disable=None
     )
     with bar:
-        for row, values in source.decode(rows):
+        for row, values in reading(source, rows):
             if isinstance(values, str):
                 broken[int(row)] = values
             else:
@@ -183,8 +192,12 @@ def decode(source, rows, make):
     return columns, broken
 
 
-def is_whole(path):
-    return (path / "entry.json").is_file()
+def reading(source, rows):
+    """Yields what the source decodes; what goes wrong there is not the cache's fault."""
+    try:
+        yield from source.decode(rows)
+    except OSError as error:
+        raise ValueError(f"{source.name} cannot be read: {error}") from error
 
 
 def all_rows(source):
@@ -197,23 +210,53 @@ def place(source):
 
 def digest(source):
     """Returns a short text that is another one as soon as the decoded images might be."""
-    what = [VERSION, place(source), source.image_shape, source.content]
+    what = [VERSION, PIL.__version__, place(source), source.image_shape, source.content]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def locked(path, name):
+    """Holds the lock of an entry; says so if another run has it."""
+    lock = lock_of(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Waiting for another run that decodes {name} ...", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def lock_of(path):
+    # Never removed: a run could hold the lock of a file that is no longer there.
+    return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def remove(path):
+    """Removes an entry: under another name first, so that it is never there in part."""
+    doomed = None
+    with contextlib.suppress(OSError):
+        doomed = tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent)
+        os.rename(path, Path(doomed, "entry"))
+    if doomed:
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def remove_outdated(source, path):
     """Removes entries that the same source had before it changed."""
     for entry in path.parent.glob(f"{source.slug}-*/entry.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             if entry.parent != path and json.loads(entry.read_text())["place"] == place(source):
-                shutil.rmtree(entry.parent, ignore_errors=True)
-                Path(f"{entry.parent}.lock").unlink(missing_ok=True)
+                remove(entry.parent)
 
 
-def lock_is_taken(lock):
-    try:
-        lock.acquire(timeout=0)
-    except TimeoutError:
-        return True
-    lock.release()
-    return False
+def remove_abandoned(folder):
+    """Removes what runs that were killed have left: no one holds the lock of its entry."""
+    for path in folder.glob("*.unfinished"):
+        match = UNFINISHED.fullmatch(path.name)
+        with contextlib.suppress(Timeout):
+            if match and path.is_dir():
+                with lock_of(folder / match[1]).acquire(timeout=0):
+                    shutil.rmtree(path, ignore_errors=True)

@@ -1,5 +1,6 @@
 """What `datasets.load` gives: images to train, to validate and to test on."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,4 +61,4 @@ class Dataset:
     def nbytes(self):
         """Bytes of all images."""
         splits = (self.train, self.validation, self.test)
-        return sum(int(np.prod(split.images.shape, dtype="int64")) for split in splits)
+        return sum(math.prod(split.images.shape) for split in splits)

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from keras_vae.datasets import pictures, table
 from keras_vae.datasets.source import Source, in_parallel, part_called
@@ -17,13 +16,15 @@ LOOKED_AT = 64  # files that decide about colour and size
 def source(path, image_size=None, resize="crop", attributes_file=None, group=None):
     """Returns the `Source` of a folder.
 
-    Folders called train, validation (or val) and test are the parts, if there is nothing
-    beside them; below them (or else right here) each folder with images is a class.
+    Folders called train, validation (or val) and test are the parts, if there are no pictures
+    beside them; below them (or else right here) each folder with pictures is a class. Folders
+    around all pictures do not count.
 
     Args:
         path: The folder; pictures may lie at any depth. Hidden files are left alone.
         image_size: ``(height, width)``; None leaves small pictures of one size as they are and
-            makes all others 64 x 64.
+            makes all others 64 x 64. Some 64 of them are looked at for size and colour: if
+            these are all grey, so is the set.
         resize: See `pictures.read`.
         attributes_file: See `table.read`.
         group: The column of that file that says what must stay together.
@@ -39,7 +40,8 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         raise ValueError(f"There are no images in the folder {path}.{others}")
     files = [file for file, *_ in found]
     columns, groups, attribute_names = {}, None, ()
-    if attributes_file:
+    if attributes_file is not None:
+        attributes_file = Path(attributes_file).expanduser()
         attributes = table.read(attributes_file)
         rows = attributes.rows_of(files)
         skipped |= {
@@ -78,7 +80,12 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
 
     return Source(
         path.name,
-        place={"folder": str(path), "size": image_shape, "resize": resize},
+        place={
+            "folder": str(path),
+            "size": image_shape,
+            "resize": resize,
+            "attributes_file": attributes_file and str(attributes_file),
+        },
         content=found,
         image_shape=image_shape,
         parts=np.array(parts),
@@ -93,52 +100,78 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
 
 
 def find_files(path, attributes_file, skipped):
-    """Returns ``(relative path, bytes, time of change)`` of what may be a picture, sorted."""
-    Image.init()
-    endings = {end for end, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    found, seen = [], set()
-    table = os.path.realpath(attributes_file) if attributes_file else None
-
-    def walk(folder, relative):
-        real = os.path.realpath(folder)
+    """Returns ``[relative path, bytes, times of change]`` of what may be a picture, sorted."""
+    endings = pictures.endings()
+    table = attributes_file and os.path.realpath(attributes_file)
+    found, seen, folders = [], {}, [""]
+    while folders:
+        relative = folders.pop()
+        real = os.path.realpath(path / relative)
         if real in seen:  # links can go in circles
-            return
-        seen.add(real)
+            skipped[relative] = f"the same folder as {seen[real] or '.'}"
+            continue
+        seen[real] = relative
         try:
-            entries = list(os.scandir(folder))
+            entries = sorted(os.scandir(path / relative), key=lambda entry: entry.name)
         except OSError as error:
-            skipped[relative] = error.strerror
-            return
+            problem = f"The folder {path / relative} cannot be read: {error.strerror}"
+            raise ValueError(problem) from None
         for entry in entries:
             name = f"{relative}{entry.name}"
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
-            if entry.is_dir():
-                walk(entry.path, f"{name}/")
-            elif not entry.is_file():
-                skipped[name] = "not a file"
-            elif Path(entry.name).suffix.lower() not in endings | {""}:
-                if os.path.realpath(entry.path) != table:
+            ending = Path(entry.name).suffix.lower()
+            try:
+                status = None if entry.is_dir() else entry.stat()
+                if status is None:  # links come last: what is there twice has its own name
+                    folders.insert(0 if entry.is_symlink() else len(folders), f"{name}/")
+                elif not entry.is_file():
+                    skipped[name] = "not a file"
+                elif ending in endings or (not ending and is_picture(entry.path)):
+                    times = status.st_mtime_ns, status.st_ctime_ns
+                    found.append([name, status.st_size, *times])
+                elif os.path.realpath(entry.path) != table:
                     skipped[name] = "not an image"
-            else:
-                status = entry.stat()
-                found.append((name, status.st_size, status.st_mtime_ns))
-
-    walk(path, "")
+            except OSError as error:
+                skipped[name] = error.strerror
     return sorted(found)
 
 
+def is_picture(path):
+    try:
+        pictures.look(path)
+    except ValueError:
+        return False
+    return True
+
+
 def part_and_class(files):
-    """Returns for each relative path its part (or ``""``) and its class (a folder's name)."""
-    folders = [file.split("/")[:-1] for file in files]
+    """Returns for each relative path its part (or ``""``) and its class (a folder's name).
+
+    Raises `ValueError` if there are a train and a test folder and pictures beside them.
+    """
+    folders = without_common([file.split("/")[:-1] for file in files])
     parts = [part_called(names[0]) if names else None for names in folders]
     if all(parts):
-        folders = [names[1:] for names in folders]
+        folders = without_common([names[1:] for names in folders])
+    elif {"train", "test"} <= set(parts):
+        beside = files[parts.index(None)]
+        raise ValueError(
+            f"There are folders train and test, and {beside} beside them. Move it away, or rename "
+            "the folders if they are classes"
+        )
     else:
         parts = [""] * len(files)
-    while all(folders) and len({names[0] for names in folders}) == 1:
-        folders = [names[1:] for names in folders]  # one folder around all
     return parts, [names[0] if names else "(none)" for names in folders]
+
+
+def without_common(folders):
+    """Returns the names of folders without those around all of them, but for parts."""
+    while all(folders) and len({names[0] for names in folders}) == 1:
+        if part_called(folders[0][0]):
+            break
+        folders = [names[1:] for names in folders]
+    return folders
 
 
 def choose_shape(path, files, image_size):

@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I", "F")  # more than 8 bits, one channel
+# Not pictures of pixels, or read by starting another program.
+NOT_READ = ("EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR")
 
 
 def read(file, image_shape, resize):
@@ -46,19 +48,40 @@ def fit(image, image_shape, resize):
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image[..., 0] if channels == 1 else image)
     if image.size != (width, height):
-        how = ImageOps.fit if resize == "crop" else ImageOps.pad
+        how = ImageOps.fit if resize == "crop" else pad
         image = how(image, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(image).reshape(image_shape)
+
+
+def endings():
+    """Returns the endings of the files that can be read, such as ``".png"``."""
+    readable = formats()
+    return {end for end, kind in Image.registered_extensions().items() if kind in readable}
+
+
+def formats():
+    Image.init()
+    return [kind for kind in Image.ID if kind not in NOT_READ]
 
 
 def look(file):
     """Returns ``(height, width, channels)`` of a picture; only its beginning is read."""
     with opened(file) as image:
         width, height = image.size
-        if image.getexif().get(0x0112, 1) >= 5:  # EXIF: to be turned by 90 degrees
+        # EXIF: to be turned by 90 degrees. Pillow's size of a TIFF is that of the turned one.
+        if image.getexif().get(0x0112) in (5, 6, 7, 8) and image.format != "TIFF":
             width, height = height, width
         is_grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
         return height, width, 1 if is_grey else 3
+
+
+def pad(image, size, method):
+    """Returns the whole picture in the middle of a black one of that size."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    inner = [max(1, round(side * scale)) for side in image.size]  # a line stays a line
+    padded = Image.new(image.mode, size)
+    padded.paste(image.resize(inner, method), [(a - b) // 2 for a, b in zip(size, inner)])
+    return padded
 
 
 class opened:
@@ -69,7 +92,9 @@ class opened:
 
     def __enter__(self):
         try:
-            self.image = Image.open(self.file)
+            self.image = Image.open(self.file, formats=formats())
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(reason(error)) from None
         width, height = self.image.size
@@ -101,17 +126,21 @@ def reason(error):
 def flatten(image, mode):
     """Returns the picture as 8-bit grey (``"L"``) or ``"RGB"``, on white if transparent."""
     if image.mode in WIDE_MODES:
-        image = Image.fromarray(to_8_bit(np.asarray(image, "float64")))
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
+        transparent = image.info.get("transparency")
+        values = np.asarray(image, "float64")
+        image = Image.fromarray(to_8_bit(values, image.mode))
+        if transparent is not None:
+            image.putalpha(Image.fromarray(np.uint8(255) * (values != transparent)))
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert(mode)
 
 
-def to_8_bit(values):
-    """Returns grey values of a wide mode in 0..255: they are in [0, 1], 8 bits or 16 bits."""
+def to_8_bit(values, mode):
+    """Returns grey values of a wide mode in 0..255: of 16 bits, or floats in [0, 1]."""
+    highest = 1 if mode == "F" else 65535
     low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 65535):
-        raise ValueError(f"values from {low:g} to {high:g}; expected 0 to 65535")
-    scale = 255 if high <= 1 else 1 if high <= 255 else 255 / 65535
-    return np.round(values * scale).astype("uint8")
+    if not (low >= 0 and high <= highest):
+        raise ValueError(f"values from {low:g} to {high:g}; expected 0 to {highest}")
+    return np.round(values * (255 / highest)).astype("uint8")

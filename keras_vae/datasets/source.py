@@ -98,43 +98,40 @@ def divide(source, limit=None, seed=0):
     rows = {part: np.flatnonzero(source.parts == part) for part in PARTS}
     rows["train"] = np.flatnonzero((source.parts == "train") | (source.parts == ""))
     check_groups(source, rows)
-    if not len(rows["test"]):
-        rows["test"], rows["train"] = tenth(
-            rows["train"], source.groups, np.random.default_rng(0), source.name
-        )
-    if len(rows["validation"]):
-        rows["train"] = random.permutation(rows["train"])
-    else:
-        rows["validation"], rows["train"] = tenth(
-            np.sort(rows["train"]), source.groups, random, source.name
-        )
-    for part in ("train", "validation"):
-        rows[part] = rows[part][:limit]
     if not len(rows["train"]):
         raise ValueError(f"There are no images to train on in {source.name}")
-    return rows
+    always = np.random.default_rng(0)
+    if not len(rows["test"]):
+        rows["test"], rows["train"] = tenth(rows["train"], source.groups, always, source.name)
+    if not len(rows["validation"]):
+        rest = np.sort(rows["train"])
+        rows["validation"], rows["train"] = tenth(rest, source.groups, random, source.name)
+    return {
+        "train": random.permutation(rows["train"])[:limit],
+        "validation": random.permutation(rows["validation"])[:limit],
+        "test": always.permutation(rows["test"]),
+    }
 
 
 def tenth(rows, groups, random, name):
-    """Returns a tenth of the rows and the others, both in random order, groups kept together."""
-    order = random.permutation(rows)
-    size = max(1, len(order) // 10)
-    if groups is None:
-        taken = np.arange(len(order)) < size
-    else:
-        # Whole groups in the order in which they come up, as long as they fit.
-        names, first, group = np.unique(groups[order], return_index=True, return_inverse=True)
-        by_rank = np.argsort(first)
-        ends = np.cumsum(np.bincount(group)[by_rank])
-        fits = (ends <= size) | (np.arange(len(names)) == 0)
-        taken = np.isin(group, by_rank[fits])
-    if taken.all():
+    """Returns about a tenth of the rows and the others; groups are kept together."""
+    names, group = (rows, np.arange(len(rows)))
+    if groups is not None:
+        names, group = np.unique(groups[rows], return_inverse=True)
+    if len(names) < 2:
         what = "images" if groups is None else "images of different groups"
         raise ValueError(
             f"There are too few {what} in {name}: at least 3 are needed, one each to train, to "
-            f"validate and to test. Received: {len(order)} left to divide"
+            f"validate and to test. Received: {len(rows)} left to divide"
         )
-    return order[taken], order[~taken]
+    # Whole groups in random order, those that fit; or else the smallest.
+    sizes, room, taken = np.bincount(group), max(1, len(rows) // 10), []
+    for index in random.permutation(len(names)):
+        if sizes[index] <= room:
+            taken.append(index)
+            room -= sizes[index]
+    is_taken = np.isin(group, taken or [np.argmin(sizes)])
+    return rows[is_taken], rows[~is_taken]
 
 
 def check_groups(source, rows):

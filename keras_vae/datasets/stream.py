@@ -41,6 +41,8 @@ class Rows:
         return len(self.rows)
 
     def __getitem__(self, index):
+        if isinstance(index, tuple):
+            return self[index[0]][(slice(None), *index[1:])] if len(index) > 1 else self[index[0]]
         # A map of its own for each batch: what was read through it counts as memory of this
         # process only until the map is gone.
         return np.array(np.memmap(self.file, mode="r", **self._whole)[self.rows[index]])

@@ -1,6 +1,7 @@
 """Attribute files: which image shows what, from a CSV or in the format of CelebA."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -59,33 +60,25 @@ def read(path):
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "not a text file in UTF-8"
         raise ValueError(f"The attributes file {path} cannot be read: {problem}") from None
-    lines = text.splitlines()
-    if lines and lines[0].strip().isdigit():
-        names, *rows = [["file", *lines[1].split()] if len(lines) > 1 else ["file"]] + [
-            line.split() for line in lines[2:]
-        ]
-        first = 3
-    else:
-        head = lines[0] if lines else ""
-        delimiter = max(",;\t", key=head.count)
-        names, *rows = list(csv.reader(lines, delimiter=delimiter, skipinitialspace=True)) or [[]]
-        first = 2
+    try:
+        names, rows = split_celeba(text) or split_csv(text)
+    except csv.Error as error:
+        raise ValueError(f"The attributes file {path} cannot be read: {error}") from None
     names = [name.strip() for name in names]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(
             f"The attributes file {path} must begin with a line of different column names, the "
             f"images' file names among them. Received: {', '.join(names) or 'nothing'}"
         )
-    numbered = [(number, row) for number, row in enumerate(rows, start=first) if row]
-    for number, row in numbered:
+    if not rows:
+        raise ValueError(f"The attributes file {path} has column names and nothing below them")
+    for number, row in rows:
         if len(row) != len(names):
             raise ValueError(
                 f"Line {number} of the attributes file {path} has {len(row)} values; "
                 f"expected {len(names)}"
             )
-    columns = {
-        name: [row[index].strip() for _, row in numbered] for index, name in enumerate(names)
-    }
+    columns = {name: [row[index].strip() for _, row in rows] for index, name in enumerate(names)}
     key = next((name for name in names if name.lower() in FILE_COLUMNS), names[0])
     files = {}
     for row, file in enumerate(columns[key]):
@@ -99,6 +92,23 @@ def read(path):
     )
     attributes = np.array(
         [[value.lower() in TRUE for value in columns[name]] for name in attribute_names], bool
-    ).reshape(len(attribute_names), len(numbered))
+    ).reshape(len(attribute_names), len(rows))
     del columns[key]
     return Table(files, attribute_names, attributes.T, columns)
+
+
+def split_celeba(text):
+    """Returns the column names and the numbered rows of a file like CelebA's, else None."""
+    lines = text.split("\n")
+    if not lines[0].strip().isdigit() or len(lines) < 2:
+        return None
+    rows = [(number, line.split()) for number, line in enumerate(lines[2:], 3) if line.strip()]
+    return ["file", *lines[1].split()], rows
+
+
+def split_csv(text):
+    """Returns the column names and the numbered rows of a CSV."""
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    rows = [(reader.line_num, row) for row in reader if row]
+    return (rows[0][1], rows[1:]) if rows else ([], [])
