@@ -127,7 +127,11 @@ def parse_arguments(arguments=None):
         metavar="GB",
         help="stream images from disk if they are more than that; default: 2",
     )
-    add("--cache", metavar="FOLDER", help="of decoded images; default: KERAS_VAE_CACHE, else ~")
+    add(
+        "--cache",
+        metavar="FOLDER",
+        help="of decoded images; default: KERAS_VAE_CACHE, else ~/.cache/keras_vae",
+    )
     add("--clear-cache", action="store_true", help="remove the decoded images, and end")
     add(
         "--model",
@@ -532,7 +536,7 @@ def quiet_imports():
 
 
 def fail(message):
-    print(f"train.py: error: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"train.py: error: {' '.join(str(message).splitlines())}", file=sys.stderr)
     raise SystemExit(2)
 
 

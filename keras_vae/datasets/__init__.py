@@ -174,12 +174,13 @@ def refuse_if_too_many(source, data):
 
 def make_split(source, data, positions, streamed, seed, kept):
     """Returns the `Split` at some positions of the decoded columns, with the attributes kept."""
+    from keras_vae.datasets import stream
+
     columns = {name: column[data.rows[positions]] for name, column in source.columns.items()}
     for name, column in data.columns.items():
-        if name == "images" and streamed:
-            from keras_vae.datasets.stream import Rows
-
-            columns[name] = Rows(data.path, positions, seed)
+        if name == "images" and data.path:
+            images = stream.Rows(data.path, positions, seed)
+            columns[name] = images if streamed else images.to_memory()
         else:
             columns[name] = np.asarray(column[positions])
     if class_attributes(source):

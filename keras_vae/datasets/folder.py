@@ -33,6 +33,8 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         ValueError: If there are no pictures, or the attributes file does not fit.
     """
     path = Path(path).expanduser().resolve()
+    if attributes_file is not None:
+        attributes_file = Path(attributes_file).expanduser()
     skipped = {}
     found = find_files(path, attributes_file, skipped)
     if not found:
@@ -41,7 +43,6 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
     files = [file for file, *_ in found]
     columns, groups, attribute_names = {}, None, ()
     if attributes_file is not None:
-        attributes_file = Path(attributes_file).expanduser()
         attributes = table.read(attributes_file)
         rows = attributes.rows_of(files)
         skipped |= {
@@ -120,7 +121,7 @@ def find_files(path, attributes_file, skipped):
             name = f"{relative}{entry.name}"
             if entry.name.startswith(".") or entry.name == "__MACOSX":
                 continue
-            ending = Path(entry.name).suffix.lower()
+            ending = os.path.splitext(entry.name)[1].lower()
             try:
                 status = None if entry.is_dir() else entry.stat()
                 if status is None:  # links come last: what is there twice has its own name

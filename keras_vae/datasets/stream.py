@@ -7,6 +7,7 @@ import numpy as np
 from keras_vae.datasets.source import read_options
 
 WITHOUT_END = 2**50  # batches
+AT_ONCE = 4096  # images
 
 
 class Rows:
@@ -45,10 +46,21 @@ class Rows:
             return self[index[0]][(slice(None), *index[1:])] if len(index) > 1 else self[index[0]]
         # A map of its own for each batch: what was read through it counts as memory of this
         # process only until the map is gone.
-        return np.array(np.memmap(self.file, mode="r", **self._whole)[self.rows[index]])
+        images = np.asarray(np.memmap(self.file, mode="r", **self._whole))
+        rows = self.rows[index]
+        return images[rows] if np.ndim(rows) else images[rows].copy()
 
     def __array__(self, dtype=None, copy=None):
-        return self[:].astype(dtype or self.dtype, copy=False)
+        return self.to_memory().astype(dtype or self.dtype, copy=False)
+
+    def to_memory(self):
+        """Returns the images as an array; they are read from front to back, once."""
+        images = np.empty(self.shape, self.dtype)
+        order = np.argsort(self.rows)
+        for start in range(0, len(order), AT_ONCE):
+            some = order[start : start + AT_ONCE]
+            images[some] = self[some]
+        return images
 
     def stream(self, batch_size, shuffle=False):
         """Returns the images as a stream without an end, read ahead in parallel by grain.

@@ -5,9 +5,11 @@ needs no TensorFlow, TFRecord does. TensorFlow is imported here only then (and t
 was downloaded), and only to read. Images are decoded by Pillow either way.
 """
 
+import contextlib
 import os
 import shutil
 import threading
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,7 +73,7 @@ def source(name, image_size=None, resize="crop"):
         parts=np.repeat(list(splits.values()), [info.splits[s].num_examples for s in splits]),
         decode=decode,
         label_names=tuple(features[label_key].names) if label_key else (),
-        attribute_names=tuple("_".join(keys[-1:]) for keys in attribute_keys),
+        attribute_names=tuple(keys[-1] for keys in attribute_keys),
         in_order=True,
     )
 
@@ -167,7 +169,8 @@ def hide_gpu():
     if keras.backend.backend() != "tensorflow":
         import tensorflow as tf
 
-        tf.config.set_visible_devices([], "GPU")
+        with contextlib.suppress(RuntimeError):  # someone uses TensorFlow on it already
+            tf.config.set_visible_devices([], "GPU")
 
 
 def download(builder):
@@ -200,6 +203,8 @@ def probe(url):
     def ask():
         try:
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
+            result[:] = [None]
+        except urllib.error.HTTPError:  # there is a network: TFDS knows more about this server
             result[:] = [None]
         except Exception as error:
             result[:] = [error]
