@@ -256,7 +256,7 @@ def train(args):
     from keras_vae import callbacks, evaluate, recipe, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
-    new = runs.missing(args.output) if args.output else None
+    new = runs.missing(args.output or "runs")
     try:
         folder = runs.create(args.dataset, args.output, args.overwrite)
         try:
@@ -265,8 +265,9 @@ def train(args):
             fill_in_defaults(args, data)
             model = build(args, data.train.images)
         except BaseException:
-            for made in [folder] if new is None else new:
-                made.rmdir()
+            for made in new if args.output else [folder, *new]:
+                with contextlib.suppress(OSError):  # another run may use it by now
+                    made.rmdir()
             raise
     except ValueError as error:
         fail(error)

@@ -68,7 +68,7 @@ def create(dataset, output=None, overwrite=False, root="runs"):
 
 
 def missing(output):
-    """Returns which folders `create` would make for `output`, the innermost first."""
+    """Returns which folders have to be made for `output`, the innermost first."""
     path = Path(output)
     return [folder for folder in (path, *path.parents) if not folder.exists()]
 

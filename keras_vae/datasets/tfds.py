@@ -20,7 +20,7 @@ import numpy as np
 from keras_vae.datasets import pictures
 from keras_vae.datasets.source import Source, in_parallel, part_called
 
-PROBE_SECONDS = 6
+PROBE_SECONDS = 4
 BATCH = 256  # records read at once from TFRecords
 SIZE = 64  # pixels a side of sets whose images are larger, where no size is asked for
 
