@@ -50,6 +50,7 @@ NOT_TO_MIRROR = (
     "mnist",
     "mnist_corrupted",
     "binarized_mnist",
+    "cmaterdb",
     "emnist",
     "kmnist",
     "omniglot",
@@ -192,7 +193,8 @@ def parse_arguments(arguments=None):
         parser.error("--output is empty; expected a folder")
     if args.image_size and len(args.image_size) > 2:
         parser.error("--image-size takes one number or two, height and width")
-    if args.augment and re.split("[/:]", args.dataset)[0] in NOT_TO_MIRROR:
+    name = re.split("[/:]", args.dataset)[0]
+    if args.augment and name in NOT_TO_MIRROR and not os.path.isdir(args.dataset):
         parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
     args.backend = args.backend or default_backend(parser)
     if importlib.util.find_spec(args.backend) is None:
@@ -346,7 +348,7 @@ def fill_in_defaults(args, data):
     """Sets what was left open to what measured best for such data (and the network)."""
     height, width, channels = data.image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    best = dict(DEFAULTS.get(args.dataset, DEFAULTS[kind]))
+    best = dict(DEFAULTS["faces" if args.dataset == "faces" else kind])
     networks = {name: best.pop(name) for name in ("mlp", "conv")}
     if "images" in best:
         epochs = round(best.pop("images") / len(data.train))

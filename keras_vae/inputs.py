@@ -4,6 +4,8 @@ import copy
 
 import numpy as np
 
+from keras_vae.checks import check_size
+
 BATCH_SIZE = 32  # Keras's own default
 
 
@@ -19,13 +21,23 @@ def is_on_disk(x):
     return hasattr(x, "stream") and hasattr(x, "shape")
 
 
-def stream(x, batch_size, shuffle=False):
+def stream(x, batch_size, shuffle=False, first_epoch=0, **others):
     """Returns images that stay on disk as a stream, and its number of batches in an epoch.
 
-    Keras would warn at the end of each epoch of a stream that has one.
+    Keras would warn at the end of each epoch of a stream that has one. Raises `ValueError` for
+    `others`, arguments that do not go with a stream, unless they are left at nothing.
     """
-    batch_size = batch_size or BATCH_SIZE
-    return x.stream(batch_size, shuffle), -(-len(x) // batch_size)
+    for name, value in others.items():
+        if value is not None and not (np.isscalar(value) and value in (0, 1)):
+            raise ValueError(
+                f"`{name}` does not go with images that stay on disk. Leave it out, or load the "
+                "data set with a larger `memory`"
+            )
+    batch_size = BATCH_SIZE if batch_size is None else batch_size
+    check_size("batch_size", batch_size)
+    if len(x) == 0:
+        raise ValueError("Argument `x` must hold at least one image. Received: none")
+    return x.stream(batch_size, shuffle, first_epoch), -(-len(x) // batch_size)
 
 
 def batches(x):

@@ -84,6 +84,9 @@ def load(folder):
     for path in sorted(folder.glob("model-*.keras")):
         model = keras.saving.load_model(path)
         use(model, folder / f"loaded-{path.stem.removeprefix('model-')}-on-{BACKEND}.npz")
+        before = weights_of(model)
+        model.train_on_batch(IMAGES)  # with the optimizer in the file
+        assert not np.array_equal(before, weights_of(model))
 
 
 def use(model, path):

@@ -119,3 +119,33 @@ def test_an_augmentation_must_be_a_layer(augmentation):
     parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
     with pytest.raises(ValueError, match="Argument `augmentation` must be a Keras layer or None"):
         keras_vae.AutoEncoder(*parts, augmentation=augmentation)
+
+
+def test_an_augmentation_must_keep_shape_and_range(images):
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
+    model = keras_vae.AutoEncoder(*parts, augmentation=keras.layers.RandomCrop(4, 4))
+    model.compile()
+    with pytest.raises(ValueError, match=r"`augmentation` must keep the images' shape \(6, 5, 3\)"):
+        model.train_on_batch(images)
+    model = keras_vae.AutoEncoder(*parts, augmentation=keras.layers.Rescaling(9.0, -1.0))
+    pixels = keras.ops.convert_to_numpy(model.augmented(images))
+    assert pixels.min() == 0 and pixels.max() == 1
+
+
+class Encoder(keras.Model):
+    """An encoder that does not know its input's shape beforehand."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(2)
+
+    def call(self, x):
+        return self.layer(keras.layers.Flatten()(x))
+
+
+def test_augmentation_with_a_subclassed_encoder(images):
+    _, decoder = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
+    model = keras_vae.AutoEncoder(Encoder(), decoder, augmentation=Blacken())
+    model.compile()
+    history = model.fit(images, sample_weight=np.ones(37), verbose=0).history
+    assert np.isfinite(history["loss"]).all()

@@ -23,6 +23,8 @@ def test_rows_are_indexed_like_an_array(rows, images, tmp_path):
     for index in (3, slice(5, 9), slice(-3, None), np.array([4, 1, 4]), slice(None)):
         np.testing.assert_array_equal(rows[index], images[index])
     np.testing.assert_array_equal(np.asarray(rows), images)
+    with pytest.raises(IndexError, match="one index"):
+        rows[0, 1]
     some = Rows(tmp_path / "images.npy", np.array([5, 2, 9]))
     np.testing.assert_array_equal(some[1:], images[[2, 9]])
     (tmp_path / "images.npy").unlink()  # as when the cache is cleared meanwhile
@@ -42,6 +44,8 @@ def test_the_order(rows, images):
         int(np.flatnonzero((images == image).all(axis=(1, 2, 3)))[0]) for image in first[0][:3]
     ]
     assert found == expected
+    (other,) = epochs_of(rows.stream(10, shuffle=True), 4, 1)  # as in another `fit`
+    assert not np.array_equal(np.concatenate(other), order[0])
     plain, again = epochs_of(rows.stream(10), 4, 2)
     np.testing.assert_array_equal(np.concatenate(plain), images)
     np.testing.assert_array_equal(np.concatenate(again), images)
@@ -60,13 +64,56 @@ def test_fit_takes_them_like_an_array(rows, images, make_vae):
 
 
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_streams_train_without_warnings_and_alike_twice(rows, make_vae):
+def test_streams_train_without_warnings_and_alike_twice(tmp_path, images, make_vae):
+    np.save(tmp_path / "images.npy", images)
     losses = []
     for _ in range(2):
-        model = make_vae()
+        model, rows = make_vae(), Rows(tmp_path / "images.npy", np.arange(37), seed=3)
         fitted = model.fit(rows, validation_data=(rows,), batch_size=16, epochs=2, verbose=0)
         losses.append(fitted.history["loss"])
     assert losses[0] == losses[1]
+
+
+def test_a_user_may_set_the_steps(rows, make_vae):
+    model = make_vae()
+    model.fit(rows, rows.rows, batch_size=8, steps_per_epoch=2, epochs=3, verbose=0)
+    assert int(model.optimizer.iterations) == 6
+    assert model.predict(rows, batch_size=10, steps=2, verbose=0)["z"].shape == (20, 2)
+    assert len(model.train_on_batch(rows, return_dict=True)) == 4
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"sample_weight": np.ones(37)}, "`sample_weight` does not go with images that stay on"),
+        ({"class_weight": {0: 2.0}}, "`class_weight` does not go with"),
+        ({"validation_split": 0.5}, "`validation_split` does not go with"),
+        ({"batch_size": -1}, "Argument `batch_size` must be a positive integer"),
+    ],
+)
+def test_what_does_not_go_with_a_stream(rows, make_vae, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_vae().fit(rows, verbose=0, **arguments)
+
+
+def test_a_stream_of_another_shape_is_refused_and_harms_nothing(rows, images, make_vae, tmp_path):
+    model = make_vae()
+    model.fit(images, verbose=0)
+    np.save(tmp_path / "other.npy", images[:, :4])
+    with pytest.raises(ValueError, match=r"must be a batch of images of shape \(n, 6, 5, 3\)"):
+        model.fit(Rows(tmp_path / "other.npy", np.arange(37)), verbose=0)
+    with pytest.raises(ValueError, match="`sample_weight` does not go with"):
+        model.fit(images, validation_data=(rows, None, np.ones(37)), verbose=0)
+    assert np.isfinite(model.evaluate(images, verbose=0)).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch refuses it for any data")
+def test_steps_in_one_execution_are_refused(rows, make_vae):
+    model = make_vae()
+    model.compile("adam", steps_per_execution=3)
+    for act in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match="`steps_per_execution` does not go with"):
+            act(rows, verbose=0)
 
 
 def test_predict_encode_and_evaluate_in_numbers(rows, images, make_vae):

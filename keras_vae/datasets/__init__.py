@@ -194,7 +194,9 @@ def make_split(source, data, positions, streamed, seed, kept):
 
 def choose(wanted, names, dataset, attributes_file):
     """Returns the columns of the wanted attributes, all for None, or raises `ValueError`."""
-    wanted = names if wanted is None else [wanted] if isinstance(wanted, str) else list(wanted)
+    wanted = names if wanted is None else [wanted] if isinstance(wanted, str) else wanted
+    if not isinstance(wanted, (list, tuple)):
+        raise ValueError(f"Argument `attributes` must be names. Received: attributes={wanted!r}")
     for name in wanted:
         if name not in names:
             there = f"There is no attribute {name!r} in {dataset}. There are: "

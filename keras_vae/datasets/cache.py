@@ -46,8 +46,9 @@ def clear():
     for path in folder().glob("*"):
         # Only the cache's own, should the folder be another one by mistake.
         if ENTRY.fullmatch(path.name) and path.is_dir():
-            size += sum(file.stat().st_size for file in path.iterdir())
+            held = sum(file.stat().st_size for file in path.iterdir())
             remove(path)
+            size += 0 if path.exists() else held
     remove_abandoned(folder())
     return size
 
@@ -76,8 +77,8 @@ def decoded(source, rows, memory):
 
     Args:
         source: A `Source`.
-        rows: The rows that are needed. If these are not all, and they fit, they are decoded
-            into memory and the cache is left as it is.
+        rows: The rows that are needed. If these are not all, they fit, and the source can be
+            read anywhere, they are decoded into memory and the cache is left as it is.
         memory: How many bytes of images may be in memory.
 
     Raises:
@@ -104,7 +105,7 @@ def decoded(source, rows, memory):
                 f"{path.parent} {problem}. Let KERAS_VAE_CACHE name another folder"
             ) from error
         print(f"The cache {path.parent} {problem}: decoding at each start.", file=sys.stderr)
-        return decode_to_memory(source, all_rows(source) if source.in_order else rows)
+        return decode_to_memory(source, rows)
 
 
 def read(path):
@@ -179,10 +180,12 @@ def decode(source, rows, make):
     )
     with bar:
         for row, values in reading(source, rows):
+            position = np.searchsorted(rows, row)
+            if position == len(rows) or rows[position] != row:
+                continue  # a source that is read in order gives all
             if isinstance(values, str):
                 broken[int(row)] = values
             else:
-                position = np.searchsorted(rows, row)
                 for name, value in values.items():
                     if name not in columns:
                         value = np.asarray(value)

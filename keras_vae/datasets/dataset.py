@@ -29,7 +29,7 @@ class Split:
         return len(self.images)
 
     def __getitem__(self, rows):
-        """Returns the split with only these rows (a slice or an array of indices)."""
+        """Returns the split with only these rows (a slice or an array of indices), in memory."""
         parts = (self.images, self.labels, self.attributes, self.factors)
         return Split(*(None if part is None else part[rows] for part in parts))
 

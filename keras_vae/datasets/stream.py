@@ -32,9 +32,12 @@ class Rows:
 
     def __init__(self, path, rows, seed=0):
         self.rows, self.seed = rows, seed
+        self.orders = 0  # how many streams in random order there have been
         # Kept open: the file can be read to the end even if the cache is cleared meanwhile.
         self.file = open(path, "rb")  # noqa: SIM115
         array = np.load(path, mmap_mode="r")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{path} is in Fortran order; images on disk must be in C order")
         self.shape, self.dtype = (len(rows), *array.shape[1:]), array.dtype
         self._whole = {"dtype": array.dtype, "offset": array.offset, "shape": array.shape}
 
@@ -43,7 +46,7 @@ class Rows:
 
     def __getitem__(self, index):
         if isinstance(index, tuple):
-            return self[index[0]][(slice(None), *index[1:])] if len(index) > 1 else self[index[0]]
+            raise IndexError("images that stay on disk have one index; take the rest of an array")
         # A map of its own for each batch: what was read through it counts as memory of this
         # process only until the map is gone.
         images = np.asarray(np.memmap(self.file, mode="r", **self._whole))
@@ -62,13 +65,14 @@ class Rows:
             images[some] = self[some]
         return images
 
-    def stream(self, batch_size, shuffle=False):
+    def stream(self, batch_size, shuffle=False, first_epoch=0):
         """Returns the images as a stream without an end, read ahead in parallel by grain.
 
         Args:
             batch_size: Images in a batch; the last one of an epoch may be smaller.
-            shuffle: Whether the order is random, another one in each epoch. The same seed
-                gives the same order on every backend.
+            shuffle: Whether the order is random, another one in each epoch and at each call.
+                The same seed and the same calls give the same order on every backend.
+            first_epoch: The number of the first epoch.
 
         Returns:
             A `grain.IterDataset` of uint8 ``(batch, height, width, channels)``.
@@ -76,15 +80,16 @@ class Rows:
         import grain
 
         steps = -(-len(self) // batch_size)
-        orders = functools.lru_cache(2)(self._order) if shuffle else None
+        call, self.orders = self.orders, self.orders + shuffle
+
+        @functools.lru_cache(2)
+        def order(epoch):
+            # NumPy's, since grain's own shuffle of a small set leaves runs such as 29, 30, 31.
+            return np.random.default_rng((self.seed, call, epoch)).permutation(len(self))
 
         def batch(number):
             epoch, step = divmod(number, steps)
             part = slice(step * batch_size, (step + 1) * batch_size)
-            return self[orders(epoch)[part] if shuffle else part]
+            return self[order(first_epoch + epoch)[part] if shuffle else part]
 
         return grain.MapDataset.range(WITHOUT_END).map(batch).to_iter_dataset(read_options())
-
-    def _order(self, epoch):
-        # NumPy's, since grain's own shuffle of a small set leaves runs such as 29, 30, 31.
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self))

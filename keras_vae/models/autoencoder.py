@@ -26,7 +26,7 @@ class AutoEncoder(Trainer, keras.Model):
         likelihood: Name or object, see `keras_vae.likelihoods`.
         augmentation: Keras layer that changes pixels in [0, 1] at random in training, such as
             ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. What it gives
-            is both the input and what is to be reconstructed.
+            is both the input and what is to be reconstructed; it is clipped to [0, 1].
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
@@ -161,7 +161,15 @@ class AutoEncoder(Trainer, keras.Model):
         """Returns a batch of images as the augmentation changes them, if there is one."""
         if self.augmentation is None:
             return x
-        return ops.cast(self.augmentation(self.pixels(x), training=True), "float32")
+        if not self.built:
+            self.build(x.shape)
+        images = ops.cast(self.augmentation(self.pixels(x), training=True), "float32")
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"Argument `augmentation` must keep the images' shape {self.image_shape}. "
+                f"Received: a layer that gives {tuple(images.shape[1:])}"
+            )
+        return ops.clip(images, 0.0, 1.0)
 
     def reconstruction_loss(self, x, outputs, sample_weight, training):
         """Returns ``-log p(x|z)``, the batch mean; in training the likelihood learns, too."""
@@ -191,6 +199,12 @@ class AutoEncoder(Trainer, keras.Model):
     def compile_from_config(self, config):
         # How a step is run belongs to the backend and the machine, and Keras stores what "auto"
         # came to: a model from JAX would ask for XLA everywhere.
+        optimizer = config.get("optimizer")
+        module = optimizer.get("module") if isinstance(optimizer, dict) else None
+        if (module or "").startswith("keras.src.backend."):
+            # On torch Keras names a class of its own, which is of no use on other backends.
+            optimizer = {**optimizer, "module": "keras.optimizers", "registered_name": None}
+            config = {**config, "optimizer": optimizer}
         config = keras.saving.deserialize_keras_object(config)
         self.compile(**config | {"jit_compile": "auto", "steps_per_execution": 1})
         self.optimizer.build(self.trainable_variables)
@@ -212,6 +226,9 @@ class AutoEncoder(Trainer, keras.Model):
     ):
         """Keras's `fit` on images; labels are not needed and not used.
 
+        Images of a streamed data set (`keras_vae.datasets.stream.Rows`) go in like arrays, also
+        into `evaluate`, `predict` and `encode`.
+
         Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
         which step, see `keras_vae.callbacks.StopOnNonFinite`.
         """
@@ -219,13 +236,28 @@ class AutoEncoder(Trainer, keras.Model):
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
+        steps_per_execution = self.steps_per_execution if self.compiled else 1
         if inputs.is_on_disk(x):
-            x, steps = inputs.stream(x, batch_size, bool(shuffle))
-            shuffle, kwargs["steps_per_epoch"] = False, kwargs.get("steps_per_epoch") or steps
-        x_val = keras.utils.unpack_x_y_sample_weight(validation_data)[0]
+            x, steps = inputs.stream(
+                x,
+                batch_size,
+                bool(shuffle),
+                kwargs.get("initial_epoch") or 0,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                validation_split=validation_split,
+                steps_per_execution=steps_per_execution,
+            )
+            y, shuffle = None, False
+            kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or steps
+        x_val, _, weights = keras.utils.unpack_x_y_sample_weight(validation_data)
         if inputs.is_on_disk(x_val):
-            size = kwargs.get("validation_batch_size") or batch_size
-            validation_data, steps = inputs.stream(x_val, size)
+            validation_data, steps = inputs.stream(
+                x_val,
+                kwargs.get("validation_batch_size") or batch_size,
+                sample_weight=weights,
+                steps_per_execution=steps_per_execution,
+            )
             kwargs["validation_steps"] = kwargs.get("validation_steps") or steps
         return super().fit(
             inputs.batches(x),
@@ -261,7 +293,13 @@ class AutoEncoder(Trainer, keras.Model):
             raise ValueError("Call `compile` before `evaluate`.")
         y = inputs.labels(x, y, sample_weight)
         if inputs.is_on_disk(x):
-            x, kwargs["steps"] = inputs.stream(x, batch_size)
+            x, steps = inputs.stream(
+                x,
+                batch_size,
+                sample_weight=sample_weight,
+                steps_per_execution=self.steps_per_execution,
+            )
+            y, kwargs["steps"] = None, kwargs.get("steps") or steps
         return super().evaluate(
             inputs.batches(x),
             y,
@@ -275,17 +313,21 @@ class AutoEncoder(Trainer, keras.Model):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""
         self._check_arrays(x)
         if inputs.is_on_disk(x):
-            x, kwargs["steps"] = inputs.stream(x, batch_size)
+            together = self.steps_per_execution if self.compiled else 1
+            x, steps = inputs.stream(x, batch_size, steps_per_execution=together)
+            kwargs["steps"] = kwargs.get("steps") or steps
         return super().predict(inputs.batches(x), batch_size=batch_size, **kwargs)
 
     def train_on_batch(self, x, *args, **kwargs):
         """Keras's `train_on_batch` on images."""
         self._check_arrays(x)
+        x = np.asarray(x) if inputs.is_on_disk(x) else x
         return super().train_on_batch(x, *args, **kwargs)
 
     def test_on_batch(self, x, *args, **kwargs):
         """Keras's `test_on_batch` on images."""
         self._check_arrays(x)
+        x = np.asarray(x) if inputs.is_on_disk(x) else x
         return super().test_on_batch(x, *args, **kwargs)
 
     def _check_arrays(self, *batches):
@@ -294,7 +336,7 @@ class AutoEncoder(Trainer, keras.Model):
             x = keras.utils.unpack_x_y_sample_weight(batch)[0]
             if ops.is_tensor(x):
                 x = ops.convert_to_numpy(x)
-            if isinstance(x, np.ndarray):
+            if isinstance(x, np.ndarray) or inputs.is_on_disk(x):
                 check_images(x, self.image_shape or x.shape[1:])
 
     # Using the trained model: arrays in, NumPy out.
