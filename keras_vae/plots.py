@@ -24,12 +24,9 @@ def data(images, columns=12):
     ```
     """
     height, width, channels = images.shape[1:]
-    picture = grid(images, columns)
-    figure, axes = canvas(picture, title=0.32)
     colour = "grey" if channels == 1 else "in colour"
     title = f"Training images, as the model sees them: {height} x {width}, {colour}"
-    axes.set_title(title, loc="left", fontsize=9, color=INK)
-    return figure
+    return canvas(grid(images, columns), title)
 
 
 def samples(images, columns=12):
@@ -48,12 +45,7 @@ def samples(images, columns=12):
     keras_vae.plots.samples(model.sample(48)).savefig("samples.png")
     ```
     """
-    picture = grid(images, columns)
-    figure, axes = canvas(picture, title=0.32)
-    axes.set_title(
-        "Samples: new images, decoded from z ~ N(0, I)", loc="left", fontsize=9, color=INK
-    )
-    return figure
+    return canvas(grid(images, columns), "Samples: new images, decoded from z ~ N(0, I)")
 
 
 def reconstructions(images, pictures, columns=12):
@@ -79,10 +71,8 @@ def reconstructions(images, pictures, columns=12):
         rows += [images[start : start + columns], pictures[start : start + columns]]
     rows = [np.concatenate([row, np.ones((columns - len(row), *row.shape[1:]))]) for row in rows]
     picture = grid(np.concatenate(rows), columns, pair_gap=True)
-    figure, axes = canvas(picture, title=0.32)
     title = "Test images in the upper row of each pair, their reconstruction below"
-    axes.set_title(title, loc="left", fontsize=9, color=INK)
-    return figure
+    return canvas(picture, title)
 
 
 def latent(codes, groups, names, title):
@@ -192,15 +182,16 @@ def grid(images, columns, gap=2, pair_gap=False):
     return picture
 
 
-def canvas(picture, title, width=8.0):
-    """Returns a figure that the picture fills, with a margin of `title` inches on top."""
+def canvas(picture, title, width=8.0, margin=0.32):
+    """Returns a figure that the picture fills, with the title above it; sizes are in inches."""
     height = width * picture.shape[0] / picture.shape[1]
-    figure = Figure(figsize=(width, height + title), dpi=DPI)
-    axes = figure.add_axes((0, 0, 1, height / (height + title)))
+    figure = Figure(figsize=(width, height + margin), dpi=DPI)
+    axes = figure.add_axes((0, 0, 1, height / (height + margin)))
     small = picture.shape[1] < width * DPI  # pixels larger than the screen's stay crisp
     axes.imshow(picture, interpolation="nearest" if small else "antialiased")
     axes.axis("off")
-    return figure, axes
+    axes.set_title(title, loc="left", fontsize=9, color=INK)
+    return figure
 
 
 def project(codes):
