@@ -154,13 +154,8 @@ def refuse_if_too_many(source, data):
     """Returns why files were skipped, by file; raises `ValueError` if those are too many."""
     names = source.files or [f"image {row}" for row in range(len(source.parts))]
     broken = {names[row]: reason for row, reason in data.broken.items()}
-    skipped = {
-        file: reason
-        for file, reason in source.skipped.items()
-        if reason != "not an image" and not file.endswith("/")
-    }
     for unusable, total in (
-        (skipped, len(source.parts) + len(skipped)),
+        (source.skipped, len(source.parts) + len(source.skipped)),
         (broken, len(data.rows)),
     ):
         if len(unusable) > TOO_MANY * total:
@@ -169,7 +164,7 @@ def refuse_if_too_many(source, data):
                 f"{len(unusable)} of {total} images in {source.name} cannot be used, for example "
                 f"{file}: {reason}"
             )
-    return dict(sorted((source.skipped | broken).items()))
+    return dict(sorted((source.skipped | source.ignored | broken).items()))
 
 
 def make_split(source, data, positions, streamed, seed, kept):

@@ -101,7 +101,7 @@ def source(correlated=True):
 
 
 def draw(n, seed, correlated=True):
-    """Returns any number of faces, other ones than those of the data set for seeds above 2.
+    """Returns any number of faces. Those of the data set have the seeds 1 and 2.
 
     Args:
         n: How many faces there are.

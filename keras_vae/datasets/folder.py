@@ -35,10 +35,10 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
     path = Path(path).expanduser().resolve()
     if attributes_file is not None:
         attributes_file = Path(attributes_file).expanduser()
-    skipped = {}
-    found = find_files(path, attributes_file, skipped)
+    found, skipped, ignored = find_files(path, attributes_file)
     if not found:
-        others = f" Found: {', '.join(sorted(skipped)[:3])}, ..." if skipped else ""
+        there = sorted(skipped | ignored)[:3]
+        others = f" Found: {', '.join(there)}, ..." if there else ""
         raise ValueError(f"There are no images in the folder {path}.{others}")
     files = [file for file, *_ in found]
     columns, groups, attribute_names = {}, None, ()
@@ -97,19 +97,24 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         groups=groups,
         files=files,
         skipped=skipped,
+        ignored=ignored,
     )
 
 
-def find_files(path, attributes_file, skipped):
-    """Returns ``[relative path, bytes, times of change]`` of what may be a picture, sorted."""
+def find_files(path, attributes_file):
+    """Returns what may be a picture, and why other files are skipped or ignored, by file.
+
+    Of a possible picture ``[relative path, bytes, times of change]``, sorted.
+    """
     endings = pictures.endings()
     table = attributes_file and os.path.realpath(attributes_file)
-    found, seen, folders = [], {}, [""]
+    found, skipped, ignored = [], {}, {}
+    seen, folders = {}, [""]
     while folders:
         relative = folders.pop()
         real = os.path.realpath(path / relative)
         if real in seen:  # links can go in circles
-            skipped[relative] = f"the same folder as {seen[real] or '.'}"
+            ignored[relative] = f"the same folder as {seen[real] or '.'}"
             continue
         seen[real] = relative
         try:
@@ -132,10 +137,10 @@ def find_files(path, attributes_file, skipped):
                     times = status.st_mtime_ns, status.st_ctime_ns
                     found.append([name, status.st_size, *times])
                 elif os.path.realpath(entry.path) != table:
-                    skipped[name] = "not an image"
+                    ignored[name] = "not an image"
             except OSError as error:
                 skipped[name] = error.strerror
-    return sorted(found)
+    return sorted(found), skipped, ignored
 
 
 def is_picture(path):

@@ -30,7 +30,8 @@ class Source:
             ``factors``.
         groups: Texts; rows with the same one (a person) stay together. Or None.
         files: What to call each row in a list, or None.
-        skipped: Reasons by file, for what is not even a row.
+        skipped: Reasons by file, for images that are no row since they cannot be used.
+        ignored: Reasons by file, for what is no image, or one that is there already.
         in_order: Whether decoding a few rows takes as long as decoding all.
     """
 
@@ -47,6 +48,7 @@ class Source:
     groups: np.ndarray | None = None
     files: list | None = None
     skipped: dict = field(default_factory=dict)
+    ignored: dict = field(default_factory=dict)
     in_order: bool = False
 
     @property

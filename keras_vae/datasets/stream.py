@@ -11,10 +11,10 @@ AT_ONCE = 4096  # images
 
 
 class Rows:
-    """Some images of an ``.npy`` file, to be indexed like an array, and to `fit` like one.
+    """Some images of an ``.npy`` file: the first axis is indexed like an array's.
 
-    `fit`, `evaluate`, `predict` and `encode` of the package's models take them and hold some
-    batches in memory at a time.
+    `fit`, `evaluate`, `predict` and `encode` of the package's models take them in place of an
+    array and hold some batches in memory at a time.
 
     Args:
         path: The file.
