@@ -2,7 +2,9 @@
 
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
+from keras_vae import latent as latent
 from keras_vae import likelihoods as likelihoods
+from keras_vae import plots as plots
 from keras_vae import runs as runs
 from keras_vae.layers import DepthToSpace as DepthToSpace
 from keras_vae.layers import Sampling as Sampling

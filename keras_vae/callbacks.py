@@ -105,7 +105,7 @@ class SaveBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.loss:
-            runs.write_model(self.path, self.model)
+            runs.save(self.path, self.model)
             self.epoch, self.loss = epoch + 1, logs["val_loss"]
 
 

@@ -15,6 +15,14 @@ def check_number(argument, value, above=None):
         )
 
 
+def check_finite(argument, value):
+    """Raises `ValueError` unless `value` is a finite number."""
+    if not (isinstance(value, Real) and not isinstance(value, bool) and abs(value) < LARGEST):
+        raise ValueError(
+            f"Argument `{argument}` must be a finite number. Received: {argument}={value!r}"
+        )
+
+
 def check_share(argument, value):
     """Raises `ValueError` unless `value` is a number in [0, 1]."""
     if not (isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1):

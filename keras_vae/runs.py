@@ -9,21 +9,31 @@ import csv
 import json
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
+
+from keras_vae import latent
 
 FILES = {
     "model.keras": "the trained model, best epoch by validation loss",
     "config.json": "every setting and version, and whether the run was completed",
     "history.csv": "the losses of each epoch",
     "metrics.json": "the final numbers, of the saved model on the test images",
+    "directions.npz": "a direction in latent space for each attribute (if there are any)",
+    "mixture.npz": "Gaussians fitted to the codes, a second way to sample",
     "data.png": "training images, as the model sees them",
     "skipped.txt": "files that could not be used, and why (if there are any)",
-    "samples.png": "new images, decoded from z ~ N(0, I)",
+    "samples.png": "new images: z from the prior, and from the mixture",
     "reconstructions.png": "test images and how the model draws them again",
-    "latent.png": "where the test images lie in the latent space",
+    "arithmetic.png": "test images with more and less of an attribute (if there are any)",
+    "interpolation.png": "from one test image to another",
+    "traversal.png": "what the latents that carry most do, one at a time",
+    "manifold.png": "what the latent space looks like everywhere (if it has 2 latents)",
+    "latents.png": "what each latent carries, and the codes against the prior",
+    "latent_map.png": "where the test images lie in the latent space",
     "history.png": "the losses over the epochs",
 }
 
@@ -120,9 +130,107 @@ def write_figure(path, figure):
         figure.savefig(temporary)
 
 
-def write_model(path, model):
+def save(path, part):
+    """Writes what has a method `save`: a model, directions, a mixture."""
     with atomic(path) as temporary:
-        model.save(temporary)
+        part.save(temporary)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left, ready to use; `load` makes it.
+
+    Attributes:
+        folder: The run folder.
+        config: The settings, as in config.json.
+        model: A `VAE` or `AutoEncoder`, compiled.
+        directions: `keras_vae.latent.Directions`; None if the data has no attributes.
+        mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
+    """
+
+    folder: Path
+    config: dict
+    model: keras.Model
+    directions: latent.Directions | None
+    mixture: latent.Mixture | None
+
+
+def load(folder=None):
+    """Returns a run: the model with all that was found out about its latent space.
+
+    Args:
+        folder: The run folder, or its name in ``runs/``; None is the newest completed run.
+
+    Returns:
+        A `Run`, on whichever backend Keras uses now.
+
+    Raises:
+        ValueError: If there is no such run, or a file of it cannot be read.
+
+    Example:
+
+    ```python
+    run = keras_vae.runs.load()
+    run.model.decode(run.mixture.sample(16))
+    ```
+    """
+    folder = find(folder)
+    model = load_model(folder)
+    parts = {
+        name: read(folder / f"{name}.npz", kind.load) if (folder / f"{name}.npz").exists() else None
+        for name, kind in (("directions", latent.Directions), ("mixture", latent.Mixture))
+    }
+    for name, width in (
+        ("directions", parts["directions"] and parts["directions"].vectors.shape[1]),
+        ("mixture", parts["mixture"] and parts["mixture"].means.shape[1]),
+    ):
+        if width not in (None, model.latent_dim):
+            raise ValueError(
+                f"{folder}/{name}.npz is of {width} latents, the model has {model.latent_dim}"
+            )
+    return Run(folder, read(folder / "config.json", read_json), model, **parts)
+
+
+def find(folder=None, root="runs"):
+    """Returns the `Path` of a run given by path or name; None is the newest completed run."""
+    if folder is not None:
+        for path in (Path(folder), Path(root, folder)):
+            if (path / "config.json").is_file():
+                return path
+    there = completed(root)
+    if folder is None and there:
+        return there[0]
+    if not there:
+        hint = f"There are no completed runs in {root}/. To train one: python train.py"
+    else:
+        hint = f"Completed runs, the newest first: {', '.join(map(str, there[:5]))}"
+    raise ValueError(hint if folder is None else f"There is no run in {folder}. {hint}")
+
+
+def completed(root="runs"):
+    """Returns the folders of completed runs, the newest first."""
+    started = {}
+    for path in Path(root).glob("*/config.json"):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            config = read_json(path)
+            if config.get("completed") is True and (path.parent / "model.keras").is_file():
+                started[path.parent] = (str(config.get("started")), path.stat().st_mtime)
+    return sorted(started, key=started.get, reverse=True)
+
+
+def read_json(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read(path, reader):
+    """Returns what a reader makes of a file; whatever goes wrong is a `ValueError`."""
+    try:
+        return reader(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # each reader has its own, also for damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} cannot be read: {reason}") from error
 
 
 def load_model(folder):
@@ -135,7 +243,7 @@ def load_model(folder):
         A `VAE` or `AutoEncoder`, compiled.
 
     Raises:
-        ValueError: If there is no model in the folder.
+        ValueError: If there is no model in the folder, or it cannot be read.
 
     Example:
 
@@ -147,4 +255,4 @@ def load_model(folder):
     path = Path(folder, "model.keras")
     if not path.is_file():
         raise ValueError(f"There is no model in {folder}: expected the file {path}")
-    return keras.saving.load_model(path)  # safe mode: nothing in the file is executed
+    return read(path, keras.saving.load_model)  # safe mode: nothing in the file is executed

@@ -60,7 +60,7 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
 def test_a_model_goes_there_and_back(make_vae, images, tmp_path):
     model = make_vae()
     model.fit(images, verbose=0)
-    runs.write_model(tmp_path / "model.keras", model)
+    runs.save(tmp_path / "model.keras", model)
     loaded = runs.load_model(tmp_path)
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 

@@ -1,0 +1,155 @@
+"""Directions: which way codes move when an attribute comes or goes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_vae import checks
+
+METHODS = ("mean_difference", "regression", "discriminant")
+
+
+@dataclass(frozen=True)
+class Directions:
+    """A direction in latent space for each of some attributes; `fit_directions` makes them.
+
+    Attributes:
+        names: What the attributes are called.
+        vectors: float32 ``(number of attributes, latent_dim)``. Each is one unit of strength:
+            as far as the two groups' means lie apart along it.
+        method: How they were found, one of `METHODS`.
+
+    Example:
+
+    ```python
+    directions["smiling"]  # (latent_dim,)
+    z_new = z + directions.shift({"smiling": 1.5, "eyeglasses": -1})
+    ```
+    """
+
+    names: tuple
+    vectors: np.ndarray
+    method: str
+
+    def __getitem__(self, name):
+        if name not in self.names:
+            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(self.names)}")
+        return self.vectors[self.names.index(name)]
+
+    def shift(self, strengths):
+        """Returns what to add to codes, ``sum_i a_i * direction_i`` of shape ``(latent_dim,)``.
+
+        Args:
+            strengths: How far to go along the direction of each attribute, by name.
+
+        Raises:
+            ValueError: If a name is unknown or a strength is not a finite number.
+
+        Example:
+
+        ```python
+        z_new = z + directions.shift({"smiling": 1.5})
+        ```
+        """
+        shift = np.zeros(self.vectors.shape[1], "float32")
+        for name, strength in strengths.items():
+            checks.check_finite(f"strengths[{name!r}]", strength)
+            shift += np.float32(strength) * self[name]
+        return shift
+
+    def save(self, path):
+        """Writes an ``.npz`` file of plain arrays: ``names``, ``vectors``, ``method``."""
+        np.savez(path, names=np.array(self.names), vectors=self.vectors, method=self.method)
+
+    @classmethod
+    def load(cls, path):
+        """Returns what `save` wrote; nothing in the file is executed."""
+        with np.load(path, allow_pickle=False) as file:
+            names = tuple(str(name) for name in file["names"])
+            directions = cls(names, file["vectors"], str(file["method"]))
+        if directions.vectors.ndim != 2 or len(names) != len(directions.vectors):
+            raise ValueError(f"{path} holds {len(names)} names and {directions.vectors.shape}")
+        return directions
+
+
+def fit_directions(codes, attributes, names, method="discriminant"):
+    """Returns the direction of each attribute in latent space.
+
+    ``"mean_difference"``, the method of the VAE course and of Larsen et al. 2016
+    (https://arxiv.org/abs/1512.09300, section 3.2): the mean code of images with the attribute
+    minus that of those without. Whatever else the two groups differ in comes along.
+
+    ``"regression"``: the coefficients of least squares of the codes on all attributes at once,
+    ``z = B a + c + residual``: how codes differ where only this attribute does. With a single
+    attribute the same as the mean difference.
+
+    ``"discriminant"``: the regression's coefficients times ``(S + s I)^-1``, with S the
+    covariance of its residuals and s the mean of their variances: like the normal of Fisher's
+    linear discriminant (regularised as by Friedman 1989), it avoids what varies anyway, such as
+    light and pose. It changes least for the same effect, and measured best on drawn and real
+    faces.
+
+    Args:
+        codes: ``(n, latent_dim)``, `z_mean` of the training images.
+        attributes: bool or 0 and 1, ``(n, number of attributes)``.
+        names: What the attributes are called.
+        method: One of the three.
+
+    Returns:
+        `Directions`. One unit of strength is the distance between the means of the two groups
+        along the direction, whatever the method.
+
+    Raises:
+        ValueError: If an argument is unusable, or an attribute is the same in all images.
+
+    Example:
+
+    ```python
+    z_mean, _ = model.encode(faces.train.images)
+    directions = latent.fit_directions(z_mean, faces.train.attributes, faces.attribute_names)
+    ```
+    """
+    if method not in METHODS:
+        raise ValueError(f"Argument `method` must be one of {METHODS}. Received: method={method!r}")
+    codes, attributes = np.asarray(codes, "float64"), np.asarray(attributes)
+    names = tuple(names)
+    check(codes, attributes, names)
+    has = attributes.astype(bool)
+    differences = np.stack([codes[a].mean(axis=0) - codes[~a].mean(axis=0) for a in has.T])
+    if method == "mean_difference":
+        return Directions(names, differences.astype("float32"), method)
+    # Collinear attributes, such as classes, which sum to one, share what they explain.
+    centred, present = codes - codes.mean(axis=0), has - has.mean(axis=0)
+    vectors = np.linalg.lstsq(present, centred, rcond=None)[0]
+    if method == "discriminant":
+        residuals = centred - present @ vectors
+        covariance = residuals.T @ residuals / len(codes)
+        mean_variance = max(np.trace(covariance) / len(covariance), 1e-12)
+        vectors = np.linalg.solve(covariance + mean_variance * np.eye(len(covariance)), vectors.T).T
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors / np.maximum(lengths, 1e-12)
+    distances = np.abs(np.sum(vectors * differences, axis=1, keepdims=True))
+    return Directions(names, (distances * vectors).astype("float32"), method)
+
+
+def check(codes, attributes, names):
+    """Raises `ValueError` unless there is a direction for each attribute."""
+    if codes.ndim != 2 or not np.isfinite(codes).all():
+        raise ValueError(
+            f"Argument `codes` must be finite, (n, latent_dim). Received: shape={codes.shape}"
+        )
+    if attributes.shape != (len(codes), len(names)):
+        raise ValueError(
+            f"Argument `attributes` must have the shape (n, number of names), here "
+            f"{(len(codes), len(names))}. Received: shape={attributes.shape}"
+        )
+    if not np.isin(attributes, (0, 1)).all():
+        raise ValueError("Argument `attributes` must hold only True and False, or 0 and 1")
+    if len(set(names)) != len(names):
+        raise ValueError(f"Argument `names` must not name anything twice. Received: {names}")
+    for name, column in zip(names, attributes.T):
+        if column.all() or not column.any():
+            raise ValueError(
+                f"The attribute {name!r} is the same in all {len(codes)} images, so that there is "
+                "no direction from one group to the other"
+            )
