@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 import tempfile
@@ -44,6 +45,9 @@ DEFAULTS = {
     },
 }
 MOST_EPOCHS = 50
+
+CODES = 20_000  # images that directions and mixture are computed from
+LEAST_IMAGES = 5  # with an attribute and without, for a direction to mean something
 
 # Image sets of TFDS in which a mirrored image is another thing, or none.
 NOT_TO_MIRROR = (
@@ -110,6 +114,13 @@ def parse_arguments(arguments=None):
         help="of a folder: a CSV, or a file like CelebA's, that says which image shows what",
     )
     add("--attributes", nargs="+", metavar="NAME", help="use only these; default: all there are")
+    add(
+        "--attribute",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="show these in arithmetic.png; default: the smile if there is one, else the first",
+    )
     add(
         "--group",
         metavar="COLUMN",
@@ -255,7 +266,7 @@ def clear_cache():
 
 
 def train(args):
-    from keras_vae import callbacks, evaluate, recipe, runs
+    from keras_vae import callbacks, evaluate, gallery, recipe, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
     new = runs.missing(args.output or "runs")
@@ -264,6 +275,7 @@ def train(args):
         try:
             print(f"Reading {args.dataset} ...", file=sys.stderr, flush=True)
             data = load(args)
+            check_attribute(args.attribute, data.attribute_names)
             fill_in_defaults(args, data)
             model = build(args, data.train.images)
         except BaseException:
@@ -308,7 +320,7 @@ def train(args):
         fail(problem)
     history = model.history.history
 
-    # Numbers and pictures, all of the saved model.
+    # Numbers, the latent space and pictures, all of the saved model.
     model = runs.load_model(folder)
     metrics = evaluate.test_metrics(model, data.test.images)
     metrics |= {
@@ -318,10 +330,19 @@ def train(args):
     }
     runs.write_history(folder / "history.csv", history)
     runs.write_json(folder / "metrics.json", metrics)
-    write_pictures(folder, model, data, history, args.seed)
+    directions, mixture = explore(model, data, args.seed)
+    for name, part in (("directions.npz", directions), ("mixture.npz", mixture)):
+        if part is not None:
+            runs.save(folder / name, part)
+    shown = [name for name in args.attribute if directions and name in directions.names]
+    for name in set(args.attribute) - set(shown):
+        print(f"{name!r} is not in arithmetic.png: too few images have it, or lack it")
+    figures = gallery.pictures(model, data, history, directions, mixture, shown, args.seed)
+    for name, figure in figures.items():
+        runs.write_figure(folder / name, figure)
     completed = not (interrupt.asked or problem)
     runs.write_json(folder / "config.json", config | {"completed": completed})
-    print(last_lines(folder, metrics, len(history["loss"]), args.beta, args.backend))
+    print(last_lines(folder, metrics, len(history["loss"]), args, directions))
     if problem:
         fail(f"{problem}. The saved model is that of epoch {best.epoch}")
     return 130 if interrupt.asked else 0
@@ -342,6 +363,13 @@ def load(args):
         group=args.group,
         memory=args.memory,
     )
+
+
+def check_attribute(wanted, names):
+    for name in wanted:
+        if name not in names:
+            there = ", ".join(names) or "none"
+            raise ValueError(f"--attribute: there is no {name!r} in the data. There are: {there}")
 
 
 def fill_in_defaults(args, data):
@@ -452,32 +480,26 @@ def first_line(config, folder):
     )
 
 
-def write_pictures(folder, model, data, history, seed):
-    from keras_vae import plots, runs
-
-    pictures = {"history.png": plots.history(history)}
-    images = data.test.images[:36]
-    pictures["reconstructions.png"] = plots.reconstructions(images, model.reconstruct(images))
-    if hasattr(model, "sampling"):  # a plain autoencoder has nothing to sample from
-        pictures["samples.png"] = plots.samples(model.sample(72, seed=seed))
-    codes = model.encode(data.test.images)
-    codes = codes[0] if isinstance(codes, tuple) else codes  # of a VAE: z_mean
-    pictures["latent.png"] = plots.latent(codes[:5000], *groups(data))
-    for name, figure in pictures.items():
-        runs.write_figure(folder / name, figure)
-
-
-def groups(data, most=5000):
-    """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
+def explore(model, data, seed):
+    """Returns directions and a mixture, from the codes of training images; None for what there
+    is too little of."""
     import numpy as np
 
-    if 0 < len(data.label_names) <= 20:
-        return data.test.labels[:most], data.label_names, "by label"
+    from keras_vae import latent
+
+    codes = latent.codes_of(model, data.train.images[:CODES])  # in random order
+    validation_codes = latent.codes_of(model, data.validation.images[:CODES])
+    directions = mixture = None
     if data.attribute_names:
-        name = data.attribute_names[0]
-        has = data.test.attributes[:most, 0].astype(int)
-        return has, [f"not {name}", name], f"by {name!r}"
-    return np.zeros(len(data.test), int)[:most], ["all"], "no groups known"
+        attributes = data.train.attributes[:CODES]
+        has = attributes.sum(axis=0)
+        known = np.minimum(has, len(codes) - has) >= LEAST_IMAGES
+        if known.any():
+            names = np.array(data.attribute_names)[known].tolist()
+            directions = latent.fit_directions(codes, attributes[:, known], names)
+    if len(codes) > 1:
+        mixture = latent.fit_mixture(codes, validation_codes, seed=seed)
+    return directions, mixture
 
 
 def write_data(folder, data):
@@ -491,12 +513,12 @@ def write_data(folder, data):
         runs.write_text(folder / "skipped.txt", "\n".join(lines) + "\n")
 
 
-def last_lines(folder, metrics, epochs, beta, backend):
-    from keras_vae import runs
+def last_lines(folder, metrics, epochs, args, directions):
+    from keras_vae import gallery, runs
 
     loss = f"{metrics['test_loss']:.2f}"
     if "test_kl_loss" in metrics:
-        weight = "" if beta == 1 else f"{beta:g} x "
+        weight = "" if args.beta == 1 else f"{args.beta:g} x "
         loss += f" = reconstruction {metrics['test_reconstruction_loss']:.2f} + "
         loss += f"{weight}KL {metrics['test_kl_loss']:.2f}"
     speed = metrics["images_per_second"]
@@ -511,11 +533,21 @@ def last_lines(folder, metrics, epochs, beta, backend):
         f"{folder}/",
     ]
     lines += [
-        f"  {name:20} {what}" for name, what in runs.FILES.items() if (folder / name).exists()
+        f"  {name:20} {what.split(' (if')[0]}"
+        for name, what in runs.FILES.items()
+        if (folder / name).exists()
     ]
     lines += ["Next, to use the model:"]
-    code = f"from keras_vae import runs; model = runs.load_model({str(folder)!r})"
-    lines += [f'  KERAS_BACKEND={backend} {sys.executable} -ic "{code}"']
+    start = f"  KERAS_BACKEND={args.backend} {shlex.quote(sys.executable)}"
+    where = shlex.quote(str(folder))
+    if (folder / "samples.png").exists():
+        lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
+    if directions:
+        name = next(iter(args.attribute), gallery.favourite(directions.names))
+        wish = shlex.quote(f"{name}=1.5")
+        lines += [f"{start} -m keras_vae edit {where} photo.png --set {wish} -o edited.png"]
+    code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"
+    lines += [f'{start} -ic "{code}"']
     return "\n".join(lines)
 
 

@@ -108,10 +108,10 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     from sklearn.mixture import GaussianMixture
 
     codes, validation_codes = np.asarray(codes, "float32"), np.asarray(validation_codes, "float32")
-    for name, array in (("codes", codes), ("validation_codes", validation_codes)):
-        if array.ndim != 2 or len(array) < 2 or not np.isfinite(array).all():
+    for name, array, least in (("codes", codes, 2), ("validation_codes", validation_codes, 1)):
+        if array.ndim != 2 or len(array) < least or not np.isfinite(array).all():
             raise ValueError(
-                f"Argument `{name}` must be finite, (n, latent_dim), two or more. "
+                f"Argument `{name}` must be finite, (n, latent_dim), {least} or more. "
                 f"Received: shape={array.shape}"
             )
     checks.check_sizes("components", components)

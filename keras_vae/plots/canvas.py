@@ -1,0 +1,74 @@
+"""What the pictures are made of: grids of images, and a figure that a grid fills."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+DPI = 150
+INK = "#333333"
+WIDTH = 8.0  # inches of every figure of images
+
+
+def to_float(images):
+    """Returns images as float pixels in [0, 1]."""
+    return images / 255 if images.dtype == np.uint8 else np.asarray(images)
+
+
+def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
+    """Returns one picture ``(height, width, 3)`` of many, row by row on white.
+
+    Before rows and columns that are wide there is three times the gap.
+    """
+    images = to_float(np.asarray(images))
+    images = np.broadcast_to(images, (*images.shape[:3], 3))
+    n, height, width, _ = images.shape
+    tops = starts(-(-n // columns), height, gap, wide_rows)
+    lefts = starts(columns, width, gap, wide_columns)
+    picture = np.ones((tops[-1] + height, lefts[-1] + width, 3))
+    for index, image in enumerate(images):
+        top, left = tops[index // columns], lefts[index % columns]
+        picture[top : top + height, left : left + width] = image
+    return picture
+
+
+def starts(count, size, gap, wide=()):
+    """Returns the first pixel of each row (or column) of a grid."""
+    extra = np.cumsum([2 * gap * (index in wide) for index in range(count)])
+    return (np.arange(count) * (size + gap) + extra).astype(int)
+
+
+def canvas(picture, title, columns=(), rows=()):
+    """Returns a figure that the picture fills, with a title above it.
+
+    Args:
+        picture: ``(height, width, 3)``, pixels in [0, 1].
+        title: One line.
+        columns: Pairs of pixel and text to write above the picture, centred there.
+        rows: Pairs of pixel and text (of one or more lines) to write to the left of it, turned
+            by 90 degrees.
+
+    Returns:
+        A matplotlib `Figure`.
+    """
+    lines = max((text.count("\n") + 1 for _, text in rows), default=0)
+    side, head = 0.12 * (lines + bool(lines)), 0.32 + 0.18 * bool(columns)
+    inches = (WIDTH - side) * picture.shape[0] / picture.shape[1]
+    figure = Figure(figsize=(WIDTH, inches + head), dpi=DPI)
+    axes = figure.add_axes((side / WIDTH, 0, 1 - side / WIDTH, inches / (inches + head)))
+    small = picture.shape[1] < WIDTH * DPI  # pixels larger than the screen's stay crisp
+    axes.imshow(picture, interpolation="nearest" if small else "antialiased", vmin=0, vmax=1)
+    axes.axis("off")
+    words = {"textcoords": "offset points", "color": INK, "annotation_clip": False}
+    for x, text in columns:
+        place = {"xytext": (0, 3), "ha": "center", "va": "bottom", "fontsize": 8}
+        axes.annotate(printable(text), (x, -0.5), **place, **words)
+    for y, text in rows:
+        place = {"xytext": (-4, 0), "ha": "right", "va": "center", "rotation": 90, "fontsize": 7}
+        place["multialignment"] = "center"
+        axes.annotate(printable(text), (-0.5, y), **place, **words)
+    figure.text(0, 1 - 0.07 / (inches + head), printable(title), va="top", fontsize=9, color=INK)
+    return figure
+
+
+def printable(name):
+    """Returns a text that matplotlib can draw and takes for no formula."""
+    return name.encode(errors="replace").decode().replace("$", r"\$")

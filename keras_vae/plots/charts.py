@@ -1,0 +1,178 @@
+"""Charts: how training went, and where the codes lie."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_vae import latent
+from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+
+ACCENT = "#c2410c"
+NINE_OF_TEN = 1.645  # standard deviations
+
+
+def latent_map(codes, groups, names, title):
+    """Returns a map of codes, coloured by group; more than 2 latents are projected (PCA).
+
+    Args:
+        codes: ``(n, latent_dim)``.
+        groups: Group of each code ``(n,)``, an index into `names`.
+        names: What the groups are called.
+        title: What the colours show.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    keras_vae.plots.latent_map(z_mean, labels, ["zero", "one"], "coloured by digit")
+    ```
+    """
+    points, labels = project(codes)
+    figure = Figure(figsize=(7, 5.6), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    colours = distinct_colours(len(names))
+    # In random order, so that no group hides another.
+    order = np.random.default_rng(0).permutation(len(points))
+    colour_of_point = np.array(colours)[groups[order]]
+    axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
+    if len(names) > 1:
+        handles = [axes.scatter([], [], s=30, color=colour) for colour in colours]
+        labels_of = [printable(name) for name in names]
+        place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        axes.legend(handles, labels_of, **place, frameon=False, fontsize=9)
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.set_title(
+        f"Latent space: z_mean of the test images, {printable(title)}",
+        loc="left",
+        fontsize=10,
+        color=INK,
+    )
+    axes.set_aspect("equal", "datalim")
+    tidy(axes)
+    return figure
+
+
+def history(history):
+    """Returns the losses over the epochs, training and validation.
+
+    Args:
+        history: Keras's ``history.history``.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    keras_vae.plots.history(model.fit(images, validation_data=(others,)).history)
+    ```
+    """
+    names = [name for name in ("loss", "reconstruction_loss", "kl_loss") if name in history]
+    figure = Figure(figsize=(3.4 * len(names), 2.9), dpi=DPI, layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names):
+        for key, label, colour in (
+            (name, "train", "#9aa5b1"),
+            (f"val_{name}", "validation", ACCENT),
+        ):
+            if key in history:
+                epochs = np.arange(1, len(history[key]) + 1)
+                axes.plot(
+                    epochs, history[key], label=label, color=colour, lw=1.8, marker="o", ms=2.5
+                )
+        axes.set_title(name, loc="left", fontsize=10, color=INK)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        tidy(axes)
+    figure.axes[0].set_ylabel("nats per image")
+    figure.axes[0].legend(frameon=False, fontsize=9)
+    return figure
+
+
+def latents(z_mean, z_log_var=None, most=64):
+    """Returns what each latent carries, and where the codes lie against the prior.
+
+    Left, the KL of each latent, the largest first (of a plain autoencoder, without `z_log_var`,
+    the variance); right, in the same order, the values that it takes, against the range in
+    which nine of ten draws from N(0, 1) fall.
+
+    Args:
+        z_mean: ``(n, latent_dim)`` of test images.
+        z_log_var: ``(n, latent_dim)``, or None.
+        most: How many latents to show.
+
+    Returns:
+        A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    keras_vae.plots.latents(*model.encode(images))
+    ```
+    """
+    ranks = latent.order(z_mean, z_log_var)[:most]
+    if z_log_var is None:
+        carried, what, codes = np.var(z_mean, axis=0), "variance of each latent", z_mean
+    else:
+        carried = latent.kl_of_latents(z_mean, z_log_var)
+        what = f"KL of each latent: {carried.sum():.4g} nats in all"
+        noise = np.random.default_rng(0).standard_normal(z_mean.shape)
+        codes = z_mean + np.exp(z_log_var / 2) * noise  # as in training
+    figure = Figure(figsize=(WIDTH, 2.9), dpi=DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    places = np.arange(1, len(ranks) + 1)
+    left.bar(places, carried[ranks], width=0.85, color=ACCENT)
+    left.set_title(what, loc="left", fontsize=10, color=INK)
+    reach = max(3.0, np.percentile(np.abs(codes[:, ranks]), 99.5))
+    edges = np.linspace(-reach, reach, 61)
+    density = np.stack([np.histogram(codes[:, j], edges)[0] for j in ranks], axis=1)
+    right.imshow(
+        density / np.maximum(density.max(axis=0), 1),
+        cmap="Blues",
+        aspect="auto",
+        origin="lower",
+        extent=(0.5, len(ranks) + 0.5, -reach, reach),
+        interpolation="nearest",
+    )
+    for value in (-NINE_OF_TEN, NINE_OF_TEN):
+        right.axhline(value, color=ACCENT, lw=1.2, ls="--")
+    title = "z of the test images; dashed: 90 % of N(0, 1)"
+    right.set_title(title, loc="left", fontsize=10, color=INK)
+    for axes in (left, right):
+        axes.set_xlim(0.4, len(ranks) + 0.6)
+        axes.set_xlabel("latents, the one that carries most first", fontsize=9, color=INK)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        tidy(axes)
+    right.grid(False)
+    return figure
+
+
+def project(codes):
+    """Returns codes as points in the plane and the names of its axes: themselves, or PCA."""
+    codes = np.asarray(codes, "float64")
+    if codes.shape[1] == 1:
+        return np.column_stack([codes, np.zeros(len(codes))]), ("z 1", "")
+    if codes.shape[1] == 2:
+        return codes, ("z 1", "z 2")
+    centred = codes - codes.mean(axis=0)
+    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
+    share = scale[:2] ** 2 / max(np.sum(scale**2), 1e-12)
+    names = [
+        f"principal component {i + 1} ({part:.0%} of variance)" for i, part in enumerate(share)
+    ]
+    return centred @ directions[:2].T, names
+
+
+def distinct_colours(count):
+    from matplotlib import colormaps
+
+    if count == 2:
+        return [(0.33, 0.45, 0.62, 1.0), (0.93, 0.49, 0.19, 1.0)]
+    return [colormaps["tab10" if count <= 10 else "tab20"](index % 20) for index in range(count)]
+
+
+def tidy(axes):
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK)
+    axes.grid(alpha=0.2, lw=0.6)
