@@ -42,9 +42,9 @@ def test_reconstructions_come_below_their_originals(tmp_path):
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 5])
-def test_latent_draws_every_group(tmp_path, latent_dim):
+def test_the_latent_map_draws_every_group(tmp_path, latent_dim):
     codes = np.random.default_rng(0).standard_normal((50, latent_dim))
-    figure = plots.latent(codes, np.arange(50) % 2, ["no", "yes"], "by answer")
+    figure = plots.latent_map(codes, np.arange(50) % 2, ["no", "yes"], "by answer")
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["no", "yes"]
     assert rendered(figure, tmp_path).std() > 0.05
 
@@ -75,7 +75,7 @@ def test_names_of_groups_are_drawn_as_they_are(tmp_path):
     """Names of a user's folders: a formula that is none, bytes that are no text, an underscore."""
     names = ["$5^^ to $9", "\udcff", "_hidden", "plain"]
     codes = np.random.default_rng(0).normal(size=(40, 2))
-    figure = plots.latent(codes, np.arange(40) % 4, names, "by '$5^^'")
+    figure = plots.latent_map(codes, np.arange(40) % 4, names, "by '$5^^'")
     rendered(figure, tmp_path)
     shown = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert len(shown) == 4 and "_hidden" in shown
@@ -85,3 +85,87 @@ def test_data_shows_every_image(tmp_path):
     picture = rendered(plots.data(np.zeros((24, 8, 8, 1), "uint8")), tmp_path)
     assert picture.shape[1] == 8 * plots.DPI
     assert (picture.max(axis=2) < 0.02).mean() > 0.45
+
+
+def shades_of(row):
+    """The grey values that a line of pixels goes through, without the white between."""
+    changes = [row[0], *row[1:][np.abs(np.diff(row)) > 0.02]]
+    return [round(float(shade), 1) for shade in changes if shade < 0.95]
+
+
+def ramp(*shades, size=8):
+    return np.asarray(shades, "float32")[..., None, None, None] * np.ones(
+        (size, size, 3), "float32"
+    )
+
+
+def test_arithmetic_has_the_original_then_each_strength(tmp_path):
+    blocks = {"smiling": (ramp(0.0, 0.1), ramp([0.2, 0.3, 0.4], [0.5, 0.6, 0.7]))}
+    figure = plots.arithmetic(blocks, (-1, 0, 1.5))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["original", "-1", "0", "+1.5"]
+    assert "'smiling'" in figure.texts[0].get_text()
+    picture = rendered(figure, tmp_path)
+    height = picture.shape[0]
+    assert shades_of(picture[int(height * 0.45), :, 0]) == [0.0, 0.2, 0.3, 0.4]
+    assert shades_of(picture[int(height * 0.85), :, 0]) == [0.1, 0.5, 0.6, 0.7]
+
+
+def test_arithmetic_names_the_rows_of_several_attributes(tmp_path):
+    block = ramp(0.0, 0.1), ramp([0.2, 0.3], [0.5, 0.6])
+    figure = plots.arithmetic({"smiling": block, "$ 5^^": block}, (0, 1))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["original", "0", "+1", "smiling", r"\$ 5^^"]
+    rendered(figure, tmp_path)
+
+
+def test_interpolation_lies_between_the_originals(tmp_path):
+    figure = plots.interpolation(ramp(0.0), ramp(0.9), ramp([0.2, 0.4, 0.6]))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["original", "0%", "50%", "100%", "original"]
+    picture = rendered(figure, tmp_path)
+    assert shades_of(picture[-20, :, 0]) == [0.0, 0.2, 0.4, 0.6, 0.9]
+
+
+def test_traversal_has_a_row_for_each_latent(tmp_path):
+    figure = plots.traversal(ramp([0.2, 0.4], [0.5, 0.7]), ["z 3\n2.0 nats", "z 1"], (-1, 1))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["-1", "+1", "z 3\n2.0 nats", "z 1"]
+    picture = rendered(figure, tmp_path)
+    assert shades_of(picture[-20, 60:, 0])[-2:] == [0.5, 0.7]
+
+
+def test_the_manifold_is_a_square_without_gaps(tmp_path):
+    picture = rendered(plots.manifold(np.zeros((9, 8, 8, 1), "float32")), tmp_path)
+    assert (picture.max(axis=2) < 0.02).mean() > 0.9
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 70])
+def test_latents_come_in_the_order_of_their_kl(tmp_path, latent_dim):
+    rng = np.random.default_rng(0)
+    spread = np.linspace(0.1, 2, latent_dim)
+    z_mean = rng.standard_normal((300, latent_dim)) * spread
+    figure = plots.latents(z_mean, np.full(z_mean.shape, -4.0))
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert len(heights) == min(latent_dim, 64) and heights == sorted(heights, reverse=True)
+    expected = 0.5 * np.mean(z_mean**2 + np.exp(-4.0) - 1 + 4, axis=0)
+    assert heights[0] == pytest.approx(expected.max())
+    assert f"{expected.sum():.4g} nats" in figure.axes[0].get_title(loc="left")
+    rendered(figure, tmp_path)
+
+
+def test_latents_of_an_autoencoder_have_a_variance(tmp_path):
+    z = np.random.default_rng(0).standard_normal((300, 3)) * [1, 5, 2]
+    figure = plots.latents(z)
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == pytest.approx(sorted(z.var(axis=0), reverse=True))
+    rendered(figure, tmp_path)
+
+
+def test_samples_of_two_kinds_are_named(tmp_path):
+    blocks = {"prior": np.zeros((5, 8, 8, 1)), "mixture": np.full((4, 8, 8, 1), 0.5)}
+    figure = plots.samples(blocks, columns=4)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["prior", "mixture"]
+    picture = rendered(figure, tmp_path)
+    shades = shades_of(picture[40:, 60, 0])
+    assert shades == [0.0, 0.0, 0.5]

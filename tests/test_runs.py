@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_vae import runs
+from keras_vae import latent, runs
 
 
 def test_new_folders_never_collide(tmp_path):
@@ -68,3 +68,71 @@ def test_a_model_goes_there_and_back(make_vae, images, tmp_path):
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(ValueError, match="There is no model in"):
         runs.load_model(tmp_path)
+
+
+def make_run(folder, model, **config):
+    """A run folder with a model in it, and settings."""
+    folder.mkdir(parents=True)
+    runs.save(folder / "model.keras", model)
+    runs.write_json(folder / "config.json", {"completed": True, "dataset": "faces"} | config)
+    return folder
+
+
+DIRECTIONS = latent.Directions(("smiling",), np.array([[1, 2]], "float32"), "regression")
+MIXTURE = latent.Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
+
+
+def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images, tmp_path):
+    model = make_vae()
+    folder = make_run(tmp_path / "run", model, latent_dim=2)
+    assert runs.load(folder).directions is None and runs.load(folder).mixture is None
+    runs.save(folder / "directions.npz", DIRECTIONS)
+    runs.save(folder / "mixture.npz", MIXTURE)
+    run = runs.load(str(folder))
+    assert run.folder == folder and run.config["latent_dim"] == 2
+    np.testing.assert_array_equal(run.directions["smiling"], [1, 2])
+    np.testing.assert_array_equal(run.mixture.sample(3, seed=0), MIXTURE.sample(3, seed=0))
+    edited = latent.edit(run.model, images, run.directions, {"smiling": 0.5})
+    expected = latent.edit(model, images, DIRECTIONS, {"smiling": 0.5})
+    np.testing.assert_allclose(edited, expected, atol=1e-6)
+    assert not list(folder.glob(f"{runs.TEMPORARY}*"))
+
+
+def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"no completed runs in runs/.*python train\.py"):
+        runs.find()
+    model = make_vae()
+    for name, started, completed in (
+        ("b", "2026-01-02", True),
+        ("a", "2026-01-03", True),
+        ("c", "2026-01-04", False),
+    ):
+        make_run(tmp_path / "runs" / name, model, started=started, completed=completed)
+    (tmp_path / "runs" / "empty").mkdir()
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "config.json").write_text("{")
+    (tmp_path / "runs" / "list").mkdir()
+    (tmp_path / "runs" / "list" / "config.json").write_text("[]")
+    assert [path.name for path in runs.completed()] == ["a", "b"]
+    assert runs.load().folder.name == "a"
+    assert runs.find("c").name == "c"  # asked for by name, an interrupted one will do
+    with pytest.raises(ValueError, match=r"no run in d\..*runs/a, runs/b"):
+        runs.find("d")
+
+
+def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path):
+    folder = make_run(tmp_path / "run", make_vae())
+    other = latent.Directions(("smiling",), np.ones((1, 3), "float32"), "regression")
+    runs.save(folder / "directions.npz", other)
+    with pytest.raises(ValueError, match=r"directions\.npz is of 3 latents, the model has 2"):
+        runs.load(folder)
+    (folder / "directions.npz").write_bytes(b"PK nothing")
+    with pytest.raises(ValueError, match=r"directions\.npz cannot be read: "):
+        runs.load(folder)
+    (folder / "model.keras").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"model\.keras cannot be read: "):
+        runs.load(folder)
+    (folder / "model.keras").unlink()
+    with pytest.raises(ValueError, match="There is no model in"):
+        runs.load(folder)

@@ -14,12 +14,12 @@ import matplotlib.font_manager  # noqa: F401  (the first import builds a cache, 
 import numpy as np
 import pytest
 
-from keras_vae import datasets, runs
+from keras_vae import datasets, latent, runs
 
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
-ALWAYS = set(runs.FILES) - {"skipped.txt"}
+ALWAYS = set(runs.FILES) - {"skipped.txt", "manifold.png"}
 
 
 def start(*arguments, **environment):
@@ -79,7 +79,7 @@ def test_the_output_has_a_line_an_epoch_and_no_noise(finished):
         assert part in epochs[0]
     assert errors.splitlines() == ["Reading faces ..."]
     assert "Compiling" in output
-    assert f"{folder}/" in output.splitlines() and "runs.load_model" in output.splitlines()[-1]
+    assert f"{folder}/" in output.splitlines() and "runs.load(" in output.splitlines()[-1]
 
 
 def test_config_holds_settings_and_versions(finished):
@@ -108,6 +108,18 @@ def test_metrics_are_those_of_the_saved_model(finished):
     assert metrics["train_seconds"] > 0 and metrics["images_per_second"] > 0
 
 
+def test_directions_and_mixture_are_those_of_the_training_images(finished):
+    run = runs.load(finished[0])
+    faces = datasets.load("faces", limit=200)
+    codes = latent.codes_of(run.model, faces.train.images)
+    names = run.directions.names
+    kept = [faces.attribute_names.index(name) for name in names]
+    assert {"smiling", "eyeglasses"} <= set(names)
+    expected = latent.fit_directions(codes, faces.train.attributes[:, kept], names)
+    np.testing.assert_allclose(run.directions.vectors, expected.vectors, rtol=1e-3, atol=1e-4)
+    assert run.mixture.means.shape[1] == 4
+
+
 def test_history_has_the_best_epoch(finished):
     folder, _, _ = finished
     with open(folder / "history.csv") as file:
@@ -118,11 +130,11 @@ def test_history_has_the_best_epoch(finished):
     assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
 
 
-def test_an_autoencoder_has_no_kl_and_no_samples(tmp_path):
+def test_an_autoencoder_has_no_kl(tmp_path):
     code, output, errors = run(*SMALL, "--model", "ae", "--output", tmp_path / "run")
     assert code == 0, errors
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == ALWAYS - {"samples.png"}
+    assert files == ALWAYS
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test_loss"] == metrics["test_reconstruction_loss"]
     assert "test_kl_loss" not in metrics and "KL" not in output
@@ -146,6 +158,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
         *("--attributes", "happy", "dog", "--image-size", 16, 12, "--resize", "pad"),
         *("--memory", 0, "--cache", tmp_path / "cache", "--augment", "--batch-size", 16),
         *("--epochs", 2, "--latent-dim", 2, "--widths", 8, "--output", folder),
+        *("--attribute", "dog"),
         KERAS_VAE_CACHE="",
     )
     assert code == 0, errors
@@ -355,6 +368,10 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
         (["--dataset", "cats"], "Unknown data set 'cats'. Expected 'faces', the name of a TFDS"),
         (["--latent-dim", "20000", "--limit", "10"], "an image has only 12288 values"),
         (["--attributes", "smilling"], "no attribute 'smilling' in faces. There are: smiling, ey"),
+        (
+            ["--attribute", "Smiling"],
+            "--attribute: there is no 'Smiling' in the data. There are: sm",
+        ),
         (["--image-size", "32"], "`image_size` does not go with the data set faces"),
         (["--dataset", "{folder}"], "There are no images in the folder"),
         (["--dataset", "{folder}/full/model.keras"], "is a file. Expected a folder of images"),

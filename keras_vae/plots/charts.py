@@ -156,12 +156,12 @@ def project(codes):
     if codes.shape[1] == 2:
         return codes, ("z 1", "z 2")
     centred = codes - codes.mean(axis=0)
-    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
-    share = scale[:2] ** 2 / max(np.sum(scale**2), 1e-12)
+    variances, directions = np.linalg.eigh(centred.T @ centred)  # in growing order
+    share = variances[:-3:-1] / max(variances.sum(), 1e-12)
     names = [
         f"principal component {i + 1} ({part:.0%} of variance)" for i, part in enumerate(share)
     ]
-    return centred @ directions[:2].T, names
+    return centred @ directions[:, :-3:-1], names
 
 
 def distinct_colours(count):

@@ -1,0 +1,181 @@
+"""Directions of codes made up so that the right ones are known."""
+
+import numpy as np
+import pytest
+
+from keras_vae import latent
+
+pytestmark = pytest.mark.once
+
+NAMES = ("smiling", "eyeglasses", "with = and space")
+
+
+def made_up(n=6000, latent_dim=6, together=0.8, seed=0):
+    """Codes ``z = effects * attributes + noise``; the first two attributes go together."""
+    rng = np.random.default_rng(seed)
+    first = rng.random(n) < 0.5
+    second = np.where(rng.random(n) < together, first, ~first)
+    third = rng.random(n) < 0.3
+    attributes = np.column_stack([first, second, third])
+    effects = np.zeros((3, latent_dim))
+    effects[0, 0], effects[1, 1], effects[2, 2] = 2, 3, 1
+    codes = attributes @ effects + rng.standard_normal((n, latent_dim))
+    return codes.astype("float32"), attributes, effects
+
+
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("method", latent.METHODS)
+def test_of_one_attribute_alone(method):
+    codes, attributes, effects = made_up(together=0.5)
+    directions = latent.fit_directions(codes, attributes[:, :1], NAMES[:1], method)
+    assert directions.vectors.shape == (1, 6) and directions.vectors.dtype == np.float32
+    assert cosine(directions["smiling"], effects[0]) > 0.99
+
+
+@pytest.mark.parametrize("method", ["regression", "discriminant"])
+def test_of_attributes_that_go_together(method):
+    """Only the mean difference of the one carries the other along."""
+    codes, attributes, effects = made_up()
+    plain = latent.fit_directions(codes, attributes, NAMES, "mean_difference")
+    other = latent.fit_directions(codes, attributes, NAMES, method)
+    for i in range(3):
+        assert cosine(other.vectors[i], effects[i]) > 0.99
+    assert cosine(plain["smiling"], effects[0]) < 0.8
+    dragged = [d["smiling"][1] / d["smiling"][0] for d in (plain, other)]
+    assert dragged[0] > 0.8 and abs(dragged[1]) < 0.05
+
+
+def test_the_discriminant_avoids_what_varies_anyway():
+    """A nuisance nobody labelled, such as light, that goes with the attribute by chance."""
+    rng = np.random.default_rng(0)
+    has = rng.random(4000) < 0.5
+    light = 0.7 * has + 3 * rng.standard_normal(4000)
+    mouth = 1.0 * has + 0.3 * rng.standard_normal(4000)
+    codes = np.column_stack([light, mouth])
+    share = {}
+    for method in latent.METHODS:
+        vector = latent.fit_directions(codes, has[:, None], ["smiling"], method)["smiling"]
+        share[method] = abs(vector[0] / vector[1])
+    assert share["mean_difference"] == pytest.approx(share["regression"], rel=1e-4)
+    assert share["mean_difference"] > 0.5
+    assert share["discriminant"] < share["mean_difference"] / 2
+
+
+def test_the_mean_difference_is_one():
+    codes, attributes, _ = made_up()
+    directions = latent.fit_directions(codes, attributes, NAMES, "mean_difference")
+    for i, name in enumerate(NAMES):
+        has = attributes[:, i]
+        expected = codes[has].mean(axis=0) - codes[~has].mean(axis=0)
+        np.testing.assert_allclose(directions[name], expected, atol=1e-5)
+
+
+def test_the_discriminant_of_one_attribute_is_that_of_scikit_learn():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    rng = np.random.default_rng(0)
+    turn = rng.standard_normal((6, 6))
+    codes, attributes, _ = made_up()
+    codes = codes @ turn
+    directions = latent.fit_directions(codes, attributes[:, :1], NAMES[:1])
+    lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5)
+    normal = lda.fit(codes, attributes[:, 0]).coef_[0]
+    assert cosine(directions["smiling"], normal) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", latent.METHODS)
+def test_one_unit_is_the_distance_of_the_means(method):
+    codes, attributes, _ = made_up()
+    directions = latent.fit_directions(codes, attributes, NAMES, method)
+    for vector, has in zip(directions.vectors, attributes.T):
+        length = np.linalg.norm(vector)
+        along = codes @ (vector / length)
+        assert length == pytest.approx(along[has].mean() - along[~has].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("method", latent.METHODS)
+def test_of_classes(method):
+    """Make this 3 an 8: classes sum to one, so they are collinear."""
+    rng = np.random.default_rng(0)
+    middles = 4 * rng.standard_normal((10, 12))
+    labels = rng.integers(0, 10, 3000)
+    codes = middles[labels] + rng.standard_normal((3000, 12))
+    classes = labels[:, None] == np.arange(10)
+    directions = latent.fit_directions(codes, classes, [str(i) for i in range(10)], method)
+    threes = codes[labels == 3] + directions.shift({"8": 1, "3": -1})
+    nearest = np.linalg.norm(threes[:, None] - middles, axis=2).argmin(axis=1)
+    assert (nearest == 8).mean() > 0.9
+
+
+def test_a_copy_of_an_attribute_shares_its_effect():
+    codes, attributes, effects = made_up()
+    twice = np.column_stack([attributes, attributes[:, 0]])
+    directions = latent.fit_directions(codes, twice, [*NAMES, "copy"], "regression")
+    np.testing.assert_allclose(directions["copy"], directions["smiling"], atol=1e-4)
+    assert cosine(directions["copy"], effects[0]) > 0.99
+
+
+def test_shift_adds_several():
+    codes, attributes, _ = made_up()
+    directions = latent.fit_directions(codes, attributes, NAMES)
+    shift = directions.shift({"smiling": 1.5, "eyeglasses": -1})
+    expected = 1.5 * directions["smiling"] - directions["eyeglasses"]
+    np.testing.assert_allclose(shift, expected, rtol=1e-6)
+    assert shift.dtype == np.float32 and not directions.shift({}).any()
+
+
+def test_there_and_back(tmp_path):
+    codes, attributes, _ = made_up()
+    names = (*NAMES[:2], "Größe 😀")
+    directions = latent.fit_directions(codes, attributes, names)
+    directions.save(tmp_path / "directions.npz")
+    loaded = latent.Directions.load(tmp_path / "directions.npz")
+    assert loaded.names == names and loaded.method == "discriminant"
+    np.testing.assert_array_equal(loaded.vectors, directions.vectors)
+    assert loaded.vectors.dtype == np.float32
+
+
+def test_nothing_is_unpickled(tmp_path):
+    path = tmp_path / "directions.npz"
+    np.savez(path, names=np.array(["a", object()]), vectors=np.ones((2, 3)), method="x")
+    with pytest.raises(ValueError, match="allow_pickle"):
+        latent.Directions.load(path)
+
+
+def test_a_file_that_does_not_fit_together(tmp_path):
+    path = tmp_path / "directions.npz"
+    np.savez(path, names=np.array(["a"]), vectors=np.ones((2, 3), "float32"), method="x")
+    with pytest.raises(ValueError, match="1 names"):
+        latent.Directions.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"method": "best"}, "must be one of"),
+        ({"names": NAMES[:2]}, r"here \(6000, 2\)"),
+        ({"names": ("a", "a", "b")}, "anything twice"),
+        ({"codes": np.full((6000, 6), np.nan)}, "must be finite"),
+        ({"codes": np.zeros(6000)}, r"\(n, latent_dim\)"),
+        ({"attributes": np.full((6000, 3), 2)}, "only True and False"),
+        ({"attributes": np.ones((6000, 3), bool)}, "'smiling' is the same in all 6000"),
+    ],
+)
+def test_mistakes(change, message):
+    codes, attributes, _ = made_up()
+    arguments = {"codes": codes, "attributes": attributes, "names": NAMES} | change
+    with pytest.raises(ValueError, match=message):
+        latent.fit_directions(**arguments)
+
+
+def test_mistakes_in_strengths():
+    codes, attributes, _ = made_up()
+    directions = latent.fit_directions(codes, attributes, NAMES)
+    with pytest.raises(ValueError, match=r"no attribute 'Smiling'. There are: smiling, eye"):
+        directions.shift({"Smiling": 1})
+    for strength in (np.nan, np.inf, "1", None, True):
+        with pytest.raises(ValueError, match=r"strengths\['smiling'\]"):
+            directions.shift({"smiling": strength})
