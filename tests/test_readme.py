@@ -2,16 +2,17 @@ import re
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import keras_vae
-from keras_vae import datasets, runs
+from keras_vae import datasets, latent, runs
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+MODEL, LATENT_SPACE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line for line in code.splitlines() if line.strip()]
+    lines = [line for line in MODEL.splitlines() if line.strip()]
     assert len(lines) <= 15
     # The same code, with few images and on the backend under test.
     load = datasets.load
@@ -22,6 +23,28 @@ def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
     assert names["z_mean"].shape == (2000, 32)
     assert names["images"].shape == (16, 64, 64, 3)
     assert isinstance(keras.saving.load_model("faces.keras"), keras_vae.VAE)
+
+
+def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
+    load = datasets.load
+    monkeypatch.setattr(datasets, "load", lambda name: load(name, limit=64))
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "faces"
+    folder.mkdir(parents=True)
+    model = keras_vae.VAE(*keras_vae.build_mlp((64, 64, 3), 3, (8,)))
+    model.compile()
+    directions = latent.Directions(("smiling", "eyeglasses"), np.eye(2, 3, dtype="f"), "regression")
+    mixture = latent.Mixture(np.ones(1), np.zeros((1, 3)), np.eye(3)[None])
+    parts = {"model.keras": model, "directions.npz": directions, "mixture.npz": mixture}
+    for name, part in parts.items():
+        runs.save(folder / name, part)
+    runs.write_json(folder / "config.json", {"completed": True})
+    names = {}
+    exec(LATENT_SPACE, names)
+    for name, shape in (("happy", 8), ("sharp", 8), ("new", 16), ("strip", 8)):
+        assert names[name].shape == (shape, 64, 64, 3)
+    assert names["codes"].shape == (4, 3)
+    assert (tmp_path / "new.png").exists()
 
 
 def test_every_file_of_a_run_is_explained():
