@@ -1,9 +1,11 @@
 """keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
 
+from keras_vae import command_line as command_line  # first, see there; does not need Keras
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
 from keras_vae import latent as latent
 from keras_vae import likelihoods as likelihoods
+from keras_vae import photos as photos
 from keras_vae import plots as plots
 from keras_vae import runs as runs
 from keras_vae.layers import DepthToSpace as DepthToSpace

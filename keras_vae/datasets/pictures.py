@@ -77,11 +77,18 @@ def look(file):
 
 def pad(image, size, method):
     """Returns the whole picture in the middle of a black one of that size."""
-    scale = min(size[0] / image.width, size[1] / image.height)
-    inner = [max(1, round(side * scale)) for side in image.size]  # a line stays a line
+    left, top, right, bottom = inner_box(image.size, size)
     padded = Image.new(image.mode, size)
-    padded.paste(image.resize(inner, method), [(a - b) // 2 for a, b in zip(size, inner)])
+    padded.paste(image.resize((right - left, bottom - top), method), (left, top))
     return padded
+
+
+def inner_box(image_size, size):
+    """Returns where `pad` puts a picture: left, top, right and bottom. Sizes are width, height."""
+    scale = min(size[0] / image_size[0], size[1] / image_size[1])
+    inner = [max(1, round(side * scale)) for side in image_size]  # a line stays a line
+    left, top = ((a - b) // 2 for a, b in zip(size, inner))
+    return left, top, left + inner[0], top + inner[1]
 
 
 class opened:

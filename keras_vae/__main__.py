@@ -1,0 +1,136 @@
+"""The commands: `python -m keras_vae --help`.
+
+To add one: a function here, its name in `COMMANDS`, its arguments in `command_line.py`.
+"""
+
+import sys
+import warnings
+
+import numpy as np
+from PIL import Image
+
+import keras_vae
+from keras_vae import latent, photos, runs
+from keras_vae.command_line import fail, parse_arguments
+
+WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
+GAP = 2  # between its images, in pixels of theirs
+
+
+def main(arguments=None):
+    args = parse_arguments(arguments)
+    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused anyway
+    try:
+        print(COMMANDS[args.command](args))
+    except (OSError, ValueError) as error:
+        fail(error)
+    except MemoryError:
+        fail("not enough memory")
+    except Exception as error:
+        # Each framework has a class of its own for this, and none is a MemoryError.
+        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
+            fail("the device is out of memory")
+        raise
+
+
+def sample(args):
+    """Writes a picture of new images; returns what to print."""
+    run = load(args.run)
+    lacking = {}
+    if run.mixture is None:
+        lacking["mixture"] = "there is no mixture.npz"
+    if not isinstance(run.model, keras_vae.VAE):
+        lacking["prior"] = "a plain autoencoder has no prior"
+    sources = [name for name in ("mixture", "prior") if name not in lacking]
+    if not sources:
+        fail(f"{run.folder} has nothing to sample from: {' and '.join(lacking.values())}")
+    source = args.source or sources[0]
+    if source in lacking:
+        fail(f"{run.folder} cannot do that: {lacking[source]}. Use --from {sources[0]}")
+    seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
+    if source == "mixture":
+        images = run.model.decode(run.mixture.sample(args.n, int(seed), args.temperature))
+    else:
+        images = run.model.sample(args.n, int(seed), args.temperature)
+    write(grid(images), args.output)
+    what = "1 image" if args.n == 1 else f"{args.n:,} images"
+    return f"{args.output}: {what} from the {source} of {run.folder}, seed {seed}"
+
+
+def edit(args):
+    """Writes a photo with attributes changed; returns what to print."""
+    try:
+        photo, profile = photos.read(args.photo), photos.colour_profile(args.photo)
+    except ValueError as error:
+        fail(f"the photo {args.photo}: {error}")
+    run = load(args.run)
+    if run.directions is None:
+        why = "the data had no attributes"
+        if run.config.get("attribute_names"):
+            why = "it is from an older version"
+        fail(f"{run.folder} has no directions.npz: {why}")
+    names = ", ".join(run.directions.names)
+    if not args.strengths:
+        fail(f"nothing to change; expected --set NAME=NUMBER. The attributes are: {names}")
+    resize = run.config.get("resize") or "crop"
+    image = photos.view(photo, run.model.image_shape, resize)[None]
+    edited = latent.edit(run.model, image, run.directions, args.strengths)
+    if args.keep_detail:
+        change = (edited - run.model.reconstruct(image))[0]
+        picture = Image.fromarray(photos.add(photo, change, resize))
+    else:
+        picture, profile = to_picture(edited[0]), None
+    write(picture, args.output, icc_profile=profile)
+    changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
+    return f"{args.output}: {args.photo} with {changes} by {run.folder}"
+
+
+def load(folder):
+    run = runs.load(folder)
+    if not isinstance(run.config, dict):
+        fail(f"{run.folder}/config.json holds no settings")
+    if not isinstance(run.model, keras_vae.AutoEncoder):
+        fail(f"{run.folder}/model.keras is a {type(run.model).__name__}; expected a VAE")
+    return run
+
+
+def columns_for(n):
+    """Returns how many columns leave the fewest cells of a grid empty, not much wider than high."""
+    root = int(np.ceil(np.sqrt(n)))
+    return min(range(root, 2 * root + 1), key=lambda columns: (-n % columns, columns))
+
+
+def grid(images):
+    """Returns a Pillow image of images ``(n, height, width, channels)``, side by side."""
+    columns = columns_for(len(images))
+    rows = -(-len(images) // columns)
+    height, width = images.shape[1] + GAP, images.shape[2] + GAP
+    picture = None
+    for index, image in enumerate(images):  # one at a time: there may be thousands
+        image = to_picture(image)
+        picture = picture or Image.new(
+            image.mode, (columns * width - GAP, rows * height - GAP), "white"
+        )
+        picture.paste(image, (index % columns * width, index // columns * height))
+    scale = max(1, round(WIDTH / picture.width))
+    return picture.resize([scale * side for side in picture.size], Image.Resampling.NEAREST)
+
+
+def to_picture(pixels):
+    """Returns pixels in [0, 1], ``(height, width, channels)``, as a Pillow image."""
+    pixels = np.rint(255 * pixels).astype("uint8")
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+def write(picture, path, **options):
+    try:
+        with runs.atomic(path) as temporary:
+            picture.save(temporary, quality=95, **options)  # of JPEG and WebP
+    except (OSError, ValueError) as error:
+        fail(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+COMMANDS = {"sample": sample, "edit": edit}
+
+if __name__ == "__main__":
+    sys.exit(main())

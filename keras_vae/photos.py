@@ -1,0 +1,173 @@
+"""A user's own photo, of any size: what the model sees of it, and how a change gets back into it.
+
+A photo is read once in full. The model sees the middle of it, small; what an edit changes there
+is enlarged and added to the photo, which stays as sharp as it was.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from keras_vae.datasets import pictures
+
+FADE = 0.1  # of the part that the model sees: where a change fades out towards the rest
+
+
+def read(file):
+    """Returns a photo in its full size, turned as its EXIF entry says, on white if transparent.
+
+    Args:
+        file: Path or bytes of a picture file of any format and mode.
+
+    Returns:
+        uint8 ``(height, width, 3)``.
+
+    Raises:
+        ValueError: If the file cannot be read, with the reason.
+
+    Example:
+
+    ```python
+    photo = photos.read("me.jpg")
+    ```
+    """
+    with pictures.opened(file) as image:
+        return np.array(pictures.flatten(ImageOps.exif_transpose(image), "RGB"))
+
+
+def colour_profile(file):
+    """Returns the ICC profile of a photo, bytes, to be written with what `read` gave, or None.
+
+    Phones write one, and without it colours look duller. One of another mode than RGB is left
+    out, since it means nothing to RGB pixels.
+
+    Args:
+        file: Path or bytes of a picture file.
+
+    Raises:
+        ValueError: If the file cannot be read, with the reason.
+
+    Example:
+
+    ```python
+    Image.fromarray(photo).save("copy.png", icc_profile=photos.colour_profile("me.jpg"))
+    ```
+    """
+    with pictures.opened(file) as image:
+        is_rgb = image.mode in ("RGB", "RGBA", "P")
+        return image.info.get("icc_profile") if is_rgb else None
+
+
+def view(photo, image_shape, resize="crop"):
+    """Returns what a model sees of a photo, made as its training images were.
+
+    Args:
+        photo: uint8 ``(height, width, 3)``.
+        image_shape: The model's ``(height, width, channels)``, channels 1 (grey) or 3 (RGB).
+        resize: ``"crop"`` or ``"pad"``, see `keras_vae.datasets.pictures.read`.
+
+    Returns:
+        uint8 of `image_shape`.
+
+    Example:
+
+    ```python
+    image = photos.view(photo, model.image_shape)
+    z_mean, _ = model.encode(image[None])
+    ```
+    """
+    image = Image.fromarray(photo)
+    return pictures.fit(image.convert("L") if image_shape[2] == 1 else image, image_shape, resize)
+
+
+def seen(photo_shape, image_shape, resize="crop"):
+    """Returns which part of a photo the model sees, and where in the model's image it lies.
+
+    Args:
+        photo_shape: ``(height, width, ...)`` of the photo.
+        image_shape: ``(height, width, ...)`` of the model's images.
+        resize: ``"crop"``: the largest part in the middle that has the image's proportions.
+            ``"pad"``: the whole photo, in the middle of the image.
+
+    Returns:
+        Two boxes ``(left, top, right, bottom)``, in pixels, possibly fractions of them: of the
+        photo, and of the model's image.
+
+    Example:
+
+    ```python
+    photos.seen((600, 800), (64, 64))  # (100.0, 0.0, 700.0, 600.0), (0, 0, 64, 64)
+    ```
+    """
+    (height, width), (rows, columns) = photo_shape[:2], image_shape[:2]
+    if resize == "pad":
+        return (0, 0, width, height), pictures.inner_box((width, height), (columns, rows))
+    scale = min(width / columns, height / rows)
+    left, top = (width - scale * columns) / 2, (height - scale * rows) / 2
+    return (left, top, width - left, height - top), (0, 0, columns, rows)
+
+
+def add(photo, change, resize="crop"):
+    """Returns a photo with a change to what the model sees of it.
+
+    The change is enlarged smoothly. Where the model does not see the photo up to its edge, the
+    change fades out, so that no border shows. Where it is zero the photo stays what it is, to
+    the last bit.
+
+    Args:
+        photo: uint8 ``(height, width, 3)``.
+        change: ``(height, width, channels)`` in the model's size: what to add to pixels in
+            [0, 1]. One channel is added to all three.
+        resize: ``"crop"`` or ``"pad"``, as the model sees the photo.
+
+    Returns:
+        uint8 ``(height, width, 3)``.
+
+    Example:
+
+    ```python
+    image = photos.view(photo, model.image_shape)[None]
+    after = latent.edit(model, image, directions, {"smiling": 1.5})
+    photos.add(photo, (after - model.reconstruct(image))[0])
+    ```
+    """
+    box, (left, top, right, bottom) = seen(photo.shape, change.shape, resize)
+    change = 255 * np.asarray(change, "float32")[top:bottom, left:right]
+    changed = photo.copy()
+    # The photo's whole pixels inside of the box, and their place in the change.
+    x, y = inside(box[0], box[2]), inside(box[1], box[3])
+    if not (x and y):
+        return changed
+    shares = np.array([x[0] - box[0], y[0] - box[1], x[-1] + 1 - box[0], y[-1] + 1 - box[1]])
+    lengths = np.array([box[2] - box[0], box[3] - box[1]] * 2)
+    place = np.clip(shares / lengths, 0, 1) * np.array(change.shape[1::-1] * 2)
+    weights = fade(x, photo.shape[1]), fade(y, photo.shape[0])[:, None]
+    for channel in range(3):  # one at a time, in place: photos are large
+        layer = Image.fromarray(change[..., channel % change.shape[2]])
+        layer = np.array(layer.resize((len(x), len(y)), Image.Resampling.BICUBIC, tuple(place)))
+        for weight in weights:
+            layer *= weight
+        part = changed[y[0] : y[-1] + 1, x[0] : x[-1] + 1, channel]
+        layer += part
+        part[:] = np.clip(np.rint(layer, out=layer), 0, 255, out=layer)
+    return changed
+
+
+def inside(start, stop):
+    """Returns the whole pixels between two places, a range; float noise does not matter."""
+    return range(math.ceil(start - 1e-6), math.floor(stop + 1e-6))
+
+
+def fade(pixels, length):
+    """Returns a weight for each pixel of a range: 1, and less towards an end within the photo."""
+    places = (np.arange(len(pixels), dtype="float32") + 0.5) / (FADE * len(pixels))
+    weights = np.ones(len(pixels), "float32")
+    for is_within, distances in (
+        (pixels[0] > 0, places),
+        (pixels[-1] < length - 1, places[::-1]),
+    ):
+        if is_within:
+            ramp = np.minimum(distances, 1)
+            weights *= ramp * ramp * (3 - 2 * ramp)  # without a kink at either end
+    return weights

@@ -1,0 +1,392 @@
+"""`python -m keras_vae` as a user meets it: the commands, their pictures, their errors."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_vae
+from keras_vae import command_line, latent, photos, runs
+from keras_vae.__main__ import columns_for, main
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("smiling", "two words", "a=b", "8")
+
+
+def save_run(folder, image_shape=(8, 8, 3), model=None, **settings):
+    """Makes a small run and returns its folder."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    if model is None:
+        keras.utils.set_random_seed(0)
+        model = keras_vae.VAE(*keras_vae.build_mlp(image_shape, 2, hidden=(16,)), seed=0)
+    model.compile("adam")
+    model.fit(rng.integers(0, 256, (8, *image_shape), "uint8"), verbose=0)
+    runs.save(folder / "model.keras", model)
+    vectors = 5 * rng.standard_normal((len(NAMES), 2)).astype("float32")
+    runs.save(folder / "directions.npz", latent.Directions(NAMES, vectors, "regression"))
+    mixture = latent.Mixture(np.array([0.5, 0.5]), 3 * np.eye(2), np.stack([np.eye(2)] * 2))
+    runs.save(folder / "mixture.npz", mixture)
+    config = {"completed": True, "started": "2026-01-01", "attribute_names": NAMES, **settings}
+    runs.write_json(folder / "config.json", config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return save_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A photo on disk, wider than the model's images and much larger."""
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def command(capsys):
+    """Returns a function that runs a command here and gives (exit code, output, errors)."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call
+
+
+def start(*arguments, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # set by conftest.py, and not by users
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_vae", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+# What each backend must do.
+
+
+def test_a_command_prints_one_line_and_no_chatter(run, tmp_path):
+    path = tmp_path / "new.png"
+    process = start("sample", run, "-n", 3, "--seed", 5, "-o", path)
+    output, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    assert output == f"{path}: 3 images from the mixture of {run}, seed 5\n"
+    assert read(path).shape[2] == 3
+
+
+def test_samples_depend_on_the_seed_and_on_where_they_come_from(run, command, tmp_path):
+    pictures = {}
+    for name, arguments in {
+        "one": ["--seed", 1],
+        "same": ["--seed", 1, "--from", "mixture"],
+        "other": ["--seed", 2],
+        "prior": ["--seed", 1, "--from", "prior"],
+        "typical": ["--seed", 1, "--from", "prior", "--temperature", 0],
+    }.items():
+        path = tmp_path / f"{name}.png"
+        code, output, errors = command("sample", run, "-n", 4, "-o", path, *arguments)
+        assert (code, errors) == (0, "")
+        assert output.startswith(f"{path}: 4 images from the ")
+        pictures[name] = read(path).tobytes()
+    assert pictures["one"] == pictures["same"]
+    assert len(set(pictures.values())) == 4
+    model = runs.load_model(run)
+    scale = round(1000 / 18)
+    first = np.rint(255 * model.sample(4, seed=1)[0]).astype("uint8")
+    shown = read(tmp_path / "prior.png")[: 8 * scale : scale, : 8 * scale : scale]
+    np.testing.assert_array_equal(shown, first)
+
+
+def test_an_edit_is_the_models_drawing_of_the_edited_code(run, photo, command, tmp_path):
+    path = tmp_path / "edited.png"
+    arguments = ["--set", "smiling=1.5", "a=b=-1", "--set", "8=0.5", "two words=2"]
+    code, output, errors = command("edit", run, photo, "-o", path, *arguments)
+    assert (code, errors) == (0, "")
+    assert output == f"{path}: {photo} with smiling=1.5 a=b=-1 8=0.5 two words=2 by {run}\n"
+    loaded = runs.load(run)
+    image = photos.view(photos.read(photo), (8, 8, 3))[None]
+    strengths = {"smiling": 1.5, "a=b": -1, "8": 0.5, "two words": 2}
+    expected = latent.edit(loaded.model, image, loaded.directions, strengths)[0]
+    np.testing.assert_array_equal(read(path), np.rint(255 * expected).astype("uint8"))
+
+
+def test_with_detail_the_photo_changes_only_where_and_as_far_as_asked(
+    run, photo, command, tmp_path
+):
+    path = tmp_path / "edited.png"
+    arguments = ["edit", run, photo, "--keep-detail", "-o", path, "--set"]
+    assert command(*arguments, "smiling=0")[0] == 0
+    np.testing.assert_array_equal(read(path), read(photo))
+    assert command(*arguments, "smiling=2")[0] == 0
+    changed = (read(path) != read(photo)).any(axis=2)
+    assert changed[:, 15:45].mean() > 0.5
+    assert not changed[:, :10].any() and not changed[:, 50:].any()
+
+
+# What does not depend on the backend.
+
+once = pytest.mark.once
+
+
+@once
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "no command given; expected sample or edit"),
+        (["draw"], "invalid choice: 'draw'"),
+        (["sample", "a", "b"], "unrecognized arguments: b"),
+        (["sample", "--foo"], "unrecognized arguments: --foo"),
+        (["sample", "-n", "0"], "argument -n: invalid whole number from 1 to 10,000 value: '0'"),
+        (["sample", "-n", "-1"], "whole number from 1 to 10,000"),
+        (["sample", "-n", "10001"], "whole number from 1 to 10,000"),
+        (["sample", "--temperature", "-1"], "number from 0 to 100"),
+        (["sample", "--temperature", "nan"], "number from 0 to 100"),
+        (["sample", "--seed", "-1"], "whole number from 0 to 4,294,967,295"),
+        (["sample", "--from", "x"], "argument --from: invalid choice: 'x'"),
+        (["sample", "-o", "a.gif"], "'a.gif' must end in one of .png, .jpg, .jpeg, .webp"),
+        (["sample", "-o", ""], "'' must end in one of"),
+        (["sample", "-o", "{folder}/no/a.png"], "no of the output does not exist"),
+        (["sample", "-o", "{folder}/folder.png"], "folder.png is a folder; expected a file"),
+        (["edit"], "no photo given; expected: edit [RUN] PHOTO"),
+        (["edit", "{folder}"], "no photo given; expected: edit {folder} PHOTO"),
+        (["edit", "{run}", "{folder}"], "the photo {folder} is a folder"),
+        (["edit", "{folder}/no.png"], "the photo {folder}/no.png does not exist"),
+        (["edit", "a", "b", "c"], "unrecognized arguments: c"),
+        (["edit", "{photo}", "--sett", "a=1"], "unrecognized arguments: --sett"),
+        (["edit", "{photo}", "--set", "smiling"], "smiling: expected NAME=NUMBER"),
+        (["edit", "--set", "a=1", "{photo}"], "RUN and PHOTO come before --set"),
+        (["edit", "{photo}", "--set", "smiling=abc"], "expected a number from -100 to 100"),
+        (["edit", "{photo}", "--set", "smiling=nan"], "expected a number from -100 to 100"),
+        (["edit", "{photo}", "--set", "smiling=1e99"], "expected a number from -100 to 100"),
+        (["edit", "{photo}", "--set", "a=1", "a=2"], "'a' is there more than once"),
+        (["edit", "{photo}", "--set", "a=1", "-o", "{photo}"], "is the photo itself"),
+        (["edit", "{run}", "{photo}"], "nothing to change; expected --set NAME=NUMBER. The attri"),
+        (["edit", "{run}", "{photo}", "--set", "smile=1"], "There are: smiling, two words, a=b, 8"),
+        (["edit", "{run}", "{folder}/text.png", "--set", "8=1"], "text.png: not an image that can"),
+        (["edit", "{run}", "{folder}/empty.png", "--set", "8=1"], "not an image that can"),
+        (["sample", "{folder}"], "There is no run in {folder}"),
+    ],
+)
+def test_a_mistake_gives_one_line(run, photo, command, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "empty.png").touch()
+    before = {path.name for path in tmp_path.iterdir()}
+    places = {"run": run, "photo": photo, "folder": tmp_path}
+    code, output, errors = command(*(argument.format(**places) for argument in arguments))
+    assert (code, output) == (2, "")
+    assert errors.startswith("python -m keras_vae: error: ") and len(errors.splitlines()) == 1
+    assert message.format(**places) in errors
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@once
+def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "To train one: python train.py" in command("sample")[2]
+    for name, started in (("a", "2026-01-02"), ("b", "2026-01-03"), ("c", "2026-01-01")):
+        save_run(tmp_path / "runs" / name, started=started)
+    assert "from the mixture of runs/b, seed " in command("sample", "-n", 1)[1]
+    assert "1 image from the mixture of runs/a, seed " in command("sample", "a", "-n", 1)[1]
+    assert (tmp_path / "samples.png").is_file()
+    code, _, errors = command("sample", "d")
+    assert code == 2 and "There is no run in d" in errors and "runs/b, runs/a, runs/c" in errors
+    assert "no photo given; expected: edit a PHOTO" in command("edit", "a")[2]
+
+
+@once
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("model.keras", None, "There is no model in"),
+        ("model.keras", "damaged", "model.keras cannot be read"),
+        ("config.json", "{", "config.json cannot be read"),
+        ("config.json", "[]", "config.json holds no settings"),
+        ("directions.npz", "damaged", "directions.npz cannot be read"),
+        ("directions.npz", None, "has no directions.npz: it is from an older version"),
+    ],
+)
+def test_a_damaged_run_gives_one_line(photo, command, tmp_path, name, content, message):
+    folder = save_run(tmp_path / "run")
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+    arguments = ["--set", "smiling=1", "-o", tmp_path / "edited.png"]
+    code, output, errors = command("edit", folder, photo, *arguments)
+    assert (code, output) == (2, "") and not (tmp_path / "edited.png").exists()
+    assert message in errors and len(errors.splitlines()) == 1
+
+
+@once
+def test_a_run_without_attributes_cannot_edit(photo, command, tmp_path):
+    folder = save_run(tmp_path / "run", attribute_names=[])
+    (folder / "directions.npz").unlink()
+    _, _, errors = command("edit", folder, photo, "--set", "smiling=1")
+    assert "has no directions.npz: the data had no attributes" in errors
+
+
+@once
+def test_a_plain_autoencoder_samples_from_the_mixture_alone(command, tmp_path):
+    parts = keras_vae.build_mlp((8, 8, 3), 2, hidden=(16,), variational=False)
+    folder = save_run(tmp_path / "run", model=keras_vae.AutoEncoder(*parts))
+    output = tmp_path / "new.png"
+    assert "from the mixture of" in command("sample", folder, "-o", output)[1]
+    _, _, errors = command("sample", folder, "-o", output, "--from", "prior")
+    assert "a plain autoencoder has no prior. Use --from mixture" in errors
+    (folder / "mixture.npz").unlink()
+    assert "has nothing to sample from: there is no" in command("sample", folder, "-o", output)[2]
+
+
+@once
+def test_without_a_mixture_samples_come_from_the_prior(command, tmp_path):
+    folder = save_run(tmp_path / "run")
+    (folder / "mixture.npz").unlink()
+    output = tmp_path / "new.png"
+    assert "from the prior of" in command("sample", folder, "-o", output)[1]
+    errors = command("sample", folder, "-o", output, "--from", "mixture")[2]
+    assert "there is no mixture.npz. Use --from prior" in errors
+
+
+@once
+def test_a_grey_model_changes_all_channels_of_a_photo_alike(photo, command, tmp_path):
+    folder, path = save_run(tmp_path / "run", (8, 8, 1), resize="pad"), tmp_path / "edited.png"
+    pixels = np.full((40, 60, 3), (120, 130, 140), "uint8")
+    Image.fromarray(pixels).save(photo)
+    assert command("edit", folder, photo, "--set", "8=0.2", "-o", path)[0] == 0
+    assert Image.open(path).mode == "L" and Image.open(path).size == (8, 8)
+    assert command("edit", folder, photo, "--set", "8=0.2", "-o", path, "--keep-detail")[0] == 0
+    change = read(path).astype(int) - pixels
+    assert change.any() and (change == change[..., :1]).all()
+    assert change[:, :5].any()  # padded, the model sees the whole photo
+
+
+@once
+def test_run_and_photo_stand_anywhere_before_set(run, photo, command, tmp_path):
+    path = tmp_path / "edited.png"
+    for arguments in (
+        [run, "--keep-detail", photo, "-o", path, "--set", "8=1"],
+        ["--keep-detail", "-o", path, run, photo, "--set", "8=1"],
+        ["--set", "8=1", "--keep-detail", run, "-o", path, photo],
+    ):
+        assert command("edit", *arguments)[0] == 0
+        assert read(path).shape == (40, 60, 3)
+
+
+@once
+@pytest.mark.parametrize("ending", [".png", ".JPG", ".jpeg", ".webp"])
+def test_endings_and_colour_profile(run, photo, command, tmp_path, ending):
+    path = tmp_path / f"edited{ending}"
+    path.write_text("an earlier one")
+    Image.open(photo).save(photo, icc_profile=b"profile")
+    code, _, errors = command("edit", run, photo, "--set", "smiling=0", "-o", path, "--keep-detail")
+    assert (code, errors) == (0, "")
+    written = Image.open(path)
+    assert written.size == (60, 40) and written.info["icc_profile"] == b"profile"
+
+
+@once
+def test_what_cannot_be_written_leaves_what_was_there(run, command, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    (tmp_path / "new.png").write_text("an earlier one")
+    code, _, errors = command("sample", run, "-o", tmp_path / "new.png")
+    assert code == 2 and errors.endswith("new.png cannot be written: No space left on device\n")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["an earlier one"]
+
+
+@once
+@pytest.mark.filterwarnings("error")
+def test_a_decompression_bomb_is_refused(run, command, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    for side in (40, 60):
+        Image.new("RGB", (side, side)).save(tmp_path / "bomb.png")
+        code, _, errors = command("edit", run, tmp_path / "bomb.png", "--set", "8=1")
+        assert code == 2 and "bomb.png: refused: " in errors and len(errors.splitlines()) == 1
+
+
+@once
+@pytest.mark.parametrize(
+    "n, columns",
+    [(1, 1), (2, 2), (3, 3), (4, 2), (7, 4), (11, 4), (12, 4), (64, 8), (1000, 40), (10_000, 100)],
+)
+def test_a_grid_is_neat(n, columns):
+    assert columns_for(n) == columns
+
+
+@once
+def test_the_backend_is_the_one_asked_for_or_the_first_installed(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    assert command_line.choose_backend() == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert command_line.choose_backend() == "jax"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "tensorflow" or None)
+    assert command_line.choose_backend() == "tensorflow"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(SystemExit):
+        command_line.choose_backend()
+    assert "'jax' is not installed. Install it with: pip install jax" in capsys.readouterr().err
+
+
+@once
+def test_help_and_mistakes_do_not_wait_for_keras():
+    """With no backend at all, Keras cannot be loaded."""
+    for arguments, code, message in (
+        (["--help"], 0, "draw new images"),
+        (["sample", "--help"], 0, "whole number that decides which images"),
+        (["edit", "--help"], 0, "edit [RUN] PHOTO --set NAME=NUMBER ..."),
+        (["sample", "-n", "0"], 2, "invalid whole number from 1"),
+        (["sample"], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),
+    ):
+        process = start(*arguments, KERAS_BACKEND="foo")
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == code and message in (errors if code else output)
+        assert len(errors.splitlines()) == (1 if code else 0)
+
+
+@once
+def test_other_programs_get_the_package_as_it_is():
+    """Keras's own error, its backend untouched, whatever the program's arguments are."""
+    code = "import sys; sys.argv = ['-m', 'keras_vae']; import keras_vae"
+    result = subprocess.run(
+        [sys.executable, "-c", code, "keras_vae"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "foo"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1 and "Unable to import backend : foo" in result.stderr
+
+
+@once
+def test_ctrl_c_gives_one_line(run, tmp_path):
+    """The photo is a pipe, so that the command waits for it."""
+    os.mkfifo(tmp_path / "photo.png")
+    process = start("edit", run, tmp_path / "photo.png", "--set", "8=1", "-o", tmp_path / "a.png")
+    with open(tmp_path / "photo.png", "wb"):  # once this is open, the command reads
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=300)
+    assert (process.returncode, output, errors) == (130, "", "\nStopped.\n")
