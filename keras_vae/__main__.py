@@ -35,7 +35,7 @@ def main(arguments=None):
 
 def sample(args):
     """Writes a picture of new images; returns what to print."""
-    run = load(args.run)
+    run = runs.load(args.run)
     lacking = {}
     if run.mixture is None:
         lacking["mixture"] = "there is no mixture.npz"
@@ -63,7 +63,7 @@ def edit(args):
         photo, profile = photos.read(args.photo), photos.colour_profile(args.photo)
     except ValueError as error:
         fail(f"the photo {args.photo}: {error}")
-    run = load(args.run)
+    run = runs.load(args.run)
     if run.directions is None:
         why = "the data had no attributes"
         if run.config.get("attribute_names"):
@@ -83,15 +83,6 @@ def edit(args):
     write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
     return f"{args.output}: {args.photo} with {changes} by {run.folder}"
-
-
-def load(folder):
-    run = runs.load(folder)
-    if not isinstance(run.config, dict):
-        fail(f"{run.folder}/config.json holds no settings")
-    if not isinstance(run.model, keras_vae.AutoEncoder):
-        fail(f"{run.folder}/model.keras is a {type(run.model).__name__}; expected a VAE")
-    return run
 
 
 def columns_for(n):

@@ -175,20 +175,20 @@ def load(folder=None):
     ```
     """
     folder = find(folder)
+    config = read(folder / "config.json", read_json)
     model = load_model(folder)
-    parts = {
-        name: read(folder / f"{name}.npz", kind.load) if (folder / f"{name}.npz").exists() else None
-        for name, kind in (("directions", latent.Directions), ("mixture", latent.Mixture))
-    }
-    for name, width in (
-        ("directions", parts["directions"] and parts["directions"].vectors.shape[1]),
-        ("mixture", parts["mixture"] and parts["mixture"].means.shape[1]),
+    directions = read_if_there(folder / "directions.npz", latent.Directions.load)
+    mixture = read_if_there(folder / "mixture.npz", latent.Mixture.load)
+    for name, vectors in (
+        ("directions", directions and directions.vectors),
+        ("mixture", mixture and mixture.means),
     ):
-        if width not in (None, model.latent_dim):
+        if vectors is not None and vectors.shape[1] != model.latent_dim:
             raise ValueError(
-                f"{folder}/{name}.npz is of {width} latents, the model has {model.latent_dim}"
+                f"{folder}/{name}.npz is of {vectors.shape[1]} latents, the model has "
+                f"{model.latent_dim}"
             )
-    return Run(folder, read(folder / "config.json", read_json), model, **parts)
+    return Run(folder, config, model, directions, mixture)
 
 
 def find(folder=None, root="runs"):
@@ -211,7 +211,7 @@ def completed(root="runs"):
     """Returns the folders of completed runs, the newest first."""
     started = {}
     for path in Path(root).glob("*/config.json"):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError):
             config = read_json(path)
             if config.get("completed") is True and (path.parent / "model.keras").is_file():
                 started[path.parent] = (str(config.get("started")), path.stat().st_mtime)
@@ -219,7 +219,14 @@ def completed(root="runs"):
 
 
 def read_json(path):
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it holds no settings")
+    return content
+
+
+def read_if_there(path, reader):
+    return read(path, reader) if path.exists() else None
 
 
 def read(path, reader):
@@ -255,4 +262,7 @@ def load_model(folder):
     path = Path(folder, "model.keras")
     if not path.is_file():
         raise ValueError(f"There is no model in {folder}: expected the file {path}")
-    return read(path, keras.saving.load_model)  # safe mode: nothing in the file is executed
+    model = read(path, keras.saving.load_model)  # safe mode: nothing in the file is executed
+    if not hasattr(model, "encode"):
+        raise ValueError(f"{path} is a {type(model).__name__}; expected a VAE or an AutoEncoder")
+    return model

@@ -224,7 +224,7 @@ def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
         ("model.keras", None, "There is no model in"),
         ("model.keras", "damaged", "model.keras cannot be read"),
         ("config.json", "{", "config.json cannot be read"),
-        ("config.json", "[]", "config.json holds no settings"),
+        ("config.json", "[]", "config.json cannot be read: it holds no settings"),
         ("directions.npz", "damaged", "directions.npz cannot be read"),
         ("directions.npz", None, "has no directions.npz: it is from an older version"),
     ],

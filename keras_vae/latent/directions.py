@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.latent.files import read_arrays
 
 METHODS = ("mean_difference", "regression", "discriminant")
 
@@ -63,13 +64,12 @@ class Directions:
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote; nothing in the file is executed."""
-        with np.load(path, allow_pickle=False) as file:
-            names = tuple(str(name) for name in file["names"])
-            directions = cls(names, file["vectors"], str(file["method"]))
-        if directions.vectors.ndim != 2 or len(names) != len(directions.vectors):
-            raise ValueError(f"{path} holds {len(names)} names and {directions.vectors.shape}")
-        return directions
+        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        arrays = read_arrays(path, numbers=("vectors",), texts=("names", "method"))
+        names, vectors = tuple(arrays["names"].ravel().tolist()), arrays["vectors"]
+        if vectors.ndim != 2 or len(names) != len(vectors):
+            raise ValueError(f"it holds {len(names)} names and vectors of shape {vectors.shape}")
+        return cls(names, vectors.astype("float32"), str(arrays["method"]))
 
 
 def fit_directions(codes, attributes, names, method="discriminant"):

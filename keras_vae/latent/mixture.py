@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.latent.files import read_arrays
 
 COMPONENTS = (1, 5, 20, 50)
 LEAST = 50  # codes for each component
@@ -68,13 +69,14 @@ class Mixture:
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote; nothing in the file is executed."""
-        with np.load(path, allow_pickle=False) as file:
-            mixture = cls(file["weights"], file["means"], file["factors"])
-        k, latent_dim = mixture.means.shape
-        if mixture.weights.shape != (k,) or mixture.factors.shape != (k, latent_dim, latent_dim):
-            raise ValueError(f"{path} holds arrays that do not fit together")
-        return mixture
+        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        arrays = read_arrays(path, numbers=("weights", "means", "factors"))
+        weights, means, factors = arrays["weights"], arrays["means"], arrays["factors"]
+        k, latent_dim = means.shape if means.ndim == 2 else (0, 0)
+        shapes_fit = weights.shape == (k,) and factors.shape == (k, latent_dim, latent_dim)
+        if not (shapes_fit and weights.min(initial=1) >= 0 and abs(weights.sum() - 1) < 1e-6):
+            raise ValueError("it holds arrays that do not fit together")
+        return cls(weights, means, factors)
 
 
 def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):

@@ -420,7 +420,8 @@ class AutoEncoder(Trainer, keras.Model):
         """Raises `ValueError`: a plain autoencoder has no prior to sample from."""
         raise ValueError(
             "An `AutoEncoder` cannot sample: nothing ties its codes to a known distribution, so "
-            "there is no p(z) to draw from. Train a `VAE`, or decode codes of real images."
+            "there is no p(z) to draw from. Train a `VAE`, or draw codes from a mixture fitted "
+            "to those of real images, see `keras_vae.latent.fit_mixture`."
         )
 
     def _encode(self, x):
