@@ -51,6 +51,15 @@ def test_seed_and_temperature():
     assert mixture.sample(0).shape == (0, 2)
 
 
+def test_components_have_codes_enough():
+    """Twenty clusters, but too few codes for twenty Gaussians of 30 latents."""
+    rng = np.random.default_rng(0)
+    middles = 10 * rng.standard_normal((20, 30))
+    codes = middles[np.arange(2000) % 20] + rng.standard_normal((2000, 30))
+    assert len(latent.fit_mixture(codes, codes, (1, 5, 20)).weights) == 5
+    assert len(latent.fit_mixture(codes, codes, (20,)).weights) == 20
+
+
 def test_few_codes_and_a_latent_that_never_changes():
     codes = np.column_stack([np.random.default_rng(0).standard_normal((3, 6)), np.ones(3)])
     mixture = latent.fit_mixture(codes, codes[:1])

@@ -9,7 +9,7 @@ from keras_vae import checks
 from keras_vae.latent.files import read_arrays
 
 COMPONENTS = (1, 5, 20, 50)
-LEAST = 50  # codes for each component
+LEAST, LEAST_PER_LATENT = 50, 5  # codes for each component: that many, and for each latent
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,9 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     Args:
         codes: ``(n, latent_dim)``, `z_mean` of training images; ten thousand will do.
         validation_codes: ``(m, latent_dim)``, to choose the number of components by.
-        components: Numbers of components to try, in growing order; those with fewer than 50
-            codes for each are left out, except the first.
+        components: Numbers of components to try, in growing order, as long as the validation
+            codes become more likely. Those with fewer than 50 codes for each, or 5 for each
+            and latent, are left out, except the first.
         seed: Of the start of the fit.
 
     Returns:
@@ -121,9 +122,10 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     # In units of their own spread, so that one regularisation suits every model.
     middle, spread = codes.mean(axis=0), np.maximum(codes.std(axis=0), 1e-6)
     codes, validation_codes = (codes - middle) / spread, (validation_codes - middle) / spread
+    least = max(LEAST, LEAST_PER_LATENT * codes.shape[1])
     best, best_score = None, -np.inf
     for k in components:
-        if k != components[0] and len(codes) < k * LEAST:
+        if k != components[0] and len(codes) < k * least:
             break
         model = GaussianMixture(k, reg_covar=1e-4, tol=1e-2, max_iter=20, random_state=seed)
         with warnings.catch_warnings():
