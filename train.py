@@ -47,7 +47,7 @@ DEFAULTS = {
 MOST_EPOCHS = 50
 
 CODES = 20_000  # images that directions and mixture are computed from
-LEAST_IMAGES = 5  # with an attribute and without, for a direction to mean something
+LEAST_IMAGES = 10  # with an attribute and without, for a direction to mean something
 
 # Image sets of TFDS in which a mirrored image is another thing, or none.
 NOT_TO_MIRROR = (
@@ -119,7 +119,8 @@ def parse_arguments(arguments=None):
         nargs="+",
         metavar="NAME",
         default=[],
-        help="show these in arithmetic.png; default: the smile if there is one, else the first",
+        help="show these of the attributes in arithmetic.png; default: the smile if there is one, "
+        "else the first",
     )
     add(
         "--group",
@@ -274,7 +275,7 @@ def train(args):
         folder = runs.create(args.dataset, args.output, args.overwrite)
         try:
             print(f"Reading {args.dataset} ...", file=sys.stderr, flush=True)
-            data = load(args)
+            data = runs.load_data(vars(args))
             check_attribute(args.attribute, data.attribute_names)
             fill_in_defaults(args, data)
             model = build(args, data.train.images)
@@ -335,34 +336,17 @@ def train(args):
         if part is not None:
             runs.save(folder / name, part)
     shown = [name for name in args.attribute if directions and name in directions.names]
-    for name in set(args.attribute) - set(shown):
+    for name in [name for name in args.attribute if name not in shown]:
         print(f"{name!r} is not in arithmetic.png: too few images have it, or lack it")
-    figures = gallery.pictures(model, data, history, directions, mixture, shown, args.seed)
+    figures = gallery.figures(model, data, history, directions, mixture, shown, args.seed)
     for name, figure in figures.items():
         runs.write_figure(folder / name, figure)
     completed = not (interrupt.asked or problem)
     runs.write_json(folder / "config.json", config | {"completed": completed})
-    print(last_lines(folder, metrics, len(history["loss"]), args, directions))
+    print(last_lines(folder, metrics, len(history["loss"]), args, directions, shown))
     if problem:
         fail(f"{problem}. The saved model is that of epoch {best.epoch}")
     return 130 if interrupt.asked else 0
-
-
-def load(args):
-    from keras_vae import datasets
-
-    size = args.image_size and (args.image_size * 2)[:2]
-    return datasets.load(
-        args.dataset,
-        args.limit,
-        args.seed,
-        image_size=size,
-        resize=args.resize,
-        attributes_file=args.attributes_file,
-        attributes=args.attributes,
-        group=args.group,
-        memory=args.memory,
-    )
 
 
 def check_attribute(wanted, names):
@@ -486,9 +470,10 @@ def explore(model, data, seed):
     import numpy as np
 
     from keras_vae import latent
+    from keras_vae.datasets.stream import head
 
-    codes = latent.codes_of(model, data.train.images[:CODES])  # in random order
-    validation_codes = latent.codes_of(model, data.validation.images[:CODES])
+    codes = latent.codes_of(model, head(data.train.images, CODES))  # in random order
+    validation_codes = latent.codes_of(model, head(data.validation.images, CODES))
     directions = mixture = None
     if data.attribute_names:
         attributes = data.train.attributes[:CODES]
@@ -497,8 +482,10 @@ def explore(model, data, seed):
         if known.any():
             names = np.array(data.attribute_names)[known].tolist()
             directions = latent.fit_directions(codes, attributes[:, known], names)
-    if len(codes) > 1:
+    try:
         mixture = latent.fit_mixture(codes, validation_codes, seed=seed)
+    except ValueError as error:  # such as a single image; the run is worth keeping all the same
+        print(f"No mixture: {error}")
     return directions, mixture
 
 
@@ -513,7 +500,7 @@ def write_data(folder, data):
         runs.write_text(folder / "skipped.txt", "\n".join(lines) + "\n")
 
 
-def last_lines(folder, metrics, epochs, args, directions):
+def last_lines(folder, metrics, epochs, args, directions, shown):
     from keras_vae import gallery, runs
 
     loss = f"{metrics['test_loss']:.2f}"
@@ -543,11 +530,10 @@ def last_lines(folder, metrics, epochs, args, directions):
     if (folder / "samples.png").exists():
         lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
     if directions:
-        name = next(iter(args.attribute), gallery.favourite(directions.names))
-        wish = shlex.quote(f"{name}=1.5")
+        wish = shlex.quote(f"{(shown or [gallery.favourite(directions.names)])[0]}=1.5")
         lines += [f"{start} -m keras_vae edit {where} photo.png --set {wish} -o edited.png"]
     code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"
-    lines += [f'{start} -ic "{code}"']
+    lines += [f"{start} -ic {shlex.quote(code)}"]
     return "\n".join(lines)
 
 

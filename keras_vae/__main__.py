@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 import keras_vae
-from keras_vae import latent, photos, runs
+from keras_vae import latent, photos, plots, runs
 from keras_vae.command_line import fail, parse_arguments
 
+MOST_BYTES = 500_000_000  # of a photo
 WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
-GAP = 2  # between its images, in pixels of theirs
 
 
 def main(arguments=None):
@@ -47,12 +47,15 @@ def sample(args):
     source = args.source or sources[0]
     if source in lacking:
         fail(f"{run.folder} cannot do that: {lacking[source]}. Use --from {sources[0]}")
+    size = args.n * np.prod(run.model.image_shape[:2])
+    if size > Image.MAX_IMAGE_PIXELS:
+        fail(f"{args.n:,} images are {size:,} pixels, more than a picture may have; try fewer")
     seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
     if source == "mixture":
         images = run.model.decode(run.mixture.sample(args.n, int(seed), args.temperature))
     else:
         images = run.model.sample(args.n, int(seed), args.temperature)
-    write(grid(images), args.output)
+    write(side_by_side(images), args.output)
     what = "1 image" if args.n == 1 else f"{args.n:,} images"
     return f"{args.output}: {what} from the {source} of {run.folder}, seed {seed}"
 
@@ -60,9 +63,13 @@ def sample(args):
 def edit(args):
     """Writes a photo with attributes changed; returns what to print."""
     try:
-        photo, profile = photos.read(args.photo), photos.colour_profile(args.photo)
-    except ValueError as error:
-        fail(f"the photo {args.photo}: {error}")
+        with open(args.photo, "rb") as file:  # once: it may be a pipe
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES / 1e6:,.0f} MB")
+        photo, profile = photos.read(content), photos.colour_profile(content)
+    except (OSError, ValueError) as error:
+        fail(f"the photo {args.photo}: {getattr(error, 'strerror', None) or error}")
     run = runs.load(args.run)
     if run.directions is None:
         why = "the data had no attributes"
@@ -74,12 +81,17 @@ def edit(args):
         fail(f"nothing to change; expected --set NAME=NUMBER. The attributes are: {names}")
     resize = run.config.get("resize") or "crop"
     image = photos.view(photo, run.model.image_shape, resize)[None]
-    edited = latent.edit(run.model, image, run.directions, args.strengths)
+    z = latent.codes_of(run.model, image)
+    edited = latent.edit(run.model, z, run.directions, args.strengths)
     if args.keep_detail:
-        change = (edited - run.model.reconstruct(image))[0]
+        change = (edited - run.model.decode(z))[0]
         picture = Image.fromarray(photos.add(photo, change, resize))
     else:
-        picture, profile = to_picture(edited[0]), None
+        pixels = to_uint8(edited[0])
+        picture, profile = (
+            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels),
+            None,
+        )
     write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
     return f"{args.output}: {args.photo} with {changes} by {run.folder}"
@@ -91,26 +103,15 @@ def columns_for(n):
     return min(range(root, 2 * root + 1), key=lambda columns: (-n % columns, columns))
 
 
-def grid(images):
-    """Returns a Pillow image of images ``(n, height, width, channels)``, side by side."""
-    columns = columns_for(len(images))
-    rows = -(-len(images) // columns)
-    height, width = images.shape[1] + GAP, images.shape[2] + GAP
-    picture = None
-    for index, image in enumerate(images):  # one at a time: there may be thousands
-        image = to_picture(image)
-        picture = picture or Image.new(
-            image.mode, (columns * width - GAP, rows * height - GAP), "white"
-        )
-        picture.paste(image, (index % columns * width, index // columns * height))
+def side_by_side(images):
+    """Returns a Pillow image of images ``(n, height, width, channels)``, pixels in [0, 1]."""
+    picture = Image.fromarray(plots.grid(to_uint8(images), columns_for(len(images))))
     scale = max(1, round(WIDTH / picture.width))
     return picture.resize([scale * side for side in picture.size], Image.Resampling.NEAREST)
 
 
-def to_picture(pixels):
-    """Returns pixels in [0, 1], ``(height, width, channels)``, as a Pillow image."""
-    pixels = np.rint(255 * pixels).astype("uint8")
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+def to_uint8(pixels):
+    return np.rint(255 * pixels).astype("uint8")
 
 
 def write(picture, path, **options):

@@ -1,9 +1,9 @@
 """What `python -m keras_vae` understands, and what it does before Keras is loaded.
 
 Python imports a package before it runs the package as a command, and with this package comes
-Keras, which takes seconds. So `keras_vae/__init__.py` imports this file first. It reads the
-arguments, tells mistakes at once, and loads Keras without the chatter of the frameworks. In any
-other program it does nothing. The commands themselves are in `keras_vae/__main__.py`.
+Keras, which takes seconds. So `keras_vae/__init__.py` calls `start_if_command` first. It reads
+the arguments, tells mistakes at once, and loads Keras without the chatter of the frameworks. In
+any other program it does nothing. The commands themselves are in `keras_vae/__main__.py`.
 """
 
 import argparse
@@ -243,6 +243,8 @@ def start():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
 
 
-# Python calls the program "-m" as long as it looks for what to run, hence imports the package.
-if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in ("keras_vae", "-mkeras_vae"):
-    start()
+def start_if_command():
+    """Gets ready if it is `python -m keras_vae` that imports the package."""
+    # Python calls the program "-m" as long as it looks for what to run.
+    if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in ("keras_vae", "-mkeras_vae"):
+        start()

@@ -3,13 +3,14 @@
 import numpy as np
 
 from keras_vae import latent, plots
+from keras_vae.datasets.stream import head
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 POINTS = 5000  # codes in a chart
 LATENTS = 8  # rows of the traversal
 
 
-def pictures(model, data, history, directions=None, mixture=None, attributes=(), seed=0):
+def figures(model, data, history, directions=None, mixture=None, attributes=(), seed=0):
     """Returns figures of what a trained model does with test images and its latent space.
 
     Args:
@@ -27,16 +28,16 @@ def pictures(model, data, history, directions=None, mixture=None, attributes=(),
     Example:
 
     ```python
-    for name, figure in gallery.pictures(model, data, history).items():
+    for name, figure in gallery.figures(model, data, history).items():
         figure.savefig(name)
     ```
     """
     test = data.test
     images = test.images[:36]
-    codes = model.encode(test.images[:POINTS])
+    codes = model.encode(head(test.images, POINTS))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
     z = parts[0]
-    figures = {
+    shown = {
         "history.png": plots.history(history),
         "reconstructions.png": plots.reconstructions(images, model.reconstruct(images)),
         "latent_map.png": plots.latent_map(z, *groups(data)),
@@ -44,15 +45,15 @@ def pictures(model, data, history, directions=None, mixture=None, attributes=(),
         "traversal.png": traversal(model, z, latent.order(*parts)[:LATENTS], parts[1:]),
     }
     if len(images) > 1:
-        figures["interpolation.png"] = interpolation(model, images)
+        shown["interpolation.png"] = interpolation(model, images)
     if model.latent_dim == 2 and hasattr(model, "sampling"):
-        figures["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
+        shown["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
     if directions is not None:
         names = attributes or (favourite(directions.names),)
-        figures["arithmetic.png"] = arithmetic(model, data, directions, names)
+        shown["arithmetic.png"] = arithmetic(model, data, directions, names)
     if (samples := draw(model, mixture, seed)) is not None:
-        figures["samples.png"] = samples
-    return figures
+        shown["samples.png"] = samples
+    return shown
 
 
 def favourite(names):
@@ -84,7 +85,7 @@ def arithmetic(model, data, directions, names):
         images = data.test.images[rows]
         edited = [latent.edit(model, images, directions, {name: a}) for a in STRENGTHS]
         blocks[name] = images, np.stack(edited, axis=1)
-    return plots.arithmetic(blocks, STRENGTHS)
+    return plots.edits(blocks, STRENGTHS)
 
 
 def interpolation(model, images, pairs=6, steps=8):

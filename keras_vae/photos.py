@@ -112,8 +112,8 @@ def add(photo, change, resize="crop"):
     """Returns a photo with a change to what the model sees of it.
 
     The change is enlarged smoothly. Where the model does not see the photo up to its edge, the
-    change fades out, so that no border shows. Where it is zero the photo stays what it is, to
-    the last bit.
+    change fades out, so that no border shows. If all of it is zero the photo stays what it is,
+    to the last bit.
 
     Args:
         photo: uint8 ``(height, width, 3)``.

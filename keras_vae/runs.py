@@ -15,7 +15,7 @@ from pathlib import Path
 
 import keras
 
-from keras_vae import latent
+from keras_vae import datasets, latent
 
 FILES = {
     "model.keras": "the trained model, best epoch by validation loss",
@@ -85,7 +85,7 @@ def missing(output):
 
 def clear(folder):
     """Removes the files of an earlier run, and no others."""
-    for name in FILES:
+    for name in (*FILES, "latent.png"):  # the last is what latent_map.png was called
         Path(folder, name).unlink(missing_ok=True)
 
 
@@ -216,6 +216,39 @@ def completed(root="runs"):
             if config.get("completed") is True and (path.parent / "model.keras").is_file():
                 started[path.parent] = (str(config.get("started")), path.stat().st_mtime)
     return sorted(started, key=started.get, reverse=True)
+
+
+def load_data(config):
+    """Returns the data set that a run was trained on, divided in the same way.
+
+    Args:
+        config: The settings of the run, as in config.json.
+
+    Returns:
+        A `keras_vae.datasets.Dataset`.
+
+    Raises:
+        ValueError: If the data are not there any more.
+
+    Example:
+
+    ```python
+    run = keras_vae.runs.load()
+    images = keras_vae.runs.load_data(run.config).test.images
+    ```
+    """
+    size = config.get("image_size")
+    return datasets.load(
+        config["dataset"],
+        config.get("limit"),
+        config.get("seed", 0),
+        image_size=size and (size * 2)[:2],  # one number is a square
+        resize=config.get("resize"),
+        attributes_file=config.get("attributes_file"),
+        attributes=config.get("attributes"),
+        group=config.get("group"),
+        memory=config.get("memory", datasets.MEMORY),
+    )
 
 
 def read_json(path):

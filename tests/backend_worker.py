@@ -12,10 +12,13 @@ import numpy as np
 from keras import ops
 
 import keras_vae
+from keras_vae import latent
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (37, 6, 5, 3), "uint8")
+DIRECTIONS = latent.Directions(("a", "b"), np.array([[1, 2], [-1, 0.5]], "float32"), "regression")
+MIXTURE = latent.Mixture(np.array([0.5, 0.5]), 2 * np.eye(2), np.stack([np.eye(2)] * 2))
 NOISE = RNG.standard_normal((37, 2)).astype("float32")
 
 
@@ -100,6 +103,8 @@ def use(model, path):
         state=[float(w) for w in model.non_trainable_weights],
         reconstructed=model.reconstruct(IMAGES),
         sampled=model.sample(5, seed=0),
+        edited=latent.edit(model, IMAGES, DIRECTIONS, {"a": 1.5, "b": -1}, keep_detail=True),
+        mixed=model.decode(MIXTURE.sample(5, seed=0)),
     )
 
 

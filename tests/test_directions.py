@@ -48,8 +48,44 @@ def test_of_attributes_that_go_together(method):
     assert dragged[0] > 0.8 and abs(dragged[1]) < 0.05
 
 
+def test_the_discriminant_of_attributes_that_go_together():
+    """Noise and effects that are not along the axes, so that it is not the regression."""
+    rng = np.random.default_rng(0)
+    _, attributes, _ = made_up(40_000)
+    effects, shape = rng.standard_normal((3, 6)), rng.standard_normal((6, 6))
+    codes = attributes @ effects + rng.standard_normal((len(attributes), 6)) @ shape
+    covariance = shape.T @ shape
+    shrunk = covariance + np.trace(covariance) / 6 * np.eye(6)
+    vectors = latent.fit_directions(codes, attributes, NAMES).vectors
+    for vector, effect in zip(vectors, effects):
+        expected = np.linalg.solve(shrunk, effect)
+        assert cosine(vector, expected) > 0.99
+        assert cosine(effect, expected) < 0.98
+
+
+def test_the_regression_is_that_of_scikit_learn():
+    from sklearn.linear_model import LinearRegression
+
+    codes, attributes, _ = made_up()
+    vectors = latent.fit_directions(codes, attributes, NAMES, "regression").vectors
+    for vector, expected in zip(vectors, LinearRegression().fit(attributes, codes).coef_.T):
+        assert cosine(vector, expected) == pytest.approx(1, abs=1e-6)
+
+
+def test_the_sign_is_what_the_attribute_does_by_itself():
+    """Glasses darken, but those who wear them are in brighter pictures, all in all."""
+    rng = np.random.default_rng(0)
+    glasses = rng.random(5000) < 0.5
+    outside = np.where(rng.random(5000) < 0.9, glasses, ~glasses)
+    codes = (3.0 * outside - 1.0 * glasses + 0.1 * rng.standard_normal(5000))[:, None]
+    attributes = np.column_stack([glasses, outside])
+    for method, sign in (("mean_difference", 1), ("regression", -1), ("discriminant", -1)):
+        vector = latent.fit_directions(codes, attributes, NAMES[:2], method)["smiling"]
+        assert np.sign(vector[0]) == sign and abs(vector[0]) > 0.5
+
+
 def test_the_discriminant_avoids_what_varies_anyway():
-    """A nuisance nobody labelled, such as light, that goes with the attribute by chance."""
+    """A nuisance nobody labelled, such as light, that differs a little between the groups."""
     rng = np.random.default_rng(0)
     has = rng.random(4000) < 0.5
     light = 0.7 * has + 3 * rng.standard_normal(4000)
@@ -127,6 +163,13 @@ def test_shift_adds_several():
     assert shift.dtype == np.float32 and not directions.shift({}).any()
 
 
+def test_they_are_listed_by_name():
+    directions = latent.Directions(("a", "b"), np.eye(2), "regression")
+    assert list(directions) == ["a", "b"] and len(directions) == 2
+    assert "a" in directions and "c" not in directions
+    assert directions == directions and hash(directions)
+
+
 def test_there_and_back(tmp_path):
     codes, attributes, _ = made_up()
     names = (*NAMES[:2], "Größe 😀")
@@ -163,6 +206,7 @@ def test_a_file_that_does_not_fit_together(tmp_path):
     ("change", "message"),
     [
         ({"method": "best"}, "must be one of"),
+        ({"names": (), "attributes": np.zeros((6000, 0))}, "at least one attribute"),
         ({"names": NAMES[:2]}, r"here \(6000, 2\)"),
         ({"names": ("a", "a", "b")}, "anything twice"),
         ({"codes": np.full((6000, 6), np.nan)}, "must be finite"),

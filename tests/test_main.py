@@ -1,9 +1,11 @@
 """`python -m keras_vae` as a user meets it: the commands, their pictures, their errors."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -340,6 +342,7 @@ def test_a_grid_is_neat(n, columns):
 
 @once
 def test_the_backend_is_the_one_asked_for_or_the_first_installed(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     assert command_line.choose_backend() == "torch"
     monkeypatch.setenv("KERAS_BACKEND", "")
@@ -386,7 +389,16 @@ def test_ctrl_c_gives_one_line(run, tmp_path):
     """The photo is a pipe, so that the command waits for it."""
     os.mkfifo(tmp_path / "photo.png")
     process = start("edit", run, tmp_path / "photo.png", "--set", "8=1", "-o", tmp_path / "a.png")
-    with open(tmp_path / "photo.png", "wb"):  # once this is open, the command reads
-        process.send_signal(signal.SIGINT)
+    pipe = None
+    deadline = time.monotonic() + 300
+    while pipe is None and process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):  # until the command reads
+            pipe = os.open(tmp_path / "photo.png", os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    try:
         output, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    os.close(pipe)
     assert (process.returncode, output, errors) == (130, "", "\nStopped.\n")

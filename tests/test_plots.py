@@ -101,7 +101,7 @@ def ramp(*shades, size=8):
 
 def test_arithmetic_has_the_original_then_each_strength(tmp_path):
     blocks = {"smiling": (ramp(0.0, 0.1), ramp([0.2, 0.3, 0.4], [0.5, 0.6, 0.7]))}
-    figure = plots.arithmetic(blocks, (-1, 0, 1.5))
+    figure = plots.edits(blocks, (-1, 0, 1.5))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["original", "-1", "0", "+1.5"]
     assert "'smiling'" in figure.texts[0].get_text()
@@ -113,7 +113,7 @@ def test_arithmetic_has_the_original_then_each_strength(tmp_path):
 
 def test_arithmetic_names_the_rows_of_several_attributes(tmp_path):
     block = ramp(0.0, 0.1), ramp([0.2, 0.3], [0.5, 0.6])
-    figure = plots.arithmetic({"smiling": block, "$ 5^^": block}, (0, 1))
+    figure = plots.edits({"smiling": block, "$ 5^^": block}, (0, 1))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["original", "0", "+1", "smiling", r"\$ 5^^"]
     rendered(figure, tmp_path)

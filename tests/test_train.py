@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import keras
 import matplotlib.font_manager  # noqa: F401  (the first import builds a cache, and says so)
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_vae import datasets, latent, runs
 
@@ -117,7 +119,23 @@ def test_directions_and_mixture_are_those_of_the_training_images(finished):
     assert {"smiling", "eyeglasses"} <= set(names)
     expected = latent.fit_directions(codes, faces.train.attributes[:, kept], names)
     np.testing.assert_allclose(run.directions.vectors, expected.vectors, rtol=1e-3, atol=1e-4)
-    assert run.mixture.means.shape[1] == 4
+    others = latent.codes_of(run.model, faces.validation.images)
+    mixture = latent.fit_mixture(codes, others, seed=0)
+    np.testing.assert_allclose(run.mixture.means, mixture.means, rtol=1e-2, atol=1e-2)
+
+
+def test_the_command_it_prints_edits_a_photo(finished, tmp_path):
+    (line,) = [line for line in finished[1].splitlines() if " edit " in line]
+    words = shlex.split(line)
+    environment = dict(word.split("=") for word in words[:1])
+    command = [str(tmp_path / word) if word.endswith(".png") else word for word in words[1:]]
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    result = subprocess.run(
+        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert Image.open(tmp_path / "edited.png").size == (64, 64)
 
 
 def test_history_has_the_best_epoch(finished):
@@ -141,8 +159,6 @@ def test_an_autoencoder_has_no_kl(tmp_path):
 
 
 def test_a_folder_is_trained_on_from_disk(tmp_path):
-    from PIL import Image
-
     source = tmp_path / "my pictures"
     lines = ["file,person,happy"]
     for i in range(60):

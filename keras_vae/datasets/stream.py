@@ -1,5 +1,6 @@
 """Images that stay on disk: read in batches while the model trains, so that memory stays flat."""
 
+import copy
 import functools
 
 import numpy as np
@@ -93,3 +94,13 @@ class Rows:
             return self[order(first_epoch + epoch)[part] if shuffle else part]
 
         return grain.MapDataset.range(WITHOUT_END).map(batch).to_iter_dataset(read_options())
+
+
+def head(images, n):
+    """Returns the first n images: of an array a view, of `Rows` others that stay on disk."""
+    if not isinstance(images, Rows):
+        return images[:n]
+    first = copy.copy(images)  # of the same open file
+    first.rows = images.rows[:n]
+    first.shape = (len(first.rows), *images.shape[1:])
+    return first

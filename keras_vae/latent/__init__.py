@@ -1,13 +1,13 @@
 """What can be done with codes: directions, edits, arithmetic, walks, sampling. NumPy in and out."""
 
-from keras_vae.latent.arithmetic import arithmetic as arithmetic
-from keras_vae.latent.arithmetic import codes_of as codes_of
-from keras_vae.latent.arithmetic import edit as edit
-from keras_vae.latent.arithmetic import group as group
-from keras_vae.latent.arithmetic import with_detail as with_detail
 from keras_vae.latent.directions import METHODS as METHODS
 from keras_vae.latent.directions import Directions as Directions
 from keras_vae.latent.directions import fit_directions as fit_directions
+from keras_vae.latent.edits import arithmetic as arithmetic
+from keras_vae.latent.edits import codes_of as codes_of
+from keras_vae.latent.edits import edit as edit
+from keras_vae.latent.edits import group as group
+from keras_vae.latent.edits import with_detail as with_detail
 from keras_vae.latent.mixture import Mixture as Mixture
 from keras_vae.latent.mixture import fit_mixture as fit_mixture
 from keras_vae.latent.walks import interpolate as interpolate

@@ -12,7 +12,7 @@ COMPONENTS = (1, 5, 20, 50)
 LEAST, LEAST_PER_LATENT = 50, 5  # codes for each component: that many, and for each latent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """``p(z) = sum_k weights_k N(means_k, factors_k factors_k^T)``; `fit_mixture` makes it.
 
@@ -60,8 +60,11 @@ class Mixture:
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(self.weights), n, p=self.weights)
         noise = rng.standard_normal((n, self.means.shape[1]))
-        offsets = np.einsum("nij,nj->ni", self.factors[chosen], noise)
-        return (self.means[chosen] + temperature * offsets).astype("float32")
+        codes = np.empty(noise.shape, "float32")
+        for k in np.unique(chosen):
+            rows = chosen == k
+            codes[rows] = self.means[k] + temperature * (noise[rows] @ self.factors[k].T)
+        return codes
 
     def save(self, path):
         """Writes an ``.npz`` file of plain arrays: ``weights``, ``means``, ``factors``."""
@@ -76,7 +79,7 @@ class Mixture:
         shapes_fit = weights.shape == (k,) and factors.shape == (k, latent_dim, latent_dim)
         if not (shapes_fit and weights.min(initial=1) >= 0 and abs(weights.sum() - 1) < 1e-6):
             raise ValueError("it holds arrays that do not fit together")
-        return cls(weights, means, factors)
+        return cls(weights / weights.sum(), means, factors)  # as exactly as NumPy wants it
 
 
 def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
@@ -96,7 +99,7 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
         seed: Of the start of the fit.
 
     Returns:
-        The `Mixture` under which the validation codes are most likely.
+        A `Mixture`: of those tried, the last one that made the validation codes more likely.
 
     Raises:
         ValueError: If an argument is unusable.
@@ -109,8 +112,9 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
-    codes, validation_codes = np.asarray(codes, "float32"), np.asarray(validation_codes, "float32")
+    codes, validation_codes = np.asarray(codes, "float64"), np.asarray(validation_codes, "float64")
     for name, array, least in (("codes", codes, 2), ("validation_codes", validation_codes, 1)):
         if array.ndim != 2 or len(array) < least or not np.isfinite(array).all():
             raise ValueError(
@@ -128,10 +132,11 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
         if k != components[0] and len(codes) < k * least:
             break
         model = GaussianMixture(k, reg_covar=1e-4, tol=1e-2, max_iter=20, random_state=seed)
-        with warnings.catch_warnings():
+        # Many small products of matrices: threads wait for each other (70 s in place of 3 once).
+        with threadpool_limits(1, "blas"), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # 20 steps are near enough
             model.fit(codes)
-        score = model.score(validation_codes)
+            score = model.score(validation_codes)
         if score < best_score:
             break
         best, best_score = model, score

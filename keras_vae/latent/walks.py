@@ -11,8 +11,9 @@ from keras_vae import checks
 def interpolate(codes, steps=8, spherical=False):
     """Returns codes on the way from one code to the next, and on to the others.
 
-    Linear: a straight line. Spherical (White 2016, https://arxiv.org/abs/1609.04468): the
-    direction turns at constant speed while the length changes evenly. In a space of many
+    Linear: a straight line. Spherical: the direction turns at constant speed while the length
+    changes evenly, which for codes of one length is the slerp of White 2016
+    (https://arxiv.org/abs/1609.04468). In a space of many
     latents codes lie at about the same distance from the origin, and a straight line between
     two of them passes closer to it, where pictures are blander.
 
@@ -99,13 +100,13 @@ def kl_of_latents(z_mean, z_log_var):
     return np.mean(-0.5 * (1 + z_log_var - z_mean**2 - np.exp(z_log_var)), axis=0)
 
 
-def traverse(code, codes, latents, steps=9, reach=2.5):
+def traverse(code, codes, latents=None, steps=9, reach=2.5):
     """Returns a code with single latents moved through the range that they have.
 
     Args:
         code: Where to start, ``(latent_dim,)``.
         codes: ``(n, latent_dim)`` of many images, for mean and standard deviation.
-        latents: Which latents to move, one after the other; see `order`.
+        latents: Which latents to move, one after the other; None is all, by `order` of `codes`.
         steps: How many values each takes.
         reach: How many standard deviations to go from the mean to either side.
 
@@ -124,20 +125,21 @@ def traverse(code, codes, latents, steps=9, reach=2.5):
     ```
     """
     code, codes = np.asarray(code, "float32"), np.asarray(codes, "float32")
-    latents = np.asarray(latents, int)
     if code.ndim != 1 or codes.ndim != 2 or codes.shape[1] != len(code):
         raise ValueError(
             "Expected `code` (latent_dim,) and `codes` (n, latent_dim). Received: "
             f"{code.shape} and {codes.shape}"
         )
-    if latents.ndim != 1 or (latents < 0).any() or (latents >= len(code)).any():
+    latents = order(codes) if latents is None else np.asarray(latents)
+    is_integer = latents.dtype.kind in "iu" or not latents.size
+    if not is_integer or latents.ndim != 1 or (latents < 0).any() or (latents >= len(code)).any():
         raise ValueError(
             f"Argument `latents` must be integers in 0..{len(code) - 1}. Received: {latents}"
         )
     checks.check_size("steps", steps)
     checks.check_number("reach", reach)
     walks = np.tile(code, (len(latents), steps, 1))
-    for walk, latent in zip(walks, latents):
+    for walk, latent in zip(walks, latents.tolist()):
         middle, deviation = codes[:, latent].mean(), codes[:, latent].std()
         walk[:, latent] = middle + deviation * np.linspace(-reach, reach, steps)
     return walks

@@ -6,10 +6,10 @@ from keras_vae.plots.charts import history as history
 from keras_vae.plots.charts import latent_map as latent_map
 from keras_vae.plots.charts import latents as latents
 from keras_vae.plots.charts import project as project
-from keras_vae.plots.pictures import arithmetic as arithmetic
-from keras_vae.plots.pictures import data as data
-from keras_vae.plots.pictures import interpolation as interpolation
-from keras_vae.plots.pictures import manifold as manifold
-from keras_vae.plots.pictures import reconstructions as reconstructions
-from keras_vae.plots.pictures import samples as samples
-from keras_vae.plots.pictures import traversal as traversal
+from keras_vae.plots.strips import data as data
+from keras_vae.plots.strips import edits as edits
+from keras_vae.plots.strips import interpolation as interpolation
+from keras_vae.plots.strips import manifold as manifold
+from keras_vae.plots.strips import reconstructions as reconstructions
+from keras_vae.plots.strips import samples as samples
+from keras_vae.plots.strips import traversal as traversal

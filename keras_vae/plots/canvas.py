@@ -14,16 +14,17 @@ def to_float(images):
 
 
 def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
-    """Returns one picture ``(height, width, 3)`` of many, row by row on white.
+    """Returns one picture ``(height, width, 3)`` of many, row by row on white; uint8 stays uint8.
 
     Before rows and columns that are wide there is three times the gap.
     """
-    images = to_float(np.asarray(images))
+    images = np.asarray(images)
     images = np.broadcast_to(images, (*images.shape[:3], 3))
     n, height, width, _ = images.shape
     tops = starts(-(-n // columns), height, gap, wide_rows)
     lefts = starts(columns, width, gap, wide_columns)
-    picture = np.ones((tops[-1] + height, lefts[-1] + width, 3))
+    shape = (tops[-1] + height, lefts[-1] + width, 3)
+    picture = np.full(shape, 255 if images.dtype == np.uint8 else 1, images.dtype)
     for index, image in enumerate(images):
         top, left = tops[index // columns], lefts[index % columns]
         picture[top : top + height, left : left + width] = image

@@ -123,6 +123,8 @@ def latents(z_mean, z_log_var=None, most=64):
     left, right = figure.subplots(1, 2)
     places = np.arange(1, len(ranks) + 1)
     left.bar(places, carried[ranks], width=0.85, color=ACCENT)
+    if len(ranks) < z_mean.shape[1]:
+        what += f", {len(ranks)} of {z_mean.shape[1]} shown"
     left.set_title(what, loc="left", fontsize=10, color=INK)
     reach = max(3.0, np.percentile(np.abs(codes[:, ranks]), 99.5))
     edges = np.linspace(-reach, reach, 61)

@@ -84,7 +84,7 @@ def reconstructions(images, pictures, columns=12):
     return canvas(picture, title)
 
 
-def arithmetic(blocks, strengths):
+def edits(blocks, strengths):
     """Returns images with less and more of an attribute, each in a row beside the original.
 
     Args:
@@ -100,7 +100,7 @@ def arithmetic(blocks, strengths):
 
     ```python
     edited = [latent.edit(model, images, directions, {"smiling": a}) for a in (-1, 0, 1)]
-    plots.arithmetic({"smiling": (images, np.stack(edited, axis=1))}, (-1, 0, 1))
+    plots.edits({"smiling": (images, np.stack(edited, axis=1))}, (-1, 0, 1))
     ```
     """
     columns = 1 + len(strengths)

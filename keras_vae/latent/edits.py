@@ -42,7 +42,8 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
 
     Args:
         model: A `VAE` or `AutoEncoder`.
-        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or, without
+            `keep_detail`, codes ``(n, latent_dim)``.
         directions: `Directions` of the model's latent space.
         strengths: How far to go for each attribute, by name: 1 is the distance between those
             that have it and those that do not, 0 gives the reconstruction.
@@ -89,6 +90,9 @@ def with_detail(images, before, after):
     Returns:
         NumPy float32 images of the same shape, clipped to [0, 1].
 
+    Raises:
+        ValueError: If the shapes differ.
+
     Example:
 
     ```python
@@ -98,6 +102,11 @@ def with_detail(images, before, after):
     ```
     """
     images = np.asarray(images)
+    if images.shape != np.shape(before) or images.shape != np.shape(after):
+        raise ValueError(
+            f"Images and pictures must have one shape. Received: {images.shape}, "
+            f"{np.shape(before)} and {np.shape(after)}"
+        )
     pixels = images / np.float32(255) if images.dtype == np.uint8 else images.astype("float32")
     return np.clip(pixels + (after - before), 0, 1)
 
@@ -119,8 +128,8 @@ def group(attributes, names, wanted):
     Example:
 
     ```python
-    test = faces.test
-    sad = test.images[latent.group(test.attributes, faces.attribute_names, {"smiling": False})]
+    z, test = latent.codes_of(model, faces.test.images), faces.test
+    sad = z[latent.group(test.attributes, faces.attribute_names, {"smiling": False})]
     ```
     """
     names, attributes = list(names), np.asarray(attributes).astype(bool)
