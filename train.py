@@ -117,6 +117,7 @@ def parse_arguments(arguments=None):
     add(
         "--attribute",
         nargs="+",
+        action="extend",
         metavar="NAME",
         default=[],
         help="show these of the attributes in arithmetic.png; default: the smile if there is one, "
@@ -236,8 +237,10 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
     for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
-        stream.reconfigure(errors="backslashreplace")
+        if stream is not None:  # closed
+            stream.reconfigure(errors="backslashreplace")
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, and listed
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in names, drawn as boxes
     if args.cache:
         os.environ["KERAS_VAE_CACHE"] = args.cache
     try:
@@ -335,9 +338,12 @@ def train(args):
     for name, part in (("directions.npz", directions), ("mixture.npz", mixture)):
         if part is not None:
             runs.save(folder / name, part)
-    shown = [name for name in args.attribute if directions and name in directions.names]
-    for name in [name for name in args.attribute if name not in shown]:
+    wanted = list(dict.fromkeys(args.attribute))  # each once
+    shown = [name for name in wanted if directions and name in directions]
+    for name in [name for name in wanted if name not in shown]:
         print(f"{name!r} is not in arithmetic.png: too few images have it, or lack it")
+    if data.attribute_names and not directions:
+        print(f"No directions: no attribute has {LEAST_IMAGES} images with it and without it")
     figures = gallery.figures(model, data, history, directions, mixture, shown, args.seed)
     for name, figure in figures.items():
         runs.write_figure(folder / name, figure)
@@ -530,8 +536,9 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
     if (folder / "samples.png").exists():
         lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
     if directions:
-        wish = shlex.quote(f"{(shown or [gallery.favourite(directions.names)])[0]}=1.5")
-        lines += [f"{start} -m keras_vae edit {where} photo.png --set {wish} -o edited.png"]
+        wish = f"{(shown or [gallery.favourite(directions.names)])[0]}=1.5"
+        wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
+        lines += [f"{start} -m keras_vae edit {where} photo.png {wish} -o edited.png"]
     code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"
     lines += [f"{start} -ic {shlex.quote(code)}"]
     return "\n".join(lines)

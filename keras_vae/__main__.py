@@ -3,6 +3,7 @@
 To add one: a function here, its name in `COMMANDS`, its arguments in `command_line.py`.
 """
 
+import os
 import sys
 import warnings
 
@@ -21,7 +22,7 @@ def main(arguments=None):
     args = parse_arguments(arguments)
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused anyway
     try:
-        print(COMMANDS[args.command](args))
+        text = COMMANDS[args.command](args)
     except (OSError, ValueError) as error:
         fail(error)
     except MemoryError:
@@ -31,6 +32,10 @@ def main(arguments=None):
         if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
             fail("the device is out of memory")
         raise
+    try:
+        print(text, flush=True)
+    except OSError:  # nobody listens, such as `| head -0`; the picture is written all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def sample(args):
@@ -74,7 +79,7 @@ def edit(args):
     if run.directions is None:
         why = "the data had no attributes"
         if run.config.get("attribute_names"):
-            why = "it is from an older version"
+            why = "too few images have one of its attributes, or it is from an older version"
         fail(f"{run.folder} has no directions.npz: {why}")
     names = ", ".join(run.directions.names)
     if not args.strengths:

@@ -228,7 +228,8 @@ def stop(*_):
 def start():
     """Gets ready for a command: a mistake ends it here, before Keras is loaded."""
     for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
-        stream.reconfigure(errors="backslashreplace")
+        if stream is not None:  # closed
+            stream.reconfigure(errors="backslashreplace")
     parse_arguments()
     os.environ["KERAS_BACKEND"] = backend = choose_backend()  # read when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

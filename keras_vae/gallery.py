@@ -115,5 +115,6 @@ def groups(data, most=POINTS):
     if data.attribute_names:
         name = favourite(data.attribute_names)
         has = data.test.attributes[:most, data.attribute_names.index(name)].astype(int)
+        name = plots.short(name)
         return has, [f"not {name}", name], f"by {name!r}"
     return np.zeros(len(data.test), int)[:most], ["all"], "no groups known"

@@ -56,7 +56,8 @@ def colour_profile(file):
     """
     with pictures.opened(file) as image:
         is_rgb = image.mode in ("RGB", "RGBA", "P")
-        return image.info.get("icc_profile") if is_rgb else None
+        profile = image.info.get("icc_profile")
+        return profile if is_rgb and isinstance(profile, bytes) else None
 
 
 def view(photo, image_shape, resize="crop"):

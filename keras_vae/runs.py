@@ -211,7 +211,7 @@ def completed(root="runs"):
     """Returns the folders of completed runs, the newest first."""
     started = {}
     for path in Path(root).glob("*/config.json"):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             config = read_json(path)
             if config.get("completed") is True and (path.parent / "model.keras").is_file():
                 started[path.parent] = (str(config.get("started")), path.stat().st_mtime)

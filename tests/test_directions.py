@@ -193,11 +193,21 @@ def test_a_file_that_does_not_fit_together(tmp_path):
     np.savez(path, names=np.array(["a"]), vectors=np.ones((2, 3), "float32"), method="x")
     with pytest.raises(ValueError, match=r"1 names and vectors of shape \(2, 3\)"):
         latent.Directions.load(path)
-    for vectors in (np.full((1, 3), np.nan), np.array([["a", "b", "c"]])):
+    for vectors in (np.full((1, 3), np.nan), np.full((1, 3), 1e300), np.array([["a", "b", "c"]])):
         np.savez(path, names=np.array(["a"]), vectors=vectors, method="x")
         with pytest.raises(ValueError, match="'vectors' holds something else"):
             latent.Directions.load(path)
     np.savez(path, names=np.array(["a"]), method="x")
+    with pytest.raises(ValueError, match="damaged"):
+        latent.Directions.load(path)
+    np.save(tmp_path / "array.npy", np.ones(3))
+    (tmp_path / "array.npy").rename(path)
+    with pytest.raises(ValueError, match="damaged"):
+        latent.Directions.load(path)
+    np.savez_compressed(path, names=np.array(["a"]), vectors=np.ones((1, 3)), method="x")
+    content = bytearray(path.read_bytes())
+    content[60:100] = bytes(40)
+    path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged"):
         latent.Directions.load(path)
 
@@ -207,6 +217,7 @@ def test_a_file_that_does_not_fit_together(tmp_path):
     [
         ({"method": "best"}, "must be one of"),
         ({"names": (), "attributes": np.zeros((6000, 0))}, "at least one attribute"),
+        ({"names": (1, 2, 3)}, "must be text"),
         ({"names": NAMES[:2]}, r"here \(6000, 2\)"),
         ({"names": ("a", "a", "b")}, "anything twice"),
         ({"codes": np.full((6000, 6), np.nan)}, "must be finite"),

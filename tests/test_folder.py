@@ -45,6 +45,16 @@ def test_nested_folders_become_classes(tmp_path):
             assert attributes.tolist() == [label == 0, label == 1]
 
 
+def test_a_class_named_like_a_column_counts_once(tmp_path):
+    fill(tmp_path, [f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(20)])
+    lines = ["file,cat", *(f"{kind}/{i}.png,{i % 2}" for kind in ("cat", "dog") for i in range(20))]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    data = datasets.load(tmp_path, attributes_file=tmp_path / "list.csv")
+    assert data.attribute_names == ("cat", "dog")  # the column, and the other class
+    for shade, attributes in zip(shades(data.train), data.train.attributes):
+        assert attributes.tolist() == [shade % 2 == 1, shade >= 20]
+
+
 @pytest.mark.parametrize("validation", ["validation", "val", "Valid"])
 def test_folders_of_parts_are_honoured(tmp_path, validation):
     names = [

@@ -69,6 +69,19 @@ def test_an_edit_that_does_not_fit(model, images, directions):
         latent.codes_of(model, images[0])
 
 
+def test_details_need_pictures_of_one_shape(model, images, directions):
+    pictures = ops.convert_to_tensor(model.reconstruct(images))  # of any backend
+    np.testing.assert_array_equal(
+        latent.with_detail(images, pictures, pictures), images / np.float32(255)
+    )
+    with pytest.raises(ValueError, match="must have one shape"):
+        latent.with_detail(images, pictures[:1], pictures[:1])
+    with pytest.raises(ValueError, match="must have one shape"):
+        latent.edit(model, model.encode(images)[0], directions, {"smiling": 1}, keep_detail=True)
+    with pytest.raises(ValueError, match="must be a dict"):
+        latent.edit(model, images, directions, "smiling")
+
+
 def test_arithmetic_takes_images_codes_and_groups(model, images):
     z = model.encode(images)[0]
     attributes = np.arange(37)[:, None] % [2, 3] == 0
@@ -93,6 +106,10 @@ def test_arithmetic_that_cannot_be(model, images):
     attributes = np.ones((37, 1), bool)
     with pytest.raises(ValueError, match="no image of the group: not smiling"):
         latent.group(attributes, ["smiling"], {"smiling": False})
+    with pytest.raises(ValueError, match=r"here \(n, 2\). Received: shape=\(37, 1\)"):
+        latent.group(attributes, ["a", "b"], {"b": True})
+    with pytest.raises(ValueError, match="only True and False"):
+        latent.group(-np.ones((37, 1)), ["smiling"], {"smiling": True})  # CelebA's no
     with pytest.raises(ValueError, match=r"no attribute 'x'. There are: smiling"):
         latent.group(attributes, ["smiling"], {"x": False})
 

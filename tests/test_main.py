@@ -228,7 +228,7 @@ def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
         ("config.json", "{", "config.json cannot be read"),
         ("config.json", "[]", "config.json cannot be read: it holds no settings"),
         ("directions.npz", "damaged", "directions.npz cannot be read"),
-        ("directions.npz", None, "has no directions.npz: it is from an older version"),
+        ("directions.npz", None, "has no directions.npz: too few images have one"),
     ],
 )
 def test_a_damaged_run_gives_one_line(photo, command, tmp_path, name, content, message):

@@ -89,6 +89,9 @@ def test_there_and_back(tmp_path):
         ((np.full((9, 2), np.inf), np.zeros((9, 2))), "must be finite"),
         ((np.zeros((9, 2)), np.zeros((9, 2)), ()), "components"),
         ((np.zeros((9, 2)), np.zeros((9, 2)), (1,), -1), "seed"),
+        ((np.zeros((9, 2)), np.zeros((9, 2)), (1,), 2**40), "seed"),
+        ((np.zeros((9, 2)), np.zeros((9, 3))), "2 and 3"),
+        ((np.zeros((9, 2)), np.zeros((9, 2)), (10,)), "10 components need as many codes"),
     ],
 )
 def test_mistakes(arguments, message):

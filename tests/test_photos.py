@@ -56,6 +56,17 @@ def test_a_colour_profile_is_kept_if_it_means_the_same():
     assert photos.colour_profile(encoded(Image.new("RGB", (4, 4)))) is None
 
 
+def test_a_colour_profile_that_is_none_is_left_out():
+    """A TIFF can have anything under the number of the profile, such as text."""
+    from PIL import TiffImagePlugin
+
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[34675], tags.tagtype[34675] = "not a profile", 2
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "TIFF", tiffinfo=tags)
+    assert photos.colour_profile(file.getvalue()) is None
+
+
 @pytest.mark.parametrize("resize", ["crop", "pad"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_model_sees_what_it_would_see_of_a_training_image(resize, channels):

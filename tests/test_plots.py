@@ -119,6 +119,29 @@ def test_arithmetic_names_the_rows_of_several_attributes(tmp_path):
     rendered(figure, tmp_path)
 
 
+def test_long_names_leave_room_for_the_picture(tmp_path):
+    name = "an attribute with a name that goes on and on"
+    assert plots.short(name) == "an attribute with a nam…" and plots.short("a\n b") == "a b"
+    block = ramp(0.0, 0.1), ramp([0.2, 0.3], [0.5, 0.6])
+    for blocks in ({name: block}, {name: block, "b": block}):
+        figure = plots.edits(blocks, (0, 1))
+        words = [text.get_text() for text in (*figure.texts, *figure.axes[0].texts)]
+        assert not any(name in text for text in words)
+        assert any("a nam…" in text for text in words)
+        rendered(figure, tmp_path)
+
+
+def test_a_tall_picture_can_be_drawn():
+    figure = plots.manifold(np.zeros((4, 4000, 2, 1), "float32"))
+    assert figure.get_figheight() * plots.DPI < 2**16
+
+
+def test_few_images_fill_the_picture(tmp_path):
+    images = np.zeros((6, 8, 8, 3), "uint8")
+    for figure in (plots.data(images), plots.reconstructions(images, images / 255)):
+        assert (rendered(figure, tmp_path).max(axis=2) < 0.02).mean() > 0.6
+
+
 def test_interpolation_lies_between_the_originals(tmp_path):
     figure = plots.interpolation(ramp(0.0), ramp(0.9), ramp([0.2, 0.4, 0.6]))
     texts = [text.get_text() for text in figure.axes[0].texts]
@@ -150,7 +173,13 @@ def test_latents_come_in_the_order_of_their_kl(tmp_path, latent_dim):
     assert len(heights) == min(latent_dim, 64) and heights == sorted(heights, reverse=True)
     expected = 0.5 * np.mean(z_mean**2 + np.exp(-4.0) - 1 + 4, axis=0)
     assert heights[0] == pytest.approx(expected.max())
-    assert f"{expected.sum():.4g} nats" in figure.axes[0].get_title(loc="left")
+    title = figure.axes[0].get_title(loc="left")
+    assert f"{expected.sum():.4g} nats" in title
+    assert ("64 of 70 shown" in title) == (latent_dim == 70)
+    assert len(figure.axes[1].lines) == 2  # the prior's range
+    if latent_dim == 2:
+        labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+        assert labels == ["2", "1"]
     rendered(figure, tmp_path)
 
 
@@ -159,6 +188,7 @@ def test_latents_of_an_autoencoder_have_a_variance(tmp_path):
     figure = plots.latents(z)
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == pytest.approx(sorted(z.var(axis=0), reverse=True))
+    assert not figure.axes[1].lines  # there is no prior to compare with
     rendered(figure, tmp_path)
 
 

@@ -50,6 +50,8 @@ def test_on_a_sphere_opposite_same_or_no_direction():
     np.testing.assert_allclose(np.linalg.norm(opposite, axis=1), 2, rtol=1e-6)
     same = latent.interpolate([[1, 1], [3, 3]], steps=3, spherical=True)
     np.testing.assert_allclose(same[1], [2, 2], rtol=1e-6)
+    alone = latent.interpolate([[1], [-1]], steps=3, spherical=True)
+    np.testing.assert_allclose(alone[1], [0])
     zero = latent.interpolate([[0, 0], [1, 1]], steps=3, spherical=True)
     np.testing.assert_allclose(zero[1], [0.5, 0.5])
 
@@ -87,7 +89,8 @@ def test_traverse_moves_one_latent_at_a_time():
         middle, spread = codes[:, moved].mean(), codes[:, moved].std()
         expected = middle + spread * np.array([-2, -1, 0, 1, 2])
         np.testing.assert_allclose(walk[:, moved], expected, rtol=1e-5)
-    for wrong in ([3], [-1], [[0]]):
+    assert latent.traverse(codes[0], codes, steps=2).shape == (3, 2, 3)
+    for wrong in ([3], [-1], [[0]], [1.7], [True, False, True]):
         with pytest.raises(ValueError, match=r"in 0\.\.2"):
             latent.traverse(codes[0], codes, wrong)
 

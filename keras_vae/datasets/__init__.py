@@ -179,7 +179,8 @@ def make_split(source, data, positions, streamed, seed, kept):
         else:
             columns[name] = np.asarray(column[positions])
     if class_attributes(source):
-        classes = columns["labels"][:, None] == np.arange(len(source.label_names))
+        numbers = [source.label_names.index(name) for name in class_attributes(source)]
+        classes = columns["labels"][:, None] == np.array(numbers)
         given = columns.get("attributes", np.zeros((len(positions), 0), bool))
         columns["attributes"] = np.concatenate([given, classes], axis=1)
     if "attributes" in columns:
@@ -203,5 +204,10 @@ def choose(wanted, names, dataset, attributes_file):
 
 
 def class_attributes(source):
-    """Returns the names of classes, which count as attributes unless there are too many."""
-    return source.label_names if len(source.label_names) <= MOST_CLASSES else ()
+    """Returns the names of classes, which count as attributes unless there are too many.
+
+    Of a class and an attribute with one name it is the attribute that counts.
+    """
+    if len(source.label_names) > MOST_CLASSES:
+        return ()
+    return tuple(name for name in source.label_names if name not in source.attribute_names)

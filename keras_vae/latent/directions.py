@@ -60,6 +60,11 @@ class Directions:
         z_new = z + directions.shift({"smiling": 1.5})
         ```
         """
+        if not isinstance(strengths, dict):
+            raise ValueError(
+                "Argument `strengths` must be a dict, such as {'smiling': 1.5}. "
+                f"Received: strengths={strengths!r}"
+            )
         shift = np.zeros(self.vectors.shape[1], "float32")
         for name, strength in strengths.items():
             checks.check_finite(f"strengths[{name!r}]", strength)
@@ -68,7 +73,8 @@ class Directions:
 
     def save(self, path):
         """Writes an ``.npz`` file of plain arrays: ``names``, ``vectors``, ``method``."""
-        np.savez(path, names=np.array(self.names), vectors=self.vectors, method=self.method)
+        arrays = {"names": np.array(self.names), "vectors": self.vectors, "method": self.method}
+        np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path):
@@ -123,7 +129,7 @@ def fit_directions(codes, attributes, names, method="discriminant"):
     if method not in METHODS:
         raise ValueError(f"Argument `method` must be one of {METHODS}. Received: method={method!r}")
     codes, attributes = np.asarray(codes, "float64"), np.asarray(attributes)
-    names = tuple(names)
+    names = () if isinstance(names, str) else tuple(names)
     check(codes, attributes, names)
     has, count = attributes.astype(bool), attributes.sum(axis=0)[:, None]
     sums = has.T @ codes
@@ -151,8 +157,10 @@ def check(codes, attributes, names):
         raise ValueError(
             f"Argument `codes` must be finite, (n, latent_dim). Received: shape={codes.shape}"
         )
-    if not names:
-        raise ValueError("Argument `names` must name at least one attribute. Received: none")
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"Argument `names` must be text, at least one attribute. Received: names={names}"
+        )
     if attributes.shape != (len(codes), len(names)):
         raise ValueError(
             f"Argument `attributes` must have the shape (n, number of names), here "

@@ -102,10 +102,11 @@ def with_detail(images, before, after):
     ```
     """
     images = np.asarray(images)
-    if images.shape != np.shape(before) or images.shape != np.shape(after):
+    before, after = np.asarray(before, "float32"), np.asarray(after, "float32")
+    if images.shape != before.shape or images.shape != after.shape:
         raise ValueError(
             f"Images and pictures must have one shape. Received: {images.shape}, "
-            f"{np.shape(before)} and {np.shape(after)}"
+            f"{before.shape} and {after.shape}"
         )
     pixels = images / np.float32(255) if images.dtype == np.uint8 else images.astype("float32")
     return np.clip(pixels + (after - before), 0, 1)
@@ -123,7 +124,7 @@ def group(attributes, names, wanted):
         bool ``(n,)``.
 
     Raises:
-        ValueError: If a name is unknown or no image is such.
+        ValueError: If an argument is unusable, a name is unknown or no image is such.
 
     Example:
 
@@ -132,7 +133,15 @@ def group(attributes, names, wanted):
     sad = z[latent.group(test.attributes, faces.attribute_names, {"smiling": False})]
     ```
     """
-    names, attributes = list(names), np.asarray(attributes).astype(bool)
+    names, attributes = list(names), np.asarray(attributes)
+    if attributes.ndim != 2 or attributes.shape[1] != len(names):
+        raise ValueError(
+            f"Argument `attributes` must have the shape (n, number of names), here (n, "
+            f"{len(names)}). Received: shape={attributes.shape}"
+        )
+    if not np.isin(attributes, (0, 1)).all():
+        raise ValueError("Argument `attributes` must hold only True and False, or 0 and 1")
+    attributes = attributes.astype(bool)
     rows = np.ones(len(attributes), bool)
     for name, has in wanted.items():
         if name not in names:

@@ -68,7 +68,8 @@ class Mixture:
 
     def save(self, path):
         """Writes an ``.npz`` file of plain arrays: ``weights``, ``means``, ``factors``."""
-        np.savez(path, weights=self.weights, means=self.means, factors=self.factors)
+        arrays = {"weights": self.weights, "means": self.means, "factors": self.factors}
+        np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path):
@@ -93,7 +94,7 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     Args:
         codes: ``(n, latent_dim)``, `z_mean` of training images; ten thousand will do.
         validation_codes: ``(m, latent_dim)``, to choose the number of components by.
-        components: Numbers of components to try, in growing order, as long as the validation
+        components: Numbers of components to try, from the smallest on, as long as the validation
             codes become more likely. Those with fewer than 50 codes for each, or 5 for each
             and latent, are left out, except the first.
         seed: Of the start of the fit.
@@ -121,8 +122,16 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
                 f"Argument `{name}` must be finite, (n, latent_dim), {least} or more. "
                 f"Received: shape={array.shape}"
             )
+    if codes.shape[1] != validation_codes.shape[1]:
+        raise ValueError(
+            "Arguments `codes` and `validation_codes` must have as many latents. Received: "
+            f"{codes.shape[1]} and {validation_codes.shape[1]}"
+        )
     checks.check_sizes("components", components)
-    checks.check_seed(seed)
+    checks.check_count("seed", seed, 2**32)
+    components = sorted(components)
+    if components[0] > len(codes):
+        raise ValueError(f"{components[0]} components need as many codes. Received: {len(codes)}")
     # In units of their own spread, so that one regularisation suits every model.
     middle, spread = codes.mean(axis=0), np.maximum(codes.std(axis=0), 1e-6)
     codes, validation_codes = (codes - middle) / spread, (validation_codes - middle) / spread

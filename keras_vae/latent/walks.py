@@ -58,8 +58,8 @@ def turn(start, end, shares):
     """Returns codes between two: the direction turns, the length changes evenly."""
     start, end = start.astype("float64"), end.astype("float64")
     lengths = np.linalg.norm(start), np.linalg.norm(end)
-    if min(lengths) < 1e-12:
-        return straight(start, end, shares)  # the origin has no direction
+    if min(lengths) < 1e-12 or len(start) == 1:
+        return straight(start, end, shares)  # no direction, or none to turn through
     u, v = start / lengths[0], end / lengths[1]
     angle = np.arccos(np.clip(u @ v, -1, 1))
     if angle < 1e-6:

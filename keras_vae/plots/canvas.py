@@ -6,6 +6,8 @@ from matplotlib.figure import Figure
 DPI = 150
 INK = "#333333"
 WIDTH = 8.0  # inches of every figure of images
+TALLEST = 300  # inches; matplotlib draws 2**16 pixels at most
+LONGEST = 24  # letters of a user's name for something
 
 
 def to_float(images):
@@ -52,7 +54,7 @@ def canvas(picture, title, columns=(), rows=()):
     """
     lines = max((text.count("\n") + 1 for _, text in rows), default=0)
     side, head = 0.12 * (lines + bool(lines)), 0.32 + 0.18 * bool(columns)
-    inches = (WIDTH - side) * picture.shape[0] / picture.shape[1]
+    inches = min((WIDTH - side) * picture.shape[0] / picture.shape[1], TALLEST)
     figure = Figure(figsize=(WIDTH, inches + head), dpi=DPI)
     axes = figure.add_axes((side / WIDTH, 0, 1 - side / WIDTH, inches / (inches + head)))
     small = picture.shape[1] < WIDTH * DPI  # pixels larger than the screen's stay crisp
@@ -73,3 +75,9 @@ def canvas(picture, title, columns=(), rows=()):
 def printable(name):
     """Returns a text that matplotlib can draw and takes for no formula."""
     return name.encode(errors="replace").decode().replace("$", r"\$")
+
+
+def short(name):
+    """Returns a name that leaves room for the picture."""
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

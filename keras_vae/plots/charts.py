@@ -4,10 +4,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_vae import latent
-from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+from keras_vae.plots.canvas import DPI, INK, WIDTH, printable, short
 
 ACCENT = "#c2410c"
 NINE_OF_TEN = 1.645  # standard deviations
+NAMED = 16  # latents at most whose names there is room for
 
 
 def latent_map(codes, groups, names, title):
@@ -38,13 +39,13 @@ def latent_map(codes, groups, names, title):
     axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
     if len(names) > 1:
         handles = [axes.scatter([], [], s=30, color=colour) for colour in colours]
-        labels_of = [printable(name) for name in names]
+        labels_of = [printable(short(name)) for name in names]
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
         axes.legend(handles, labels_of, **place, frameon=False, fontsize=9)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(
-        f"Latent space: z_mean of the test images, {printable(title)}",
+        f"Latent space: codes of the test images, {printable(title)}",
         loc="left",
         fontsize=10,
         color=INK,
@@ -126,7 +127,8 @@ def latents(z_mean, z_log_var=None, most=64):
     if len(ranks) < z_mean.shape[1]:
         what += f", {len(ranks)} of {z_mean.shape[1]} shown"
     left.set_title(what, loc="left", fontsize=10, color=INK)
-    reach = max(3.0, np.percentile(np.abs(codes[:, ranks]), 99.5))
+    reach = np.percentile(np.abs(codes[:, ranks]), 99.5)
+    reach = max(reach, 3.0 if z_log_var is not None else 1e-3)
     edges = np.linspace(-reach, reach, 61)
     density = np.stack([np.histogram(codes[:, j], edges)[0] for j in ranks], axis=1)
     right.imshow(
@@ -137,14 +139,21 @@ def latents(z_mean, z_log_var=None, most=64):
         extent=(0.5, len(ranks) + 0.5, -reach, reach),
         interpolation="nearest",
     )
-    for value in (-NINE_OF_TEN, NINE_OF_TEN):
-        right.axhline(value, color=ACCENT, lw=1.2, ls="--")
-    title = "z of the test images; dashed: 90 % of N(0, 1)"
+    title = "z of the test images"
+    if z_log_var is not None:  # a plain autoencoder has no prior
+        title += "; dashed: 90 % of N(0, 1)"
+        for value in (-NINE_OF_TEN, NINE_OF_TEN):
+            right.axhline(value, color=ACCENT, lw=1.2, ls="--")
     right.set_title(title, loc="left", fontsize=10, color=INK)
     for axes in (left, right):
         axes.set_xlim(0.4, len(ranks) + 0.6)
-        axes.set_xlabel("latents, the one that carries most first", fontsize=9, color=INK)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        what = "latents, the one that carries most first"
+        if len(ranks) <= NAMED:
+            what = "number of the latent, the one that carries most first"
+            axes.set_xticks(places, ranks + 1)
+        else:
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel(what, fontsize=9, color=INK)
         tidy(axes)
     right.grid(False)
     return figure

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_vae.plots.canvas import canvas, grid, starts, to_float
+from keras_vae.plots.canvas import canvas, grid, short, starts, to_float
 
 GAP = 2  # pixels between images
 WHAT = "z + a · direction, decoded; a is above, 0 gives the reconstruction"
@@ -29,7 +29,7 @@ def data(images, columns=12):
     height, width, channels = images.shape[1:]
     colour = "grey" if channels == 1 else "in colour"
     title = f"Training images, as the model sees them: {height} x {width}, {colour}"
-    return canvas(grid(images, columns), title)
+    return canvas(grid(images, fitting(columns, images)), title)
 
 
 def samples(images, columns=12, title="Samples: new images, decoded from z ~ N(0, I)"):
@@ -74,7 +74,7 @@ def reconstructions(images, pictures, columns=12):
     keras_vae.plots.reconstructions(images, model.reconstruct(images))
     ```
     """
-    images, pictures = to_float(images), to_float(pictures)
+    images, pictures, columns = to_float(images), to_float(pictures), fitting(columns, images)
     rows = []
     for start in range(0, len(images), columns):
         for part in (images, pictures):
@@ -113,9 +113,11 @@ def edits(blocks, strengths):
     picture, places = stacked(rows, columns, wide_columns=(1,))
     labels = above(rows[0].shape[2], ["original", *map(signed, strengths)], wide=(1,))
     if len(blocks) > 1:
-        return canvas(picture, f"Less and more: {WHAT}", labels, list(zip(places, blocks)))
+        return canvas(
+            picture, f"Less and more: {WHAT}", labels, list(zip(places, map(short, blocks)))
+        )
     (name,) = blocks
-    return canvas(picture, f"Less and more of {name!r}: {WHAT}", labels)
+    return canvas(picture, f"Less and more of {short(name)!r}: {WHAT}", labels)
 
 
 def interpolation(first, last, between):
@@ -195,6 +197,11 @@ def manifold(pictures):
         "The latent space: z 1 to the right, z 2 upwards, each cell equally likely under N(0, I)"
     )
     return canvas(grid(pictures, round(len(pictures) ** 0.5), gap=0), title)
+
+
+def fitting(columns, images, least=4):
+    """Returns how many columns to use: no more than there are images."""
+    return min(columns, max(len(images), least))
 
 
 def whole_rows(images, columns):
