@@ -93,10 +93,8 @@ def edit(args):
         picture = Image.fromarray(photos.add(photo, change, resize))
     else:
         pixels = to_uint8(edited[0])
-        picture, profile = (
-            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels),
-            None,
-        )
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        profile = None  # that of the photo says nothing about the model's colours
     write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
     return f"{args.output}: {args.photo} with {changes} by {run.folder}"

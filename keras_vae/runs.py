@@ -144,7 +144,8 @@ class Run:
         folder: The run folder.
         config: The settings, as in config.json.
         model: A `VAE` or `AutoEncoder`, compiled.
-        directions: `keras_vae.latent.Directions`; None if the data has no attributes.
+        directions: `keras_vae.latent.Directions`; None if the data has no attributes, or too few
+            images that have them.
         mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
     """
 

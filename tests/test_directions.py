@@ -197,6 +197,9 @@ def test_a_file_that_does_not_fit_together(tmp_path):
         np.savez(path, names=np.array(["a"]), vectors=vectors, method="x")
         with pytest.raises(ValueError, match="'vectors' holds something else"):
             latent.Directions.load(path)
+    np.savez(path, names=np.array([], "U1"), vectors=np.ones((0, 3)), method="x")
+    with pytest.raises(ValueError, match="0 names"):
+        latent.Directions.load(path)
     np.savez(path, names=np.array(["a"]), method="x")
     with pytest.raises(ValueError, match="damaged"):
         latent.Directions.load(path)

@@ -51,6 +51,9 @@ class Directions:
         Args:
             strengths: How far to go along the direction of each attribute, by name.
 
+        Returns:
+            float32 ``(latent_dim,)``.
+
         Raises:
             ValueError: If a name is unknown or a strength is not a finite number.
 
@@ -81,7 +84,7 @@ class Directions:
         """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
         arrays = read_arrays(path, numbers=("vectors",), texts=("names", "method"))
         names, vectors = tuple(arrays["names"].ravel().tolist()), arrays["vectors"]
-        if vectors.ndim != 2 or len(names) != len(vectors) or len(set(names)) != len(names):
+        if vectors.ndim != 2 or not 0 < len(set(names)) == len(names) == len(vectors):
             raise ValueError(f"it holds {len(names)} names and vectors of shape {vectors.shape}")
         return cls(names, vectors.astype("float32"), str(arrays["method"]))
 

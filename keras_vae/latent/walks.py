@@ -13,9 +13,8 @@ def interpolate(codes, steps=8, spherical=False):
 
     Linear: a straight line. Spherical: the direction turns at constant speed while the length
     changes evenly, which for codes of one length is the slerp of White 2016
-    (https://arxiv.org/abs/1609.04468). In a space of many
-    latents codes lie at about the same distance from the origin, and a straight line between
-    two of them passes closer to it, where pictures are blander.
+    (https://arxiv.org/abs/1609.04468). In a space of many latents codes lie at about the same
+    distance from the origin, and a straight line between two of them passes closer to it.
 
     Args:
         codes: ``(k, latent_dim)``, two or more.
@@ -95,7 +94,23 @@ def order(z_mean, z_log_var=None):
 
 
 def kl_of_latents(z_mean, z_log_var):
-    """Returns the KL of each latent to N(0, 1), the mean over images: ``(latent_dim,)``, nats."""
+    """Returns the KL of each latent to N(0, 1), the mean over images.
+
+    The terms of the model's `kl_loss`, see `keras_vae.models.vae.gaussian_kl`, one by one.
+
+    Args:
+        z_mean: ``(n, latent_dim)``.
+        z_log_var: ``(n, latent_dim)``.
+
+    Returns:
+        Shape ``(latent_dim,)``, in nats per image.
+
+    Example:
+
+    ```python
+    latent.kl_of_latents(*model.encode(images)).sum()  # the kl_loss
+    ```
+    """
     z_mean, z_log_var = np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64")
     return np.mean(-0.5 * (1 + z_log_var - z_mean**2 - np.exp(z_log_var)), axis=0)
 
