@@ -16,6 +16,9 @@ from pathlib import Path
 import keras
 
 from keras_vae import datasets, latent
+from keras_vae.run_folders import completed as completed
+from keras_vae.run_folders import find as find
+from keras_vae.run_folders import read_json
 
 FILES = {
     "model.keras": "the trained model, best epoch by validation loss",
@@ -192,33 +195,6 @@ def load(folder=None):
     return Run(folder, config, model, directions, mixture)
 
 
-def find(folder=None, root="runs"):
-    """Returns the `Path` of a run given by path or name; None is the newest completed run."""
-    if folder is not None:
-        for path in (Path(folder), Path(root, folder)):
-            if (path / "config.json").is_file():
-                return path
-    there = completed(root)
-    if folder is None and there:
-        return there[0]
-    if not there:
-        hint = f"There are no completed runs in {root}/. To train one: python train.py"
-    else:
-        hint = f"Completed runs, the newest first: {', '.join(map(str, there[:5]))}"
-    raise ValueError(hint if folder is None else f"There is no run in {folder}. {hint}")
-
-
-def completed(root="runs"):
-    """Returns the folders of completed runs, the newest first."""
-    started = {}
-    for path in Path(root).glob("*/config.json"):
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            config = read_json(path)
-            if config.get("completed") is True and (path.parent / "model.keras").is_file():
-                started[path.parent] = (str(config.get("started")), path.stat().st_mtime)
-    return sorted(started, key=started.get, reverse=True)
-
-
 def load_data(config):
     """Returns the data set that a run was trained on, divided in the same way.
 
@@ -250,13 +226,6 @@ def load_data(config):
         group=config.get("group"),
         memory=config.get("memory", datasets.MEMORY),
     )
-
-
-def read_json(path):
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError("it holds no settings")
-    return content
 
 
 def read_if_there(path, reader):

@@ -1,10 +1,12 @@
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from keras_vae import latent, runs
+from keras_vae import latent, run_folders, runs
 
 
 def test_new_folders_never_collide(tmp_path):
@@ -136,3 +138,25 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
     (folder / "model.keras").unlink()
     with pytest.raises(ValueError, match="There is no model in"):
         runs.load(folder)
+
+
+@pytest.mark.once
+def test_folders_are_found_without_keras(tmp_path):
+    """The file by itself: whoever imports it from the package gets Keras along with it."""
+    folder = tmp_path / "runs" / "a"
+    folder.mkdir(parents=True)
+    (folder / "model.keras").touch()
+    runs.write_json(folder / "config.json", {"completed": True})
+    code = (
+        "import runpy, sys\n"
+        "find = runpy.run_path(sys.argv[1])['find']\n"
+        "print(find(), find('a'))\n"
+        "assert not {'keras', 'numpy'} & set(sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, run_folders.__file__],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert (result.stdout, result.stderr) == ("runs/a runs/a\n", "")
