@@ -3,7 +3,7 @@
 # ruff: noqa: E402
 from keras_vae import command_line
 
-command_line.start_if_command()  # of python -m keras_vae: mistakes are told before Keras loads
+command_line.start_if_command()  # mistakes are told before Keras loads
 
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate

@@ -1,6 +1,6 @@
 """The commands: `python -m keras_vae --help`.
 
-To add one: a function here, its name in `COMMANDS`, its arguments in `command_line.py`.
+To add one: a function here, its name in `COMMANDS`, its arguments in `arguments.py`.
 """
 
 import os
@@ -12,14 +12,14 @@ from PIL import Image
 
 import keras_vae
 from keras_vae import latent, photos, plots, runs
-from keras_vae.command_line import fail, parse_arguments
+from keras_vae.arguments import fail, parse_command
 
 MOST_BYTES = 500_000_000  # of a photo
 WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
 
 
 def main(arguments=None):
-    args = parse_arguments(arguments)
+    args = parse_command(arguments)
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused anyway
     try:
         text = COMMANDS[args.command](args)

@@ -65,6 +65,13 @@ def completed(root="runs"):
     return sorted(started, key=started.get, reverse=True)
 
 
+def backend_of(folder):
+    """Returns the backend that a run was trained on, or None if its config.json does not say."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        backend = read_json(folder / "config.json").get("backend")
+        return backend if isinstance(backend, str) else None
+
+
 def read_json(path):
     """Returns the settings in a file, a dict, or raises `ValueError` or `OSError`."""
     content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,283 @@
+"""What the commands understand: `python -m keras_vae` and `python -m demo`.
+
+Nothing here needs Keras, so that a mistake is told at once, see `command_line.py`.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+PROGRAM, DEMO = "python -m keras_vae", "python -m demo"
+BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference, as in train.py
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+MOST_IMAGES = 10_000
+RUN = "folder of a run, or its name in runs/; default: the newest completed one"
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):  # one line, without the usage
+        fail(message, DEMO if self.prog == DEMO else PROGRAM)  # prog may go on: edit
+
+
+def fail(message, program=PROGRAM):
+    """Ends the program with one line on standard error and exit code 2."""
+    print(f"{program}: error: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def number(kind, low, high):
+    """Returns an argparse type: a number of this kind, from low to high."""
+
+    def convert(text):
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    convert.__name__ = f"{'whole number' if kind is int else 'number'} from {low:,} to {high:,}"
+    return convert
+
+
+def strength(text):
+    """The argparse type of what --set takes: ``(name, number)``. A name may hold any sign."""
+    name, sign, value = text.rpartition("=")
+    try:
+        if sign:
+            return name, number(float, -100, 100)(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text}: expected a number from -100 to 100 after the '='"
+        ) from None
+    hint = ". RUN and PHOTO come before --set" if os.path.exists(text) else ""
+    raise argparse.ArgumentTypeError(f"{text}: expected NAME=NUMBER, such as smiling=1.5{hint}")
+
+
+def credentials(text):
+    """The argparse type of what --auth takes: ``(user, password)``."""
+    user, _, password = text.partition(":")
+    if not (user and password):  # without what came: errors end up in logs
+        raise argparse.ArgumentTypeError("expected USER:PASSWORD, both of them not empty")
+    return user, password
+
+
+def parse_command(arguments=None):
+    """Returns what `python -m keras_vae` was asked to do; a mistake ends the program.
+
+    Args:
+        arguments: A list of texts; None is those of this program.
+
+    Returns:
+        An `argparse.Namespace` with a `command` and its arguments.
+
+    Raises:
+        SystemExit: At a mistake (code 2, after one line that names it), and after ``--help``.
+
+    Example:
+
+    ```python
+    arguments.parse_command(["sample", "-n", "4"]).n  # 4
+    ```
+    """
+    parser = Parser(
+        prog=PROGRAM,
+        description="Use a trained model: draw new images, edit a photo.",
+        epilog="To train one: python train.py. KERAS_BACKEND is the backend to use, any of jax, "
+        "torch and tensorflow, whichever the model was trained on; default: the first one "
+        "installed.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for add_command in (add_sample, add_edit):
+        add_command(commands)
+    args, others = parser.parse_known_args(arguments)
+    if args.command is None:
+        parser.error(f"no command given; expected {' or '.join(commands.choices)}, see --help")
+    if args.command == "edit":
+        others = check_edit(parser, args, others)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    check_output(parser, args.output)
+    return args
+
+
+def add_sample(commands):
+    text = "Draw new images with a trained model, side by side in one picture."
+    add = commands.add_parser("sample", help="draw new images", description=text).add_argument
+    add("run", nargs="?", metavar="RUN", help=RUN)
+    add(
+        "-n",
+        type=number(int, 1, MOST_IMAGES),
+        default=64,
+        metavar="N",
+        help="how many images; default: 64",
+    )
+    add_output(add, "samples.png")
+    add(
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        help="whole number that decides which images; default: another one every time, printed",
+    )
+    add(
+        "--temperature",
+        type=number(float, 0, 100),
+        default=1.0,
+        help="below 1 images are more typical and less diverse; default: 1",
+    )
+    add(
+        "--from",
+        dest="source",
+        choices=("prior", "mixture"),
+        help="where codes come from: the prior N(0, I), or the mixture of Gaussians that was "
+        "fitted to the codes of training images and gives better ones; default: mixture if the "
+        "run has one",
+    )
+
+
+def add_edit(commands):
+    text = "Change what a photo shows: encode it, move the code along directions, decode it."
+    parser = commands.add_parser(
+        "edit",
+        help="change what a photo shows, such as a smile",
+        usage=f"{PROGRAM} edit [RUN] PHOTO --set NAME=NUMBER ... [--keep-detail] [-o FILE]",
+        description=text,
+    )
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help=RUN)
+    add("photo", nargs="?", metavar="PHOTO", help="picture file of any size and format")
+    add(
+        "--set",
+        dest="strengths",
+        type=strength,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="how much more of an attribute, such as smiling=1.5 eyeglasses=-1: 1 is the distance "
+        "between images that have it and those that do not. Without --set you are told which "
+        "attributes there are",
+    )
+    add(
+        "--keep-detail",
+        action="store_true",
+        help="add only what changes to the photo itself, which keeps its size and sharpness; "
+        "without it you get the model's own drawing, at the model's size",
+    )
+    add_output(add, "edited.png")
+
+
+def add_output(add, default):
+    add(
+        "-o",
+        "--output",
+        default=default,
+        metavar="FILE",
+        help=f"picture to write, {', '.join(ENDINGS)}; default: {default}",
+    )
+
+
+def check_edit(parser, args, others):
+    """Finds RUN and PHOTO wherever they stand; returns the arguments that nobody wants."""
+    places = [args.run, args.photo, *others]
+    places = [place for place in places if place is not None]
+    flags = [place for place in others if place.startswith("-")]
+    if flags:
+        return flags
+    if len(places) > 2:
+        return places[2:]
+    if not places:
+        parser.error("no photo given; expected: edit [RUN] PHOTO --set NAME=NUMBER")
+    *run, args.photo = places
+    args.run = run[0] if run else None
+    if os.path.isdir(args.photo) or not os.path.exists(args.photo):
+        if not run and any(os.path.isdir(Path(root, args.photo)) for root in ("", "runs")):
+            parser.error(f"no photo given; expected: edit {args.photo} PHOTO --set NAME=NUMBER")
+        what = "is a folder" if os.path.isdir(args.photo) else "does not exist"
+        parser.error(f"the photo {args.photo} {what}; expected: edit [RUN] PHOTO")
+    names = [name for name, _ in args.strengths]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"argument --set: {name!r} is there more than once")
+    args.strengths = dict(args.strengths)
+    if os.path.exists(args.output) and os.path.samefile(args.photo, args.output):
+        parser.error(f"{args.output} is the photo itself, which is kept; choose another -o")
+    return []
+
+
+def check_output(parser, output):
+    """Ends with an error if a picture cannot be written there, as far as can be seen by now."""
+    if not output.lower().endswith(ENDINGS):
+        parser.error(f"the output {output!r} must end in one of {', '.join(ENDINGS)}")
+    if os.path.isdir(output):
+        parser.error(f"the output {output} is a folder; expected a file")
+    folder = Path(output).parent
+    if not folder.is_dir():
+        parser.error(f"the folder {folder} of the output does not exist")
+
+
+def parse_demo(arguments=None):
+    """Returns how `python -m demo` was asked to run; a mistake ends the program.
+
+    Args:
+        arguments: A list of texts; None is those of this program.
+
+    Returns:
+        An `argparse.Namespace` with `run` (or None), `backend` (or None), `share`, `auth` (a pair
+        of user and password, or None), `host`, `port` (or None) and `queue_size`.
+
+    Raises:
+        SystemExit: At a mistake (code 2, after one line that names it), and after ``--help``.
+
+    Example:
+
+    ```python
+    arguments.parse_demo(["--auth", "me:secret"]).auth  # ("me", "secret")
+    ```
+    """
+    parser = Parser(
+        prog=DEMO,
+        description="Show a trained model in the browser: draw new images, edit a photo.",
+        epilog="To train one: python train.py. Ctrl-C ends the demo.",
+        allow_abbrev=False,  # what opens a page to others is spelled out
+    )
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help=RUN)
+    add(
+        "--backend",
+        choices=BACKENDS,
+        help="default: KERAS_BACKEND, else the one that the model was trained on if it is "
+        "installed, else the first one installed",
+    )
+    add(
+        "--share",
+        action="store_true",
+        help="give the page a public address as well, through a server of Gradio's; anyone who has "
+        "the address can use it, see --auth",
+    )
+    add(
+        "--auth",
+        type=credentials,
+        metavar="USER:PASSWORD",
+        help="let in only who knows these; default: everyone who has the address",
+    )
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address of this computer to answer on, 0.0.0.0 for all it has; default: 127.0.0.1, "
+        "which others cannot reach",
+    )
+    add(
+        "--port",
+        type=number(int, 1, 65535),
+        help="default: the first free one from 7860 on",
+    )
+    add(
+        "--queue-size",
+        type=number(int, 1, 10_000),
+        default=100,
+        metavar="N",
+        help="how many requests may wait, further ones are turned away; default: 100",
+    )
+    args = parser.parse_args(arguments)
+    if not args.host or any(sign in args.host for sign in "/ "):
+        parser.error(f"argument --host: {args.host!r}: expected an address such as 0.0.0.0")
+    return args

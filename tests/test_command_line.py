@@ -1,0 +1,191 @@
+"""`python -m demo` until Keras is loaded: its arguments, its backend, its errors.
+
+Of `python -m keras_vae` see test_main.py.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_vae import arguments, command_line, run_folders
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parents[1]
+
+
+def make_run(folder, content):
+    """A run folder with nothing but settings."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(content)
+    return folder
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Returns a function that starts a stand-in for the demo, which prints the backend it has."""
+    (tmp_path / "first" / "demo").mkdir(parents=True)
+    (tmp_path / "first" / "demo" / "__init__.py").touch()
+    (tmp_path / "first" / "demo" / "__main__.py").write_text(
+        "import keras_vae, keras, time\n"
+        "args = keras_vae.arguments.parse_demo()\n"
+        "print(args.run, keras.backend.backend(), flush=True)\n"
+        "time.sleep(1000 * args.share)\n"
+    )
+
+    def call(*arguments, **environment):
+        environment = {**os.environ, **environment}
+        environment["PYTHONPATH"] = f"{tmp_path / 'first'}{os.pathsep}{ROOT}"
+        return subprocess.Popen(
+            [sys.executable, "-m", "demo", *map(str, arguments)],
+            env={name: value for name, value in environment.items() if value is not None},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return call
+
+
+def test_what_the_demo_is_told():
+    args = arguments.parse_demo([])
+    assert (args.run, args.backend, args.share, args.auth) == (None, None, False, None)
+    assert (args.host, args.port, args.queue_size) == ("127.0.0.1", None, 100)
+    args = arguments.parse_demo(
+        ["--share", "a run", "--auth", "me:a:b ", "--host", "::", "--port", "80"]
+        + ["--queue-size", "1", "--backend", "torch"]
+    )
+    assert (args.run, args.backend, args.share, args.auth) == (
+        "a run",
+        "torch",
+        True,
+        ("me", "a:b "),
+    )
+    assert (args.host, args.port, args.queue_size) == ("::", 80, 1)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["a", "b"], "unrecognized arguments: b"),
+        (["--sha"], "unrecognized arguments: --sha"),
+        (["--backend", "theano"], "argument --backend: invalid choice: 'theano'"),
+        (["--port", "0"], "argument --port: invalid whole number from 1 to 65,535 value: '0'"),
+        (["--port", "65536"], "whole number from 1 to 65,535"),
+        (["--queue-size", "0"], "whole number from 1 to 10,000"),
+        (["--queue-size", "10001"], "whole number from 1 to 10,000"),
+        (["--host", ""], "argument --host: '': expected an address such as 0.0.0.0"),
+        (["--host", "http://me"], "expected an address such as 0.0.0.0"),
+        (["--auth", "me"], "argument --auth: expected USER:PASSWORD"),
+        (["--auth", "me:"], "argument --auth: expected USER:PASSWORD"),
+        (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD"),
+    ],
+)
+def test_a_mistake_gives_one_line_and_no_password(capsys, given, message):
+    with pytest.raises(SystemExit) as stop:
+        arguments.parse_demo(given)
+    output = capsys.readouterr()
+    assert (stop.value.code, output.out) == (2, "")
+    assert output.err.startswith("python -m demo: error: ") and len(output.err.splitlines()) == 1
+    assert message in output.err and "secret" not in output.err
+
+
+def test_the_backend_is_the_one_asked_for_or_the_runs_own_or_the_first(monkeypatch, capsys):
+    choose = command_line.choose_backend
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "tensorflow" or None)
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert choose(None, "torch") == "torch"
+    for unusable in ("tensorflow", "theano", None):
+        assert choose(None, unusable) == "jax"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert choose(None, "torch") == "jax"
+    assert choose("torch", "jax") == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    assert choose("torch") == "torch"
+    for wanted, message in (
+        (None, "KERAS_BACKEND is 'theano'; expected one of jax, torch, tensorflow"),
+        ("tensorflow", "'tensorflow' is not installed. Install it with: pip install tensorflow"),
+    ):
+        with pytest.raises(SystemExit):
+            choose(wanted, "jax", arguments.DEMO)
+        errors = capsys.readouterr().err
+        assert errors.startswith("python -m demo: error: ") and message in errors
+
+
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        ('{"backend": "torch"}', "torch"),
+        ("{}", None),
+        ('{"backend": 3}', None),
+        ("[]", None),
+        ("{", None),
+        ("[" * 100_000, None),
+    ],
+)
+def test_which_backend_a_run_is_from(tmp_path, content, expected):
+    assert run_folders.backend_of(make_run(tmp_path / "run", content)) == expected
+
+
+def test_help_and_mistakes_do_not_wait_for_keras(start, tmp_path):
+    """With no backend at all, Keras cannot be loaded."""
+    run = make_run(tmp_path / "run", "{}")
+    for given, code, message in (
+        (["--help"], 0, "--auth USER:PASSWORD"),
+        (["--port", "x"], 2, "whole number from 1 to 65,535"),
+        ([], 2, "There are no completed runs in runs/. To train one: python train.py"),
+        (["none"], 2, "There is no run in none."),
+        (["n" * 5000], 2, "File name too long"),
+        ([run], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),
+    ):
+        output, errors = (process := start(*given, KERAS_BACKEND="foo")).communicate(timeout=60)
+        assert process.returncode == code and message in (errors if code else output)
+        assert len(errors.splitlines()) == (1 if code else 0)
+        assert not code or errors.startswith("python -m demo: error: ")
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("jax", "torch"))), reason="needs two backends"
+)
+def test_a_run_is_shown_on_the_backend_that_it_is_from(start, tmp_path):
+    make_run(tmp_path / "runs" / "a", json.dumps({"backend": "torch"}))
+    for given, environment, expected in (
+        (["a"], {"KERAS_BACKEND": None}, "a torch\n"),
+        (["a", "--backend", "jax"], {"KERAS_BACKEND": "torch"}, "a jax\n"),
+    ):
+        process = start(*given, TF_CPP_MIN_LOG_LEVEL=None, **environment)
+        assert process.communicate(timeout=300) == (expected, "")
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_is_quiet(start, tmp_path, sent, code):
+    process = start(make_run(tmp_path / "run", "{}"), "--share")
+    try:
+        process.stdout.readline()
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    assert process.returncode == code
+    assert errors == ("\nStopped.\n" if sent == signal.SIGINT else "")
+
+
+def test_a_file_called_demo_is_another_program(tmp_path):
+    """Keras's own error: nothing of the file's arguments is read."""
+    (tmp_path / "demo.py").write_text("import keras_vae")
+    result = subprocess.run(
+        [sys.executable, "-m", "demo", "--port", "x"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "foo"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1 and "Unable to import backend : foo" in result.stderr
