@@ -10,7 +10,6 @@ import warnings
 import numpy as np
 from PIL import Image
 
-import keras_vae
 from keras_vae import latent, photos, plots, runs
 from keras_vae.arguments import fail, parse_command
 
@@ -41,27 +40,14 @@ def main(arguments=None):
 def sample(args):
     """Writes a picture of new images; returns what to print."""
     run = runs.load(args.run)
-    lacking = {}
-    if run.mixture is None:
-        lacking["mixture"] = "there is no mixture.npz"
-    if not isinstance(run.model, keras_vae.VAE):
-        lacking["prior"] = "a plain autoencoder has no prior"
-    sources = [name for name in ("mixture", "prior") if name not in lacking]
-    if not sources:
-        fail(f"{run.folder} has nothing to sample from: {' and '.join(lacking.values())}")
-    source = args.source or sources[0]
-    if source in lacking:
-        fail(f"{run.folder} cannot do that: {lacking[source]}. Use --from {sources[0]}")
     size = args.n * np.prod(run.model.image_shape[:2])
     if size > Image.MAX_IMAGE_PIXELS:
         fail(f"{args.n:,} images are {size:,} pixels, more than a picture may have; try fewer")
     seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
-    if source == "mixture":
-        images = run.model.decode(run.mixture.sample(args.n, int(seed), args.temperature))
-    else:
-        images = run.model.sample(args.n, int(seed), args.temperature)
+    images = run.sample(args.n, int(seed), args.temperature, args.source)
     write(side_by_side(images), args.output)
     what = "1 image" if args.n == 1 else f"{args.n:,} images"
+    source = args.source or run.sources[0]
     return f"{args.output}: {what} from the {source} of {run.folder}, seed {seed}"
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 
 from keras_vae import datasets, latent
+from keras_vae.models.vae import VAE
 from keras_vae.run_folders import completed as completed
 from keras_vae.run_folders import find as find
 from keras_vae.run_folders import read_json
@@ -40,6 +41,7 @@ FILES = {
     "history.png": "the losses over the epochs",
 }
 
+SOURCES = ("mixture", "prior")  # of new images, the better one first
 TEMPORARY = ".unfinished-"  # how the name of a file begins while it is written
 
 
@@ -158,6 +160,60 @@ class Run:
     directions: latent.Directions | None
     mixture: latent.Mixture | None
 
+    @property
+    def sources(self):
+        """What new images can come from, the better one first: ``"mixture"``, ``"prior"``."""
+        return tuple(name for name in SOURCES if name not in self._lacking())
+
+    def sample(self, n, seed=None, temperature=1.0, source=None):
+        """Returns new images.
+
+        Args:
+            n: How many.
+            seed: None or a non-negative integer; the same one shows the same on every backend.
+            temperature: Scale of the noise; below 1 images are more typical and less diverse.
+            source: Where codes come from: ``"mixture"``, the Gaussians fitted to the codes of
+                training images, or ``"prior"``, N(0, I). None is the first of `sources`.
+
+        Returns:
+            NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
+
+        Raises:
+            ValueError: If the run lacks the source, or any, or another argument is unusable.
+
+        Example:
+
+        ```python
+        images = keras_vae.runs.load().sample(16, seed=0)
+        ```
+        """
+        if source not in (None, *SOURCES):
+            raise ValueError(
+                f"Argument `source` must be None or one of {SOURCES}. Received: source={source!r}"
+            )
+        lacking = self._lacking()
+        if not self.sources:
+            why = " and ".join(lacking.values())
+            raise ValueError(f"{self.folder} has nothing to sample from: {why}")
+        best = self.sources[0]
+        if source in lacking:
+            raise ValueError(
+                f"{self.folder} cannot do that: {lacking[source]}. Use --from {best}, in Python "
+                f"source={best!r}"
+            )
+        if (source or best) == "mixture":
+            return self.model.decode(self.mixture.sample(n, seed, temperature))
+        return self.model.sample(n, seed, temperature)
+
+    def _lacking(self):
+        """Returns why a source is not there, by source."""
+        lacking = {}
+        if self.mixture is None:
+            lacking["mixture"] = "there is no mixture.npz"
+        if not isinstance(self.model, VAE):
+            lacking["prior"] = "a plain autoencoder has no prior"
+        return lacking
+
 
 def load(folder=None):
     """Returns a run: the model with all that was found out about its latent space.
@@ -175,7 +231,7 @@ def load(folder=None):
 
     ```python
     run = keras_vae.runs.load()
-    run.model.decode(run.mixture.sample(16))
+    run.sample(16)
     ```
     """
     folder = find(folder)

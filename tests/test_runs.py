@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import keras_vae
 from keras_vae import latent, run_folders, runs
 
 
@@ -98,6 +99,44 @@ def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images
     expected = latent.edit(model, images, DIRECTIONS, {"smiling": 0.5})
     np.testing.assert_allclose(edited, expected, atol=1e-6)
     assert not list(folder.glob(f"{runs.TEMPORARY}*"))
+
+
+def test_new_images_come_from_the_mixture_or_the_prior(make_vae, tmp_path):
+    model = make_vae()
+    run = runs.Run(tmp_path, {}, model, None, MIXTURE)
+    assert run.sources == ("mixture", "prior")
+    drawn = model.decode(MIXTURE.sample(5, seed=3, temperature=0.5))
+    for source in (None, "mixture"):
+        images = run.sample(5, 3, 0.5, source)
+        assert images.shape == (5, 6, 5, 3) and images.dtype == np.float32
+        np.testing.assert_array_equal(images, drawn)
+    images = run.sample(5, seed=3, temperature=0.5, source="prior")
+    np.testing.assert_array_equal(images, model.sample(5, seed=3, temperature=0.5))
+    assert not np.array_equal(run.sample(5), run.sample(5))
+    for arguments in ({"n": -1}, {"n": 1, "seed": -1}, {"n": 1, "temperature": np.nan}):
+        with pytest.raises(ValueError, match="Argument"):
+            run.sample(**arguments)
+    with pytest.raises(ValueError, match=r"`source` must be None or one of.*source='posterior'"):
+        run.sample(1, source="posterior")
+
+
+def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
+    run = runs.Run(tmp_path, {}, make_vae(), None, None)
+    assert run.sources == ("prior",)
+    np.testing.assert_array_equal(run.sample(2, seed=0), run.model.sample(2, seed=0))
+    with pytest.raises(ValueError, match=r"there is no mixture\.npz\. Use .*source='prior'"):
+        run.sample(1, source="mixture")
+    parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(16,), variational=False)
+    model = keras_vae.AutoEncoder(*parts)
+    run = runs.Run(tmp_path, {}, model, None, MIXTURE)
+    assert run.sources == ("mixture",)
+    with pytest.raises(ValueError, match=r"has no prior\. Use .*source='mixture'"):
+        run.sample(1, source="prior")
+    run = runs.Run(tmp_path, {}, model, None, None)
+    assert run.sources == ()
+    for source in (None, "mixture", "prior"):
+        with pytest.raises(ValueError, match=r"nothing to sample from: there is no mix.* and"):
+            run.sample(1, source=source)
 
 
 def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
