@@ -270,7 +270,7 @@ def clear_cache():
 
 
 def train(args):
-    from keras_vae import callbacks, evaluate, gallery, recipe, runs
+    from keras_vae import callbacks, evaluate, examples, gallery, recipe, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
     new = runs.missing(args.output or "runs")
@@ -335,7 +335,9 @@ def train(args):
     runs.write_history(folder / "history.csv", history)
     runs.write_json(folder / "metrics.json", metrics)
     directions, mixture = explore(model, data, args.seed)
-    for name, part in (("directions.npz", directions), ("mixture.npz", mixture)):
+    shown_in_demo = examples.collect(model, data)
+    parts = {"directions.npz": directions, "mixture.npz": mixture, "examples.npz": shown_in_demo}
+    for name, part in parts.items():
         if part is not None:
             runs.save(folder / name, part)
     wanted = list(dict.fromkeys(args.attribute))  # each once
@@ -507,7 +509,7 @@ def write_data(folder, data):
 
 
 def last_lines(folder, metrics, epochs, args, directions, shown):
-    from keras_vae import gallery, runs
+    from keras_vae import examples, runs
 
     loss = f"{metrics['test_loss']:.2f}"
     if "test_kl_loss" in metrics:
@@ -533,10 +535,11 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
     lines += ["Next, to use the model:"]
     start = f"  KERAS_BACKEND={args.backend} {shlex.quote(sys.executable)}"
     where = shlex.quote(str(folder))
+    lines += [f"  {shlex.quote(sys.executable)} -m demo {where}"]
     if (folder / "samples.png").exists():
         lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
     if directions:
-        wish = f"{(shown or [gallery.favourite(directions.names)])[0]}=1.5"
+        wish = f"{(shown or [examples.favourite(directions.names)])[0]}=1.5"
         wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
         lines += [f"{start} -m keras_vae edit {where} photo.png {wish} -o edited.png"]
     code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"

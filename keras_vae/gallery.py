@@ -4,9 +4,9 @@ import numpy as np
 
 from keras_vae import latent, plots
 from keras_vae.datasets.stream import head
+from keras_vae.examples import CODES, favourite, groups
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
-POINTS = 5000  # codes in a chart
 LATENTS = 8  # rows of the traversal
 
 
@@ -34,7 +34,7 @@ def figures(model, data, history, directions=None, mixture=None, attributes=(), 
     """
     test = data.test
     images = test.images[:36]
-    codes = model.encode(head(test.images, POINTS))
+    codes = model.encode(head(test.images, CODES))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
     z = parts[0]
     shown = {
@@ -54,11 +54,6 @@ def figures(model, data, history, directions=None, mixture=None, attributes=(), 
     if (samples := draw(model, mixture, seed)) is not None:
         shown["samples.png"] = samples
     return shown
-
-
-def favourite(names):
-    """Returns the attribute to show where none was asked for: a smile, or else the first."""
-    return next((name for name in names if name.lower() == "smiling"), names[0])
 
 
 def draw(model, mixture, seed, n=48):
@@ -106,15 +101,3 @@ def traversal(model, z, latents, z_log_var):
         names = [f"z {j + 1}\n{nats[j]:.1f} nats" for j in latents]
     decoded = np.stack([model.decode(walk) for walk in walks])
     return plots.traversal(decoded, names, np.linspace(-reach, reach, steps))
-
-
-def groups(data, most=POINTS):
-    """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
-    if 0 < len(data.label_names) <= 20:
-        return data.test.labels[:most], data.label_names, "by label"
-    if data.attribute_names:
-        name = favourite(data.attribute_names)
-        has = data.test.attributes[:most, data.attribute_names.index(name)].astype(int)
-        name = plots.short(name)
-        return has, [f"not {name}", name], f"by {name!r}"
-    return np.zeros(len(data.test), int)[:most], ["all"], "no groups known"

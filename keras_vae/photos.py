@@ -14,11 +14,13 @@ from keras_vae.datasets import pictures
 FADE = 0.1  # of the part that the model sees: where a change fades out towards the rest
 
 
-def read(file):
+def read(file, longest=None, most_pixels=None):
     """Returns a photo in its full size, turned as its EXIF entry says, on white if transparent.
 
     Args:
         file: Path or bytes of a picture file of any format and mode.
+        longest: Shrink it until no side has more pixels than that; None keeps its size.
+        most_pixels: Refuse one with more pixels, before it is decoded; None is Pillow's limit.
 
     Returns:
         uint8 ``(height, width, 3)``.
@@ -32,8 +34,13 @@ def read(file):
     photo = photos.read("me.jpg")
     ```
     """
-    with pictures.opened(file) as image:
-        return np.array(pictures.flatten(ImageOps.exif_transpose(image), "RGB"))
+    with pictures.opened(file, most_pixels) as image:
+        if longest is not None:  # a JPEG can be decoded at a half, a quarter or an eighth
+            image.draft("RGB", (2 * longest, 2 * longest))
+        image = pictures.flatten(ImageOps.exif_transpose(image), "RGB")
+        if longest is not None:
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        return np.array(image)
 
 
 def colour_profile(file):

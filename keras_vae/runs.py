@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 
 from keras_vae import datasets, latent
+from keras_vae.examples import Examples
 from keras_vae.models.vae import VAE
 from keras_vae.run_folders import completed as completed
 from keras_vae.run_folders import find as find
@@ -28,6 +29,7 @@ FILES = {
     "metrics.json": "the final numbers, of the saved model on the test images",
     "directions.npz": "a direction in latent space for each attribute (if there are any)",
     "mixture.npz": "Gaussians fitted to the codes, a second way to sample",
+    "examples.npz": "test images and codes, for the demo",
     "data.png": "training images, as the model sees them",
     "skipped.txt": "files that could not be used, and why (if there are any)",
     "samples.png": "new images: z from the prior, and from the mixture",
@@ -152,6 +154,7 @@ class Run:
         directions: `keras_vae.latent.Directions`; None if the data has no attributes, or too few
             images that have them.
         mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
+        examples: `keras_vae.examples.Examples`; None if the run is from an older version.
     """
 
     folder: Path
@@ -159,6 +162,7 @@ class Run:
     model: keras.Model
     directions: latent.Directions | None
     mixture: latent.Mixture | None
+    examples: Examples | None = None
 
     @property
     def sources(self):
@@ -239,16 +243,23 @@ def load(folder=None):
     model = load_model(folder)
     directions = read_if_there(folder / "directions.npz", latent.Directions.load)
     mixture = read_if_there(folder / "mixture.npz", latent.Mixture.load)
+    examples = read_if_there(folder / "examples.npz", Examples.load)
     for name, vectors in (
         ("directions", directions and directions.vectors),
         ("mixture", mixture and mixture.means),
+        ("examples", examples and examples.codes),
     ):
         if vectors is not None and vectors.shape[1] != model.latent_dim:
             raise ValueError(
                 f"{folder}/{name}.npz is of {vectors.shape[1]} latents, the model has "
                 f"{model.latent_dim}"
             )
-    return Run(folder, config, model, directions, mixture)
+    if examples and examples.images.shape[1:] != tuple(model.image_shape):
+        raise ValueError(
+            f"{folder}/examples.npz is of images of {examples.images.shape[1:]}, the model of "
+            f"{tuple(model.image_shape)}"
+        )
+    return Run(folder, config, model, directions, mixture, examples)
 
 
 def load_data(config):

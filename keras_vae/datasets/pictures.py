@@ -94,7 +94,8 @@ def inner_box(image_size, size):
 class opened:
     """Opens a picture; whatever goes wrong with it in the block is a ValueError with the reason."""
 
-    def __init__(self, file):
+    def __init__(self, file, most_pixels=None):
+        self.most_pixels = min(most_pixels or np.inf, Image.MAX_IMAGE_PIXELS)
         self.file = io.BytesIO(file) if isinstance(file, bytes) else file
 
     def __enter__(self):
@@ -105,11 +106,9 @@ class opened:
         except Exception as error:
             raise ValueError(reason(error)) from None
         width, height = self.image.size
-        if width * height > Image.MAX_IMAGE_PIXELS:
+        if width * height > self.most_pixels:
             self.image.close()
-            raise ValueError(
-                f"refused: {width} x {height} pixels, more than {Image.MAX_IMAGE_PIXELS:,}"
-            )
+            raise ValueError(f"refused: {width} x {height} pixels, more than {self.most_pixels:,}")
         return self.image
 
     def __exit__(self, kind, error, traceback):

@@ -6,6 +6,7 @@ from keras_vae.plots.canvas import short as short
 from keras_vae.plots.charts import history as history
 from keras_vae.plots.charts import latent_map as latent_map
 from keras_vae.plots.charts import latents as latents
+from keras_vae.plots.charts import plane as plane
 from keras_vae.plots.charts import project as project
 from keras_vae.plots.strips import data as data
 from keras_vae.plots.strips import edits as edits

@@ -77,7 +77,7 @@ def printable(name):
     return name.encode(errors="replace").decode().replace("$", r"\$")
 
 
-def short(name):
+def short(name, longest=LONGEST):
     """Returns a name that leaves room for the picture."""
     name = " ".join(name.split())
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"

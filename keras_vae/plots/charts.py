@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_vae import latent
-from keras_vae.plots.canvas import DPI, INK, WIDTH, printable, short
+from keras_vae.plots.canvas import DPI, INK, LONGEST, WIDTH, printable, short
 
 ACCENT = "#c2410c"
 NINE_OF_TEN = 1.645  # standard deviations
@@ -45,7 +45,7 @@ def latent_map(codes, groups, names, title):
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(
-        f"Latent space: codes of the test images, {printable(title)}",
+        f"Latent space: codes of the test images, {printable(short(title, 2 * LONGEST))}",
         loc="left",
         fontsize=10,
         color=INK,
@@ -160,19 +160,40 @@ def latents(z_mean, z_log_var=None, most=64):
 
 
 def project(codes):
-    """Returns codes as points in the plane and the names of its axes: themselves, or PCA."""
+    """Returns codes as points in the plane and the names of its axes, see `plane`."""
+    origin, axes, names = plane(codes)
+    return (np.asarray(codes, "float64") - origin) @ axes, names
+
+
+def plane(codes):
+    """Returns the plane that shows most of some codes.
+
+    Up to 2 latents are shown as they are, more by their principal components (PCA).
+
+    Args:
+        codes: ``(n, latent_dim)``.
+
+    Returns:
+        The code in its middle ``(latent_dim,)``, its axes ``(latent_dim, 2)`` and their names.
+
+    Example:
+
+    ```python
+    origin, axes, names = plots.plane(z_mean)
+    points = (z_mean - origin) @ axes
+    ```
+    """
     codes = np.asarray(codes, "float64")
-    if codes.shape[1] == 1:
-        return np.column_stack([codes, np.zeros(len(codes))]), ("z 1", "")
-    if codes.shape[1] == 2:
-        return codes, ("z 1", "z 2")
-    centred = codes - codes.mean(axis=0)
-    variances, directions = np.linalg.eigh(centred.T @ centred)  # in growing order
+    size = codes.shape[1]
+    if size <= 2:
+        return np.zeros(size), np.eye(size, 2), ("z 1", "z 2" if size == 2 else "")
+    origin = codes.mean(axis=0)
+    variances, directions = np.linalg.eigh((codes - origin).T @ (codes - origin))  # growing
     share = variances[:-3:-1] / max(variances.sum(), 1e-12)
     names = [
         f"principal component {i + 1} ({part:.0%} of variance)" for i, part in enumerate(share)
     ]
-    return centred @ directions[:, :-3:-1], names
+    return origin, directions[:, :-3:-1], names
 
 
 def distinct_colours(count):

@@ -1,0 +1,179 @@
+"""The endpoints for programs: what the page can do, by name, with bounds checked here.
+
+`gradio_client.Client(address).view_api()` lists them with their descriptions.
+"""
+
+import gradio as gr
+import numpy as np
+from gradio.components.api_component import Api
+
+from demo import pictures
+from demo.actions import FARTHEST, MOST_IMAGES, STRENGTH, check_range
+from demo.events import TOGETHER, told
+from demo.picker import displayed, photo_input
+from keras_vae import plots
+
+
+def build(actions, images, space_map):
+    """Adds the endpoints to the page that is being built."""
+    number, whole, text, yes_no = (
+        {"type": kind} for kind in ("number", "integer", "string", "boolean")
+    )
+    numbers = {"type": "array", "items": number}
+    strengths = {"type": "object", "additionalProperties": number}
+
+    def picture(label):
+        return photo_input(label=label)
+
+    def result(label):
+        return gr.Image(label=label, format="png")
+
+    def value(default, schema, label):
+        return Api(default, schema, label)  # handed on as it came: the function checks it
+
+    def many(label):
+        return gr.Gallery(label=label, format="png")
+
+    def endpoint(function, inputs, outputs):
+        button = gr.Button()
+        button.click(
+            told(function),
+            inputs,
+            outputs,
+            api_name=function.__name__,
+            api_description=" ".join(function.__doc__.split()),
+            **TOGETHER,
+        )
+
+    def describe():
+        """What is served: data, shape of the images, attributes, where samples can come from, how
+        many numbers a code has and how many test images there are.
+        """
+        return {
+            "dataset": actions.run.config.get("name"),
+            "image_shape": list(actions.image_shape),
+            "attributes": actions.attributes,
+            "strengths": [-STRENGTH, STRENGTH],
+            "sources": list(actions.run.sources),
+            "most_images": MOST_IMAGES,
+            "latent_dim": actions.model.latent_dim,
+            "codes": [-FARTHEST, FARTHEST],
+            "examples": len(images) if actions.run.examples is not None else 0,
+        }
+
+    def example(number):
+        """A test image by number, from 0 on; `describe` says how many there are."""
+        count = len(images) if actions.run.examples is not None else 0
+        if type(number) is not int or not 0 <= number < count:
+            raise ValueError(f"Expected the number of a test image, 0 to {count - 1}")
+        return displayed(images[number])
+
+    def edit(picture, strengths, keep_detail, strip_of):
+        """Changes attributes of a picture: strengths by name, each from -3 to 3. Returns it before
+        and after, and a strip over the strengths of one attribute. With keep_detail the change is
+        added to the picture itself, which is shrunk to 768 pixels if it is larger.
+        """
+        if not isinstance(keep_detail, bool):
+            raise ValueError("Expected keep_detail to be true or false")
+        before, after, strip = actions.edit(
+            pictures.read(picture), strengths, keep_detail, strip_of
+        )
+        return displayed(before), displayed(after), row(strip)
+
+    def sample(count, seed, temperature, source):
+        """New images: 1 to 64, by seed, with a temperature from 0 to 2, from the prior or the
+        mixture (best: the better one that there is).
+        """
+        images = actions.sample(count, seed, temperature, source)
+        return [displayed(image) for image in images]
+
+    def arithmetic(a, b, c, strength):
+        """C + strength * (A - B) of three pictures, strength from -3 to 3. Returns the result, and
+        a strip over strengths from 0 to 2.
+        """
+        image, images = actions.arithmetic(*map(pictures.read, (a, b, c)), strength)
+        return displayed(image), row(images)
+
+    def interpolate(first, last, spherical, steps):
+        """The way from one picture to another in 2 to 24 steps, straight or spherical. Returns a
+        strip and an animated GIF.
+        """
+        if not isinstance(spherical, bool):
+            raise ValueError("Expected spherical to be true or false")
+        images = actions.interpolate(pictures.read(first), pictures.read(last), spherical, steps)
+        path = gr.processing_utils.save_bytes_to_cache(
+            pictures.gif(images), "between.gif", animation.GRADIO_CACHE
+        )
+        return row(images), path
+
+    def encode(picture):
+        """The code of a picture: `z_mean`, a list of numbers."""
+        return actions.encode(pictures.read(picture)).tolist()
+
+    def decode(code):
+        """The picture that a code stands for: a list of numbers from -100 to 100, as many as
+        `describe` says.
+        """
+        return displayed(actions.decode(actions.code(code)[None])[0])
+
+    def point(x, y):
+        """What lies at a point of the map of the latent space, in the units of its axes, -100 to
+        100. Returns the picture and its code.
+        """
+        if space_map is None:
+            raise ValueError("This run has no map: it was made by an older version")
+        for name, coordinate in (("x", x), ("y", y)):
+            check_range(name, coordinate, -FARTHEST, FARTHEST)
+        code = space_map.code(np.array([x, y], "float64"))
+        return displayed(actions.decode(code[None])[0]), code.tolist()
+
+    with gr.Column(visible=False):
+        endpoint(describe, [], value(None, {"type": "object"}, "What is served"))
+        endpoint(example, [value(0, whole, "Number")], result("Test image"))
+        endpoint(
+            edit,
+            [
+                picture("Picture"),
+                value({}, strengths, "Strength of each attribute, such as {'smiling': 1.5}"),
+                value(False, yes_no, "Whether to change the picture itself"),
+                value("", text, "Attribute that varies in the strip; empty: the first"),
+            ],
+            [result("Before"), result("After"), result("Strip")],
+        )
+        endpoint(
+            sample,
+            [
+                value(16, whole, "How many, 1 to 64"),
+                value(0, whole, "Seed"),
+                value(1.0, number, "Temperature, 0 to 2"),
+                value("best", text, "prior, mixture, or best: the better one there is"),
+            ],
+            many("Samples"),
+        )
+        endpoint(
+            arithmetic,
+            [picture("A"), picture("B"), picture("C"), value(1.0, number, "Strength, -3 to 3")],
+            [result("Result"), result("Strip")],
+        )
+        animation = result("Animation")
+        endpoint(
+            interpolate,
+            [
+                picture("First"),
+                picture("Last"),
+                value(False, yes_no, "Whether to turn around the middle"),
+                value(8, whole, "Steps, 2 to 24"),
+            ],
+            [result("Strip"), animation],
+        )
+        endpoint(encode, [picture("Picture")], value(None, numbers, "Code"))
+        endpoint(decode, [value(None, numbers, "Code")], result("Picture"))
+        endpoint(
+            point,
+            [value(0.0, number, "x"), value(0.0, number, "y")],
+            [result("Picture"), value(None, numbers, "Code")],
+        )
+
+
+def row(images):
+    return plots.grid(images, len(images))

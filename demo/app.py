@@ -1,0 +1,122 @@
+"""The page: a header and six tabs. `build_demo` puts it together from a run."""
+
+import gradio as gr
+import numpy as np
+
+from demo import api
+from demo.actions import Actions
+from demo.look import CSS, THEME
+from demo.space_map import SpaceMap
+from demo.tabs import about, arithmetic, edit, interpolate, sample, space
+
+QUEUE_SIZE = 100
+CLEAN_EVERY, KEEP = 600, 3600  # seconds: pictures of visitors are removed after an hour
+
+# What belongs to the page but is said where it is launched.
+LAUNCH = {
+    "theme": THEME,
+    "css": CSS,
+    "footer_links": ["api"],
+    "max_file_size": "20mb",
+    "show_error": True,
+    "ssr_mode": False,
+    "enable_monitoring": False,
+    "state_session_capacity": 1000,
+}
+
+
+def build_demo(run, queue_size=QUEUE_SIZE):
+    """Returns the page on a run, ready to be launched: the model is compiled and warm.
+
+    Args:
+        run: A `keras_vae.runs.Run`.
+        queue_size: Requests that may wait; others are told that the queue is full.
+
+    Returns:
+        `gr.Blocks`, to be launched with `LAUNCH`.
+
+    Example:
+
+    ```python
+    build_demo(runs.load()).launch(**LAUNCH)
+    ```
+    """
+    actions = Actions(run)
+    warm(actions.model)
+    images, has = choices(actions)
+    space_map = SpaceMap(run.examples) if run.examples is not None else None
+    with gr.Blocks(
+        title=f"keras_vae: {run.config.get('name', 'a model')}",
+        analytics_enabled=False,
+        delete_cache=(CLEAN_EVERY, KEEP),
+        fill_width=False,
+    ) as page:
+        gr.Markdown(headline(run), elem_classes="head")
+        first = []  # what each tab shows before anything is touched
+        with gr.Tabs() as tabs:
+            with gr.Tab("Edit", id="edit"):
+                photo, drawing = edit.build(actions, images, has)
+                first.append(drawing)
+            with gr.Tab("Sample", id="sample"):
+                sample.build(actions, tabs, photo)
+            with gr.Tab("A − B + C", id="arithmetic"):
+                first.append(arithmetic.build(actions, images, has))
+            with gr.Tab("Interpolate", id="interpolate"):
+                first.append(interpolate.build(actions, images))
+            with gr.Tab("Latent space", id="space"):
+                first.append(space.build(actions, space_map))
+            with gr.Tab("This model", id="about"):
+                about.build(run)
+        api.build(actions, images, space_map)
+        fill(first)
+    # Told how long it takes only every few seconds: else each answer is a message to everybody.
+    page.queue(max_size=queue_size, status_update_rate=5)
+    return page
+
+
+def fill(drawings):
+    """Gives what each tab shows its first value, so that the page opens complete."""
+    for drawing in drawings:
+        if drawing is None:
+            continue
+        function, inputs, outputs = drawing
+        values = [value_of(one) for one in inputs or ()]
+        for component, value in zip(outputs, function(*values)):
+            if isinstance(component, gr.HTML):
+                component.value = value
+
+
+def value_of(component):
+    """Returns the value that a function gets of a component as it stands at first."""
+    value = component.value
+    return value["path"] if isinstance(value, dict) and "path" in value else value
+
+
+def warm(model):
+    """Compiles what requests need: the sizes that `decode` and `encode` fill batches up to."""
+    for size in (1, 2, 4, 8, 16, 32, 64):
+        model.decode(np.zeros((size, model.latent_dim), "float32"))
+    model.encode(np.zeros((1, *model.image_shape), "uint8"))
+
+
+def choices(actions):
+    """Returns images to choose from, and for each whether it has the first attribute, or None."""
+    examples = actions.run.examples
+    if examples is None:
+        if not actions.run.sources:
+            return np.zeros((0, *actions.image_shape), "uint8"), None
+        return actions.sample(24), None
+    has = None
+    if actions.attributes and actions.attributes[0] in examples.attribute_names:
+        has = examples.attributes[:, examples.attribute_names.index(actions.attributes[0])]
+    return examples.images, has
+
+
+def headline(run):
+    config = run.config
+    model = {"vae": "a VAE", "ae": "a plain autoencoder"}.get(config.get("model"), "a model")
+    height, width = run.model.image_shape[:2]
+    return (
+        f"# keras_vae\nThe latent space of {model} trained on **{config.get('name', 'images')}**: "
+        f"{width} × {height} pixels in {run.model.latent_dim} numbers."
+    )

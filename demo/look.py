@@ -1,0 +1,63 @@
+"""How the page looks: theme and style sheet. Fonts are the visitor's own; nothing is fetched."""
+
+import gradio as gr
+
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+
+THEME = gr.themes.Soft(
+    primary_hue="orange",
+    secondary_hue="orange",
+    neutral_hue="stone",
+    radius_size="md",
+    font=FONT,
+    font_mono=("ui-monospace", "Menlo", "Consolas", "monospace"),
+).set(
+    block_title_background_fill="none",
+    block_title_text_color="*body_text_color",
+    block_title_text_weight="500",
+    block_title_padding="0",
+    slider_color="*primary_400",
+    checkbox_border_color="*neutral_400",
+    checkbox_border_width="1px",
+)
+
+CSS = """
+.gradio-container { width: 100% !important; max-width: 1180px !important; min-width: 0 !important;
+  margin: 0 auto !important; }
+.gradio-container .column, .gradio-container .block { min-width: 0; }
+.head h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
+.head p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
+.lead p { max-width: 70ch; margin: 0.2rem 0 0.4rem; }
+.note { background: var(--block-background-fill); border-left: 3px solid var(--color-accent);
+  border-radius: var(--radius-md); padding: 0.7rem 1rem; }
+.pair { flex-wrap: nowrap !important; gap: 0.75rem; }
+figure.picture, figure.strip { margin: 0; }
+figure.picture img, figure.strip img { width: 100%; display: block; border-radius: var(--radius-md);
+  background: var(--block-background-fill); }
+figure figcaption { font-size: 0.85rem; color: var(--body-text-color-subdued); margin-top: 0.3rem; }
+figure figcaption a { color: var(--color-accent); margin-left: 0.4rem; }
+figure.strip .labels { display: flex; font-size: 0.75rem; color: var(--body-text-color-subdued); }
+figure.strip .labels span { flex: 1; text-align: center; }
+.seen figure { display: flex; align-items: center; gap: 0.7rem; }
+.seen figure img { width: 64px; border-radius: var(--radius-sm); }
+.animation figure { max-width: 260px; }
+.photo img { image-rendering: auto; object-fit: contain; }
+.caption p { margin: 0 0 -0.4rem; }
+.choices .grid-container { grid-template-columns: repeat(auto-fill, minmax(58px, 1fr)) !important;
+  grid-template-rows: none !important; grid-auto-rows: auto !important; gap: 6px; }
+.samples .grid-container { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important;
+  grid-template-rows: none !important; grid-auto-rows: auto !important; gap: 8px; }
+.samples .grid-wrap, .whole .grid-wrap { max-height: none !important; }
+.strengths { gap: 0.2rem 1.2rem; }
+.strength, .strengths .block { padding: 0.35rem 0.6rem; }
+input[type=range]::-webkit-slider-thumb { border: 2px solid var(--slider-color) !important; }
+.facts thead { display: none; }
+.facts table { width: 100%; }
+.map img { cursor: crosshair; }
+@media (max-width: 700px) {
+  .stack { flex-direction: column; }
+  /* Before and after stay in view while one of the many sliders below moves. */
+  .follow { position: sticky; top: 0; z-index: 5; padding-bottom: 0.3rem;
+    background: var(--body-background-fill); }
+}
+"""

@@ -1,0 +1,105 @@
+"""Pictures on their way in and out: from a visitor's file to an array, from an array to HTML.
+
+What is shown travels inside the page's own messages, as data URIs: nothing is written to disk, and
+nothing has to be fetched, while a slider moves.
+"""
+
+import base64
+import html
+import io
+
+import numpy as np
+from PIL import Image
+
+from keras_vae import photos, plots
+
+MOST_BYTES = 20_000_000
+MOST_PIXELS = 50_000_000
+LONGEST = 768  # pixels: larger photos are shrunk to that
+SMALL = 20_000  # pixels up to which a picture travels without loss
+
+
+def read(path):
+    """Returns a visitor's picture as a photo, uint8 ``(height, width, 3)``.
+
+    Raises:
+        ValueError: If there is none, or it cannot be used, with the reason.
+    """
+    if path is None:
+        raise ValueError("There is no picture yet: choose one, or upload one")
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError:
+        raise ValueError("The picture is not there any more: choose it again") from None
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"The picture has more than {MOST_BYTES / 1e6:g} MB")
+    try:
+        return photos.read(content, longest=LONGEST, most_pixels=MOST_PIXELS)
+    except ValueError as error:
+        raise ValueError(f"The picture cannot be used: {error}") from None
+
+
+def to_photo(image):
+    """Returns an image of the model as a photo."""
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def encode(image):
+    """Returns the content of a picture file, and its kind: PNG if it is small, or else JPEG."""
+    file = io.BytesIO()
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    kind = "png" if picture.width * picture.height <= SMALL else "jpeg"
+    picture.save(file, kind, quality=93, subsampling=0)
+    return file.getvalue(), kind
+
+
+def gif(images):
+    """Returns the content of an animation that goes there and back."""
+    frames = [Image.fromarray(np.ascontiguousarray(to_photo(image))) for image in images]
+    durations = [600, *[90] * (len(frames) - 2), 600, *[90] * (len(frames) - 2)]
+    file = io.BytesIO()
+    frames[0].save(
+        file,
+        "gif",
+        save_all=True,
+        append_images=[*frames[1:], *frames[-2:0:-1]],
+        duration=durations,
+        loop=0,
+    )
+    return file.getvalue()
+
+
+def uri(content, kind):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def shown(image, caption, download=None):
+    """Returns HTML of one picture with a caption, and a link to keep it under a name."""
+    return framed(*encode(image), caption, download)
+
+
+def framed(content, kind, caption, download=None):
+    source, text = uri(content, kind), html.escape(caption)
+    link = ""
+    if download:
+        link = f' <a href="{source}" download="{download}.{kind}">Download</a>'
+    return (
+        f'<figure class="picture"><img src="{source}" alt="{text}">'
+        f"<figcaption>{text}{link}</figcaption></figure>"
+    )
+
+
+def strip(images, labels, caption):
+    """Returns HTML of pictures side by side with a label below each."""
+    content, kind = encode(plots.grid(images, len(images)))
+    cells = "".join(f"<span>{html.escape(label)}</span>" for label in labels)
+    text = html.escape(caption)
+    return (
+        f'<figure class="strip"><img src="{uri(content, kind)}" alt="{text}">'
+        f'<div class="labels">{cells}</div><figcaption>{text}</figcaption></figure>'
+    )
+
+
+def signed(value):
+    return f"{value:+g}".replace("-", "−") if value else "0"

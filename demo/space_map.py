@@ -1,0 +1,56 @@
+"""The map of the latent space, and the way from a pixel on it to a code."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image, ImageDraw
+
+from keras_vae import plots
+
+RING = 11  # pixels
+
+
+class SpaceMap:
+    """Where the codes of the test images lie, drawn once.
+
+    Args:
+        examples: `keras_vae.examples.Examples`.
+
+    Attributes:
+        picture: uint8 ``(height, width, 3)``.
+        points: The codes in the plane, ``(n, 2)``.
+    """
+
+    def __init__(self, examples):
+        self.origin, self.axes, self.names = plots.plane(examples.codes)
+        self.points = (examples.codes - self.origin) @ self.axes
+        figure = plots.latent_map(
+            examples.codes, examples.groups, examples.group_names, examples.title
+        )
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        self.picture = np.array(canvas.buffer_rgba())[..., :3]
+        self.to_pixels = figure.axes[0].transData.frozen()
+
+    def point(self, x, y):
+        """Returns the point of the plane at a pixel of the picture, no farther than the map."""
+        height, width = self.picture.shape[:2]
+        pixel = np.clip(x, 0, width), height - np.clip(y, 0, height)
+        return self.to_pixels.inverted().transform(pixel)
+
+    def code(self, point):
+        """Returns the code at a point: what the plane does not show is as in the middle."""
+        return (self.origin + self.axes @ point).astype("float32")
+
+    def nearest(self, point):
+        """Returns which test image lies nearest to a point, a row of `points`."""
+        return int(np.argmin(np.sum((self.points - point) ** 2, axis=1)))
+
+    def marked(self, point):
+        """Returns the picture with a ring around a point."""
+        x, y = self.to_pixels.transform(point)
+        y = len(self.picture) - y
+        picture = Image.fromarray(self.picture)
+        draw = ImageDraw.Draw(picture)
+        for radius, colour, width in ((RING + 2, "white", 7), (RING, "black", 3)):
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), None, colour, width)
+        return np.asarray(picture)

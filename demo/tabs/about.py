@@ -1,0 +1,106 @@
+"""This model: what it was trained on, its numbers, its pictures, the code to load it."""
+
+import json
+
+import gradio as gr
+from PIL import Image
+
+from keras_vae import runs
+
+NUMBERS = {
+    "test_mse": ("Squared error per pixel and channel, of `decode(z_mean)`", "{:.5f}"),
+    "test_loss": ("Test loss, nats per image", "{:,.2f}"),
+    "test_reconstruction_loss": ("of it reconstruction", "{:,.2f}"),
+    "test_kl_loss": ("of it KL", "{:,.2f}"),
+    "bits_per_dim": ("Bits per dimension, at most", "{:.2f}"),
+    "active_units": ("Latents in use", "{:,}"),
+    "train_seconds": ("Seconds of training", "{:,.0f}"),
+    "images_per_second": ("Images per second in training", "{:,.0f}"),
+}
+
+
+def build(run):
+    config = run.config
+    gr.Markdown(
+        "What stands behind this page, so that you can judge it, and use it yourself.",
+        elem_classes="lead",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            gr.Markdown(f"### Trained on\n{table(settings(config))}", elem_classes="facts")
+        with gr.Column(min_width=300):
+            gr.Markdown(f"### Numbers\n{table(numbers(run.folder))}", elem_classes="facts")
+    gr.Markdown("### Load it")
+    gr.Code(code(run), language="python", label="Python", interactive=False)
+    shown = [
+        (Image.open(run.folder / name).convert("RGB"), f"{name}: {what.split(' (if')[0]}")
+        for name, what in runs.FILES.items()
+        if name.endswith(".png") and (run.folder / name).is_file()
+    ]
+    if shown:
+        gr.Markdown("### Pictures")
+        gr.Gallery(
+            shown,
+            show_label=False,
+            label="Pictures of the run",
+            format="png",
+            columns=3,
+            height="auto",
+            object_fit="contain",
+            interactive=False,
+            buttons=["fullscreen", "download"],
+            elem_classes="whole",
+        )
+
+
+def settings(config):
+    """Returns pairs of what and how much; what a config does not say is left out."""
+    images, shape = config.get("images") or {}, config.get("image_shape") or ()
+    kind = {"vae": "variational autoencoder", "ae": "plain autoencoder"}
+    widths = "-".join(map(str, config.get("widths") or ()))
+    pairs = {
+        "Data": config.get("name"),
+        "Images": " × ".join(map(str, shape)),
+        "To train, validate, test": " / ".join(f"{count:,}" for count in images.values()),
+        "Model": kind.get(config.get("model")),
+        "Network": f"{config.get('network', '')} {widths}".strip(),
+        "Latents": config.get("latent_dim"),
+        "Likelihood": config.get("likelihood"),
+        "Weight of the KL (beta)": config.get("beta"),
+        "Epochs": config.get("epochs"),
+        "Trained with": config.get("backend"),
+        "On": config.get("started"),
+    }
+    return {what: value for what, value in pairs.items() if value not in (None, "")}
+
+
+def numbers(folder):
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"There is no metrics.json": "the run was not completed"}
+    return {
+        what: form.format(metrics[key])
+        for key, (what, form) in NUMBERS.items()
+        if isinstance(metrics.get(key), (int, float))
+    }
+
+
+def table(pairs):
+    rows = [f"| {what} | {str(value).replace('|', ' ')} |" for what, value in pairs.items()]
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def code(run):
+    folder = run.folder.name
+    lines = ["from keras_vae import latent, runs", "", f"run = runs.load({folder!r})  # in runs/"]
+    if run.sources:
+        lines += ["images = run.sample(16, seed=0)  # (16, height, width, channels) in [0, 1]"]
+    if run.directions:
+        name = run.directions.names[0]
+        lines += [
+            "",
+            "# `images` of your own: (n, height, width, channels), uint8 or in [0, 1]",
+            f"edited = latent.edit(run.model, images, run.directions, {{{name!r}: 1.5}})",
+        ]
+    return "\n".join(lines)

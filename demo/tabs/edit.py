@@ -1,0 +1,127 @@
+"""Edit: give somebody a smile."""
+
+import gradio as gr
+import numpy as np
+
+from demo import pictures
+from demo.actions import STRENGTH, STRIP
+from demo.events import LIVE, QUIET, told
+from demo.picker import displayed, picker
+
+IN_VIEW = 9  # sliders that are always there; the others fold away
+
+
+def build(actions, images, has):
+    """Lays out the tab; returns the picture that it edits, and how to draw it.
+
+    `has` says which images have the first attribute already; None is not known.
+    """
+    names = actions.attributes
+    gr.Markdown(
+        "The encoder turns a picture into a few numbers, its **code**; the decoder draws a picture "
+        "from a code. A slider moves the code along the direction in which others have more of "
+        "something: `z_new = z + a · direction`.",
+        elem_classes="lead",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            photo = picker("Start from", images, 0 if has is None else int(np.argmin(has)))
+            random = gr.Button("Start from a random sample", visible=bool(actions.run.sources))
+            seen = gr.HTML(elem_classes="seen")
+        with gr.Column(scale=3, min_width=320):
+            with gr.Row(elem_classes=["pair", "follow"]):
+                before, after = gr.HTML(min_width=100), gr.HTML(min_width=100)
+            if not names:
+                gr.Markdown(
+                    "**There is nothing to change here:** this model was trained on images of "
+                    "which it is not known what they show, so there is no direction to go. Train "
+                    "on images with attributes or classes, and a slider for each appears. You can "
+                    "still see how the model draws your picture.",
+                    elem_classes="note",
+                )
+            with gr.Row(visible=bool(names), elem_classes="strengths"):
+                sliders = [slider(name) for name in names[:IN_VIEW]]
+            if len(names) > IN_VIEW:
+                with (
+                    gr.Accordion(f"{len(names) - IN_VIEW} more", open=False),
+                    gr.Row(elem_classes="strengths"),
+                ):
+                    sliders += [slider(name) for name in names[IN_VIEW:]]
+            with gr.Row(visible=bool(names)):
+                keep_detail = gr.Checkbox(
+                    False,
+                    label="Keep detail",
+                    info="Add only the change to the picture itself, so that it stays sharp",
+                )
+                reset = gr.Button("Reset", min_width=100, scale=0)
+            strip_of = gr.Dropdown(
+                [(label(name), name) for name in names],
+                value=names[0] if names else None,
+                label="Less and more of",
+                visible=bool(names),
+                filterable=len(names) > IN_VIEW,
+            )
+            strip = gr.HTML()
+
+    def draw(path, keep_detail, strip_of, *strengths):
+        """Returns what the model sees, before, after, and the strip, as HTML."""
+        if path is None:
+            return "", "", "", ""
+        photo = pictures.read(path)
+        image = actions.seen(photo)
+        if not names:
+            drawn = actions.decode(actions.encode(photo)[None])[0]
+            pair = (image, drawn, None)
+        else:
+            pair = actions.edit(photo, dict(zip(names, strengths)), keep_detail, strip_of)
+        size = "{1} × {0}".format(*image.shape)
+        captions = ("Before: the model's drawing", "After")
+        if not names:
+            captions = ("What the model sees", "The model's drawing")
+        elif keep_detail:
+            captions = ("Before: your picture", "After")
+        shown = (
+            pictures.shown(image, f"What the model sees: {size} pixels"),
+            pictures.shown(pair[0], captions[0]),
+            pictures.shown(pair[1], captions[1], "edited"),
+        )
+        if pair[2] is None:
+            return *shown, ""
+        values = [pictures.signed(a) for a in STRIP]
+        return *shown, pictures.strip(pair[2], values, f"{label(strip_of)}: less and more")
+
+    def follow(*values):
+        return draw(*values)[2:]
+
+    def anyone():
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+        return displayed(actions.sample(1, seed)[0])
+
+    inputs, outputs = [photo, keep_detail, strip_of, *sliders], [seen, before, after, strip]
+    photo.change(told(draw), inputs, outputs, **LIVE)
+    gr.on([keep_detail.input, strip_of.input], told(draw), inputs, outputs, **LIVE)
+    random.click(told(anyone), None, photo, **QUIET)
+    if names:
+        gr.on([one.input for one in sliders], told(follow), inputs, [after, strip], **LIVE)
+        reset.click(lambda: [0] * len(names), None, sliders, **QUIET).then(
+            told(draw), inputs, outputs, **QUIET
+        )
+    return photo, (told(draw), inputs, outputs)
+
+
+def slider(name):
+    return gr.Slider(
+        -STRENGTH,
+        STRENGTH,
+        0,
+        step=0.1,
+        label=label(name),
+        min_width=200,
+        buttons=[],
+        elem_classes="strength",
+    )
+
+
+def label(name):
+    text = " ".join(name.replace("_", " ").split()) or name
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,115 @@
+"""Latent space: where the codes lie, and what lies where."""
+
+import gradio as gr
+import numpy as np
+
+from demo import pictures
+from demo.actions import LATENTS, REACH
+from demo.events import LIVE, QUIET, told
+
+
+def build(actions, space_map):
+    """Lays out the tab; `space_map` is a `SpaceMap`, or None without test images."""
+    examples = actions.run.examples
+    if examples is None:
+        gr.Markdown(
+            "**There is no map:** this run was made by an older version and does not know the "
+            "codes of its test images. Train it again to see them.",
+            elem_classes="note",
+        )
+        return None
+    latents = np.argsort(-examples.carried, kind="stable")[:LATENTS]
+    middle, spread = examples.codes.mean(axis=0), examples.codes.std(axis=0)
+    is_plane = examples.codes.shape[1] <= 2
+    gr.Markdown(
+        "Each dot is the code of a test image. **Click anywhere to decode that place.** "
+        + ("" if is_plane else "The map is the plane in which the codes differ most; the other "
+           "directions stay at their middle, so what you see is more ordinary than a real image. ")
+        + "Below, the latents that carry most, one slider each.",
+        elem_classes="lead",
+    )  # fmt: skip
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=320):
+            chart = gr.Image(
+                space_map.picture,
+                show_label=False,
+                label="Map of the test set: click to decode",
+                format="png",
+                interactive=False,
+                buttons=[],
+                elem_classes="map",
+            )
+        with gr.Column(scale=2, min_width=280):
+            with gr.Row(elem_classes="pair"):
+                decoded, nearest = gr.HTML(min_width=100), gr.HTML(min_width=100)
+            another = gr.Button("Start from a test image")
+            sliders = []
+            for j in latents:
+                reach = REACH * max(spread[j], 0.1)  # one that carries nothing can move, too
+                sliders.append(
+                    gr.Slider(
+                        *(round(float(middle[j] + side * reach), 2) for side in (-1, 1, 0)),
+                        step=0.01,
+                        label=name(j, examples.carried[j], "prior" in actions.run.sources),
+                        buttons=[],
+                    )
+                )
+    start = space_map.origin.astype("float32")
+    code = gr.State(start)
+
+    def values(code):
+        """Returns the sliders' values at a code, as far as they reach."""
+        return [
+            round(float(np.clip(code[j], one.minimum, one.maximum)), 2)
+            for j, one in zip(latents, sliders)
+        ]
+
+    def place(point, code, what):
+        row = space_map.nearest(point)
+        images = actions.decode(np.stack([code, examples.codes[row]]))
+        caption = "The nearest test image, as the model draws it"
+        return (
+            pictures.shown(images[0], what, "decoded"),
+            pictures.shown(images[1], caption),
+            space_map.marked(point),
+            code,
+            *values(code),
+        )
+
+    def click(event: gr.SelectData):
+        x, y = pixel(event.index)
+        point = space_map.point(x, y)
+        where = ", ".join(pictures.signed(round(float(value), 2)) for value in point)
+        return place(point, space_map.code(point), f"Decoded at ({where})")
+
+    def jump():
+        row = np.random.default_rng().integers(len(examples.codes))
+        code = examples.codes[row].astype("float32")
+        return place(space_map.points[row], code, "A test image, as the model draws it")
+
+    def move(code, *values):
+        code = np.array(code, "float32")
+        code[latents] = values
+        return pictures.shown(actions.decode(code[None])[0], "Decoded, with the sliders", "decoded")
+
+    outputs = [decoded, nearest, chart, code, *sliders]
+    chart.select(told(click), None, outputs, **LIVE)
+    another.click(told(jump), None, outputs, **QUIET)
+    gr.on([one.input for one in sliders], told(move), [code, *sliders], decoded, **LIVE)
+    point = np.zeros(2) if not is_plane else space_map.points.mean(axis=0)
+    return told(lambda: place(point, space_map.code(point), "Decoded in the middle")), None, outputs
+
+
+def name(latent, carried, has_prior):
+    unit = "nats" if has_prior else "variance"
+    return f"z {latent + 1} · {carried:.2g} {unit}"
+
+
+def pixel(index):
+    """Returns a click as x and y, or raises `ValueError`: it comes from outside."""
+    is_pair = isinstance(index, (list, tuple)) and len(index) == 2
+    if not is_pair or not all(isinstance(value, (int, float)) for value in index):
+        raise ValueError("Expected a click on the map")
+    if not np.isfinite(index).all():
+        raise ValueError("Expected a click on the map")
+    return index

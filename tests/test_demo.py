@@ -1,0 +1,535 @@
+"""The demo without a browser: what its actions give, and every endpoint as a program meets it."""
+
+import concurrent.futures
+import contextlib
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import httpx
+import keras
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from test_main import save_run
+
+import keras_vae
+from demo import actions as bounds
+from demo import pictures
+from demo.actions import Actions
+from demo.app import LAUNCH, build_demo
+from demo.space_map import SpaceMap
+from keras_vae import examples, latent, photos, plots, runs
+
+ROOT = Path(__file__).parents[1]
+
+
+def add_examples(folder, latent_dim=2, image_shape=(8, 8, 3), n=30):
+    rng = np.random.default_rng(3)
+    kept = examples.Examples(
+        images=rng.integers(0, 256, (6, *image_shape), "uint8"),
+        attributes=rng.integers(0, 2, (6, 4)).astype(bool),
+        attribute_names=("smiling", "two words", "a=b", "8"),
+        codes=rng.standard_normal((n, latent_dim)).astype("float32"),
+        carried=np.arange(latent_dim, dtype="float32"),
+        groups=rng.integers(0, 2, n),
+        group_names=("no", "yes"),
+        title="by 'smiling'",
+    )
+    runs.save(folder / "examples.npz", kept)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise")
+    return runs.load(add_examples(folder))
+
+
+@pytest.fixture(scope="module")
+def actions(run):
+    return Actions(run)
+
+
+@pytest.fixture
+def photo():
+    return np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
+
+
+# Actions: arrays in, arrays out.
+
+
+def test_an_edit_is_that_of_the_package(run, actions, photo):
+    strengths = {"smiling": 1.5, "8": -1}
+    image = photos.view(photo, run.model.image_shape)[None]
+    z = latent.codes_of(run.model, image)
+    expected = run.model.decode(np.concatenate([z, z + run.directions.shift(strengths)]))
+    before, after, strip = actions.edit(photo, strengths, strip_of="8")
+    np.testing.assert_allclose(before, 255 * expected[0], atol=0.51)
+    np.testing.assert_allclose(after, 255 * expected[1], atol=0.51)
+    assert strip.shape == (len(bounds.STRIP), 8, 8, 3)
+    # In the strip only the strength of its attribute is another.
+    np.testing.assert_allclose(strip[bounds.STRIP.index(-1)], after, atol=1)
+    other = latent.edit(run.model, image, run.directions, {"smiling": 1.5, "8": 2})
+    np.testing.assert_allclose(strip[-1], 255 * other[0], atol=0.51)
+
+
+def test_an_edit_that_keeps_detail_adds_the_change_to_the_photo(run, actions, photo):
+    before, after, _ = actions.edit(photo, {"smiling": 2}, keep_detail=True)
+    drawn, edited, _ = actions.edit(photo, {"smiling": 2})
+    assert (before == photo).all() and after.shape == photo.shape
+    expected = photos.add(photo, (edited.astype("float32") - drawn) / 255)
+    np.testing.assert_allclose(after.astype(int), expected.astype(int), atol=2)
+    assert np.abs(after.astype(int) - photo).max() > 5
+    assert (actions.edit(photo, {}, keep_detail=True)[1] == photo).all()
+
+
+def test_samples_come_from_where_they_are_asked_to(run, actions):
+    drawn = {name: actions.sample(5, 3, 0.5, name) for name in ("prior", "mixture", "best")}
+    for name in ("prior", "mixture"):
+        expected = 255 * run.sample(5, 3, 0.5, name)
+        np.testing.assert_allclose(drawn[name], expected, atol=0.51)
+    assert (drawn["best"] == drawn["mixture"]).all()
+    assert (drawn["prior"] != drawn["mixture"]).any()
+
+
+def test_arithmetic_and_interpolation_are_those_of_the_package(run, actions):
+    a, b, c = np.random.default_rng(2).integers(0, 256, (3, 8, 8, 3), "uint8")
+    image, strip = actions.arithmetic(a, b, c, 1.5)
+    z = latent.arithmetic(run.model, a[None], b[None], c[None], 1.5)
+    np.testing.assert_allclose(image, 255 * run.model.decode(z)[0], atol=0.51)
+    np.testing.assert_allclose(strip[bounds.SUMS.index(1.5)], image, atol=1)
+    np.testing.assert_allclose(strip[0], 255 * run.model.reconstruct(c[None])[0], atol=0.51)
+    ends = latent.codes_of(run.model, np.stack([a, b]))
+    for spherical in (False, True):
+        way = actions.interpolate(a, b, spherical, 5)
+        expected = run.model.decode(latent.interpolate(ends, 5, spherical))
+        np.testing.assert_allclose(way, 255 * expected, atol=0.51)
+
+
+def test_many_at_once_get_what_each_asked_for(actions):
+    """Threads share one model: each must get its own picture."""
+    rng = np.random.default_rng(4)
+    asked = [(rng.integers(0, 256, (8, 8, 3), "uint8"), float(a)) for a in np.linspace(-3, 3, 60)]
+    alone = [actions.edit(image, {"smiling": a})[1] for image, a in asked]
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda one: actions.edit(one[0], {"smiling": one[1]})[1], asked))
+    np.testing.assert_allclose(np.stack(alone), np.stack(together), atol=1)
+    assert len({image.tobytes() for image in alone}) > 30
+
+
+def test_the_map_leads_from_a_pixel_to_a_code_and_back(run):
+    for size in (1, 2, 5):
+        folder = run.folder.parent / f"map{size}"
+        folder.mkdir()
+        kept = examples.Examples.load(add_examples(folder, size) / "examples.npz")
+        space = SpaceMap(kept)
+        row = 7
+        # The pixel at which a test image's dot is drawn, by matplotlib's own account.
+        x, y = space.to_pixels.transform(space.points[row])
+        point = space.point(x, len(space.picture) - y)
+        assert space.nearest(point) == row
+        np.testing.assert_allclose(point, space.points[row], atol=1e-6)
+        origin, axes, _ = plots.plane(kept.codes)
+        shown = origin + axes @ axes.T @ (kept.codes[row] - origin)
+        np.testing.assert_allclose(space.code(point), shown, atol=1e-5)
+        marked = space.marked(point)
+        changed = np.argwhere((marked != space.picture).any(axis=2)).mean(axis=0)
+        np.testing.assert_allclose(changed, (len(space.picture) - y, x), atol=6)
+
+
+def test_a_gif_goes_there_and_back():
+    images = np.zeros((4, 8, 8, 1), "uint8") + np.arange(4, dtype="uint8")[:, None, None, None] * 60
+    with Image.open(io.BytesIO(pictures.gif(images))) as gif:
+        assert gif.n_frames == 6
+        shades = []
+        for frame in range(6):
+            gif.seek(frame)
+            shades.append(np.asarray(gif.convert("L")).mean())
+    assert shades == pytest.approx([0, 60, 120, 180, 120, 60], abs=2)
+
+
+# Every kind of run has a page; what it cannot do is explained.
+
+
+def texts(page):
+    """Returns all words of a page."""
+    return json.dumps(page.get_config_file()["components"], default=str)
+
+
+@pytest.mark.parametrize("kind", ["no attributes", "no examples", "grey", "one latent", "ae"])
+def test_what_a_run_cannot_do_is_explained(kind, tmp_path):
+    keras.utils.set_random_seed(0)
+    shape, size = (8, 8, 1 if kind == "grey" else 3), 1 if kind == "one latent" else 2
+    parts = keras_vae.build_mlp(shape, size, hidden=(8,), variational=kind != "ae")
+    model = keras_vae.AutoEncoder(*parts) if kind == "ae" else keras_vae.VAE(*parts)
+    folder = save_run(tmp_path / "run", shape, model, name="a <b>name</b>")
+    for name in ("directions.npz", "mixture.npz")[: 2 if size == 1 or kind == "ae" else 0]:
+        (folder / name).unlink()
+    if kind == "no attributes":
+        (folder / "directions.npz").unlink()
+    if kind != "no examples":
+        add_examples(folder, size, shape)
+    page = build_demo(runs.load(folder))
+    words = texts(page)
+    expected = {
+        "no attributes": "There is nothing to change here",
+        "no examples": "There is no map",
+        "ae": "Nothing to sample from",
+    }
+    for name, text in expected.items():
+        is_expected = name == kind or (name == "no attributes" and (kind == "ae" or size == 1))
+        assert (text in words) == is_expected, name
+
+
+# Every endpoint, with what it takes and with what it does not.
+
+
+@pytest.fixture(scope="module")
+def served(run):
+    page = build_demo(run, queue_size=30)
+    page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    yield page.local_url
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    return Client(served, verbose=False)
+
+
+@pytest.fixture(scope="module")
+def png(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "photo.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def read(path):
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_every_endpoint_answers_and_is_documented(client, actions, png, run):
+    endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    names = [
+        "describe",
+        "example",
+        "edit",
+        "sample",
+        "arithmetic",
+        "interpolate",
+        "encode",
+        "decode",
+        "point",
+    ]
+    assert sorted(endpoints) == sorted(f"/{name}" for name in names)
+    photo, file = read(png), handle_file(png)
+    about = client.predict(api_name="/describe")
+    assert about["attributes"] == ["smiling", "two words", "a=b", "8"]
+    assert (about["latent_dim"], about["examples"]) == (2, 6)
+    assert (read(client.predict(2, api_name="/example")) == run.examples.images[2]).all()
+    before, after, strip = client.predict(file, {"smiling": 2}, api_name="/edit")
+    for path, expected in zip((before, after), actions.edit(photo, {"smiling": 2})):
+        assert (read(path) == expected).all()
+    assert read(strip).shape[0] == 8
+    kept = client.predict(file, {"smiling": 2}, True, "8", api_name="/edit")[1]
+    assert (read(kept) == actions.edit(photo, {"smiling": 2}, True)[1]).all()
+    new = client.predict(5, 7, 0.5, "prior", api_name="/sample")
+    expected = actions.sample(5, 7, 0.5, "prior")
+    assert all((read(one["image"]) == image).all() for one, image in zip(new, expected))
+    sums = client.predict(file, file, file, 1.5, api_name="/arithmetic")
+    assert (read(sums[0]) == actions.arithmetic(photo, photo, photo, 1.5)[0]).all()
+    _, gif = client.predict(file, file, True, 4, api_name="/interpolate")
+    assert Image.open(gif).format == "GIF"
+    code = client.predict(file, api_name="/encode")
+    np.testing.assert_allclose(code, actions.encode(photo), rtol=1e-6)
+    picture = client.predict(code, api_name="/decode")
+    assert (read(picture) == actions.decode(np.array([code]))[0]).all()
+    picture, code = client.predict(0.5, -1.0, api_name="/point")
+    assert code == [0.5, -1.0]  # of 2 latents the map is the space itself
+    assert (read(picture) == actions.decode(np.array([code]))[0]).all()
+
+
+NAN = float("inf")
+WRONG = [
+    ("/edit", ({"nose": 1},), "no attribute 'nose'"),
+    ("/edit", ({"smiling": 3.1},), "from -3 to 3, not 3.1"),
+    ("/edit", ({"smiling": "1"},), "not '1'"),
+    ("/edit", ({"smiling": None},), "not None"),
+    ("/edit", ({"smiling": True},), "not True"),
+    ("/edit", ([1],), "strengths by name"),
+    ("/edit", ("smiling",), "strengths by name"),
+    ("/edit", ({}, "yes"), "true or false"),
+    ("/edit", ({}, False, "nose"), "no attribute 'nose'"),
+    ("/edit", ({}, False, ["8"]), "no attribute"),
+    ("/sample", (0,), "from 1 to 64, not 0"),
+    ("/sample", (65,), "from 1 to 64, not 65"),
+    ("/sample", (1.5,), "whole number"),
+    ("/sample", ("4",), "not '4'"),
+    ("/sample", (None,), "not None"),
+    ("/sample", (4, -1), "the seed"),
+    ("/sample", (4, 2**32), "from 0 to 4,294,967,295"),
+    ("/sample", (4, 0, -0.1), "the temperature"),
+    ("/sample", (4, 0, 2.5), "the temperature"),
+    ("/sample", (4, 0, 1, "posterior"), "no source 'posterior'"),
+    ("/example", (-1,), "0 to 5"),
+    ("/example", (6,), "0 to 5"),
+    ("/example", ("1",), "0 to 5"),
+    ("/decode", ([1.0],), "2 numbers"),
+    ("/decode", ([1.0, "a"],), "2 numbers"),
+    ("/decode", ([1.0, 101.0],), "from -100 to 100"),
+    ("/decode", (None,), "2 numbers"),
+    ("/decode", ({"a": 1},), "2 numbers"),
+    ("/point", ("a", 1), "x to be a number"),
+    ("/point", (1, 1e9), "y to be a number"),
+]
+
+
+@pytest.mark.parametrize("name, values, message", WRONG)
+def test_a_wrong_value_is_told(client, png, name, values, message):
+    first = (handle_file(png),) if name == "/edit" else ()
+    with pytest.raises(Exception, match=r".") as error:
+        client.predict(*first, *values, api_name=name)
+    assert message in str(error.value)
+    assert client.predict(api_name="/describe")["dataset"] == "noise"
+
+
+@pytest.mark.parametrize("steps", [1, 25, "many"])
+def test_wrong_steps_are_told(client, png, steps):
+    with pytest.raises(Exception, match="from 2 to 24"):
+        client.predict(handle_file(png), handle_file(png), False, steps, api_name="/interpolate")
+
+
+def bomb(path):
+    """Writes the header of a PNG of 20,000 x 20,000 pixels, and hardly any of them."""
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in (
+        (b"IHDR", struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(1000))),
+        (b"IEND", b""),
+    ):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(content)
+
+
+def bad_picture(kind, path):
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
+    good = io.BytesIO()
+    Image.fromarray(pixels).save(good, "png")
+    if kind == "text":
+        path.write_text("not a picture")
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "cut off":
+        path.write_bytes(good.getvalue()[:200])
+    elif kind == "bomb":
+        bomb(path)
+    elif kind == "too many pixels":
+        Image.new("1", (8000, 7000)).save(path)
+    else:
+        path.write_bytes(good.getvalue() + bytes(21 * 2**20))
+
+
+@pytest.mark.parametrize(
+    "kind", ["text", "empty", "cut off", "bomb", "too many pixels", "too many bytes"]
+)
+def test_a_bad_picture_is_told_and_the_server_goes_on(client, png, tmp_path, kind):
+    path = tmp_path / "picture.png"
+    bad_picture(kind, path)
+    with pytest.raises(Exception, match=r".") as error:
+        client.predict(handle_file(path), {"smiling": 1}, api_name="/edit")
+    told = "exceeds the maximum" if kind == "too many bytes" else "The picture cannot be used"
+    assert told in str(error.value)
+    assert len(client.predict(handle_file(png), api_name="/encode")) == 2
+
+
+@pytest.mark.parametrize(
+    "kind", ["1x1", "wide", "gif", "CMYK", "alpha", "16 bit", "turned", "large"]
+)
+def test_pictures_of_any_kind_are_taken(client, actions, tmp_path, kind):
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
+    picture, ending, options = Image.fromarray(pixels), "png", {}
+    if kind == "1x1":
+        picture = picture.crop((0, 0, 1, 1))
+    elif kind == "wide":
+        picture = picture.resize((3000, 2))
+    elif kind == "gif":
+        ending, options = "gif", {"save_all": True, "append_images": [picture.rotate(90)]}
+    elif kind == "CMYK":
+        picture, ending = picture.convert("CMYK"), "jpg"
+    elif kind == "alpha":
+        picture.putalpha(128)
+    elif kind == "16 bit":
+        picture = Image.fromarray(np.uint16(pixels[..., 0]) * 257)
+    elif kind == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options = {"exif": exif}
+    else:
+        picture = picture.resize((3000, 2000))
+    path = tmp_path / f"picture.{ending}"
+    picture.save(path, **options)
+    expected = photos.read(path, longest=768)
+    assert max(expected.shape) <= 768
+    code = client.predict(handle_file(path), api_name="/encode")
+    np.testing.assert_allclose(code, actions.encode(expected), rtol=1e-5, atol=1e-6)
+    after = client.predict(handle_file(path), {"smiling": 1}, True, api_name="/edit")[1]
+    assert read(after).shape == expected.shape
+
+
+def call(served, name, data):
+    """Returns the last words of the server to a request that no client would send."""
+    answer = httpx.post(f"{served}gradio_api/call/{name}", json={"data": data}, timeout=60)
+    if answer.status_code != 200:
+        return answer.text
+    event = answer.json()["event_id"]
+    return httpx.get(f"{served}gradio_api/call/{name}/{event}", timeout=60).text
+
+
+def test_no_request_reads_files_of_the_server(served, run):
+    secret = run.folder / "config.json"
+    for path in (secret, "/etc/passwd", ROOT / "README.md", f"../../../../..{secret}"):
+        told = call(served, "encode", [{"path": str(path), "meta": {"_type": "gradio.FileData"}}])
+        assert "error" in told and "event: complete" not in told
+        assert httpx.get(f"{served}gradio_api/file={path}").status_code in (403, 404)
+    told = call(served, "encode", [{"path": f"file://{secret}"}])
+    assert "event: complete" not in told
+
+
+def test_wrong_numbers_of_values_are_told(served):
+    for data in ([], [1, 2, 3], "x", [[[]]]):
+        assert "event: complete" not in call(served, "encode", data)
+
+
+def test_a_full_queue_says_so_and_loses_nothing_else(run, png):
+    page = build_demo(run, queue_size=2)
+    page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    try:
+        url, client = page.local_url, Client(page.local_url, verbose=False)
+        body = {"data": [64, 0, 1.0, "prior"]}
+        with concurrent.futures.ThreadPoolExecutor(40) as pool:
+            address = f"{url}gradio_api/call/sample"
+            posts = [pool.submit(httpx.post, address, json=body, timeout=60) for _ in range(40)]
+            answers = [post.result() for post in posts]
+        told = [answer.text for answer in answers if answer.status_code != 200]
+        assert told and all("ueue is full" in text for text in told)
+        for _ in range(100):  # until there is room again
+            with contextlib.suppress(Exception):
+                assert client.predict(api_name="/describe")["dataset"] == "noise"
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the queue stays full")
+    finally:
+        page.close()
+
+
+ASKED = """
+import socket, sys
+from unittest import mock
+asked, ask = [], socket.getaddrinfo
+def note(host, *args, **kwargs):
+    asked.append(host)
+    return ask(host, *args, **kwargs)
+with mock.patch("socket.getaddrinfo", note):
+    from demo.app import LAUNCH, build_demo
+    from keras_vae import runs
+    page = build_demo(runs.load(sys.argv[1]))
+    page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    from gradio_client import Client
+    print(len(Client(page.local_url, verbose=False).predict(3, api_name="/sample")), "samples")
+    page.close()
+print(set(map(str, asked)) - {"127.0.0.1", "localhost", "None"})
+"""
+
+
+@pytest.mark.once
+def test_nobody_else_is_asked_or_told_anything(run):
+    command = [sys.executable, "-c", ASKED, str(run.folder)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for name in ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE"):
+        environment.pop(name, None)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert "3 samples" in result.stdout, result.stderr
+    assert result.stdout.splitlines()[-1] == "set()"
+
+
+# `python -m demo`
+
+
+def start(*arguments, cwd, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "demo", *map(str, arguments)],
+        env=environment,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.once
+def test_the_command_serves_the_newest_run_and_cleans_up(run, tmp_path, png):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "newest").symlink_to(run.folder)
+    (tmp_path / "tmp").mkdir()
+    process = start("--auth", "me:pass:word", cwd=tmp_path, TMPDIR=str(tmp_path / "tmp"))
+    try:
+        line = process.stdout.readline()
+        assert "newest is served at http://127.0.0.1:" in line, process.communicate()[1]
+        url = line.split(" at ")[1].split()[0]
+        assert httpx.get(f"{url}config").status_code == 401
+        client = Client(url, verbose=False, auth=("me", "pass:word"))
+        assert len(client.predict(handle_file(png), api_name="/encode")) == 2
+        assert len(client.predict(4, api_name="/sample")) == 4
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in errors and "Error" not in errors
+    assert not list((tmp_path / "tmp").glob("keras_vae-demo-*"))
+
+
+@pytest.mark.once
+def test_mistakes_are_one_line(run, tmp_path):
+    for arguments, message in (
+        ([], "To train one: python train.py"),
+        (["nowhere"], "There is no run in nowhere"),
+        ([run.folder, "--port", "99999"], "--port"),
+        ([run.folder, "--host", "no.such.host.invalid"], "--host"),
+        ([run.folder, "--host", "192.0.2.1"], "--host 192.0.2.1 cannot be used"),
+        ([run.folder, "--auth", "me"], "--auth"),
+    ):
+        process = start(*arguments, cwd=tmp_path)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 2, errors
+        assert errors.startswith("python -m demo: error:") and errors.count("\n") == 1, errors
+        assert message in errors
+
+
+@pytest.mark.once
+def test_a_link_that_cannot_be_made_is_said_and_the_page_stays(run, tmp_path):
+    proxies = {name: "http://127.0.0.1:9" for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")}
+    proxies |= {"NO_PROXY": "127.0.0.1,localhost", "HOME": str(tmp_path)}
+    process = start(run.folder, "--share", cwd=tmp_path, **proxies)
+    try:
+        line = process.stdout.readline()
+        url = line.split(" at ")[1].split()[0]
+        assert httpx.get(f"{url}config", trust_env=False).status_code == 200
+        time.sleep(1)
+    finally:
+        process.terminate()
+        output, errors = process.communicate(timeout=60)
+    assert "anyone who has the link" in errors
+    assert "No link could be made" in errors and "gradio.live" not in output
