@@ -335,9 +335,11 @@ def train(args):
     runs.write_history(folder / "history.csv", history)
     runs.write_json(folder / "metrics.json", metrics)
     directions, mixture = explore(model, data, args.seed)
-    shown_in_demo = examples.collect(model, data)
-    parts = {"directions.npz": directions, "mixture.npz": mixture, "examples.npz": shown_in_demo}
-    for name, part in parts.items():
+    for name, part in (
+        ("directions.npz", directions),
+        ("mixture.npz", mixture),
+        ("examples.npz", examples.collect(model, data)),
+    ):
         if part is not None:
             runs.save(folder / name, part)
     wanted = list(dict.fromkeys(args.attribute))  # each once
@@ -509,7 +511,7 @@ def write_data(folder, data):
 
 
 def last_lines(folder, metrics, epochs, args, directions, shown):
-    from keras_vae import examples, runs
+    from keras_vae import names, runs
 
     loss = f"{metrics['test_loss']:.2f}"
     if "test_kl_loss" in metrics:
@@ -533,15 +535,16 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
         if (folder / name).exists()
     ]
     lines += ["Next, to use the model:"]
-    start = f"  KERAS_BACKEND={args.backend} {shlex.quote(sys.executable)}"
+    python = shlex.quote(sys.executable)
+    start = f"  KERAS_BACKEND={args.backend} {python}"
     where = shlex.quote(str(folder))
-    lines += [f"  {shlex.quote(sys.executable)} -m demo {where}"]
     if (folder / "samples.png").exists():
         lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
     if directions:
-        wish = f"{(shown or [examples.favourite(directions.names)])[0]}=1.5"
+        wish = f"{(shown or [names.favourite(directions.names)])[0]}=1.5"
         wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
         lines += [f"{start} -m keras_vae edit {where} photo.png {wish} -o edited.png"]
+    lines += [f"  {python} -m demo {where}"]  # it takes the run's backend by itself
     code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"
     lines += [f"{start} -ic {shlex.quote(code)}"]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ of them can run at once.
 import numpy as np
 
 from keras_vae import checks, latent, photos
-from keras_vae.examples import favourite
+from keras_vae.names import favourite
 
 STRENGTH = 3  # the most that sliders and requests may ask for, either way
 STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)

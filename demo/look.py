@@ -48,7 +48,8 @@ figure.strip .labels span { flex: 1; text-align: center; }
 .samples .grid-container { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important;
   grid-template-rows: none !important; grid-auto-rows: auto !important; gap: 8px; }
 .samples .grid-wrap, .whole .grid-wrap { max-height: none !important; }
-.strengths { gap: 0.2rem 1.2rem; }
+.strengths { display: grid !important; gap: 0.2rem 1.2rem;
+  grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
 .strength, .strengths .block { padding: 0.35rem 0.6rem; }
 input[type=range]::-webkit-slider-thumb { border: 2px solid var(--slider-color) !important; }
 .facts thead { display: none; }

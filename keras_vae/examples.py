@@ -1,32 +1,36 @@
-"""What a run keeps of its test set, so that the demo can show it where the data are not."""
+"""Test images and codes that go with a run, so that it can be shown where the data are not."""
 
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from keras_vae import latent
+from keras_vae import checks, latent
 from keras_vae.datasets.stream import head
 from keras_vae.latent.files import read_arrays
+from keras_vae.names import favourite, short
 
-IMAGES, MOST_BYTES = 48, 8e6  # that many, fewer if they are large
-CODES = 5000
+IMAGES, MOST_BYTES = 48, 8_000_000  # the images kept, and fewer if they are large
+CODES = 5000  # in a map of the latent space
+COLOURS = 20  # classes at most that a map tells apart
+
+TYPES = {"images": "uint8", "codes": "float32", "carried": "float32"}
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Test images, and codes of more of them; `collect` makes it.
+    """Some test images with what is known of them, and the codes of more; `collect` makes it.
 
     Attributes:
-        images: The first test images, uint8 ``(m, height, width, channels)``.
+        images: uint8 ``(m, height, width, channels)``, the first test images.
         attributes: bool ``(m, number of attributes)``.
         attribute_names: What the attributes are called.
-        codes: Codes of the first test images, those of `images` before the others: `z_mean`, of
-            a plain autoencoder `z`; float32 ``(n, latent_dim)``.
-        carried: What each latent carries, float32 ``(latent_dim,)``: its KL in nats per image, of
-            a plain autoencoder its variance.
-        groups: Group of each code ``(n,)``, an index into `group_names`.
+        codes: float32 ``(n, latent_dim)``, n of at least m: `z_mean` (of a plain autoencoder
+            `z`) of test images, of which the first m are `images`.
+        carried: float32 ``(latent_dim,)``, what each latent carries, see `latent.carried`.
+        groups: int ``(n,)``, the group of each code, an index into `group_names`.
         group_names: What the groups are called.
-        title: What the groups are.
+        title: What the groups are, such as ``"by label"``.
     """
 
     images: np.ndarray
@@ -39,97 +43,100 @@ class Examples:
     title: str
 
     def save(self, path):
-        """Writes an ``.npz`` file of plain arrays, one for each part."""
-        arrays = {part.name: np.array(getattr(self, part.name)) for part in fields(self)}
-        for name in ("attribute_names", "group_names"):
-            arrays[name] = np.array(getattr(self, name), dtype=str)  # also if there are none
-        arrays["attributes"] = arrays["attributes"].astype("uint8")
-        np.savez_compressed(path, allow_pickle=False, **arrays)
+        """Writes an ``.npz`` file of plain arrays, each under the name of the attribute."""
+        texts = ("attribute_names", "group_names", "title")
+        arrays = {name: np.array(getattr(self, name), str) for name in texts}  # also if empty
+        np.savez(path, allow_pickle=False, **(vars(self) | arrays))
 
     @classmethod
     def load(cls, path):
         """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
-        texts = ("attribute_names", "group_names", "title")
-        numbers = [part.name for part in fields(cls) if part.name not in texts]
-        parts = read_arrays(path, numbers, texts)
-        images, attributes, codes = (parts[name] for name in ("images", "attributes", "codes"))
-        groups, carried = parts["groups"], parts["carried"]
-        names, group_names = (tuple(parts[name].ravel().tolist()) for name in texts[:2])
-        fits = (
-            (images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in (1, 3))
-            and attributes.shape == (len(images), len(names))
-            and np.isin(attributes, (0, 1)).all()
-            and codes.ndim == 2
-            and 0 < len(images) <= len(codes)
-            and carried.shape == codes.shape[1:]
-            and (groups.shape == codes.shape[:1] and groups.dtype.kind in "iu")
-            and (groups.min() >= 0 and groups.max() < len(group_names))
+        arrays = read_arrays(
+            path,
+            numbers=("images", "codes", "carried", "groups"),
+            texts=("attribute_names", "group_names", "title"),
+            truths=("attributes",),
         )
-        if not fits:
-            raise ValueError("it holds arrays that do not fit together")
-        return cls(
-            images,
-            attributes.astype(bool),
-            names,
-            codes.astype("float32"),
-            carried.astype("float32"),
-            groups.astype("int64"),
-            group_names,
-            str(parts["title"]),
-        )
+        for name, kind in TYPES.items():
+            if arrays[name].dtype != kind:
+                raise ValueError(f"{name!r} is {arrays[name].dtype}; expected {kind}")
+        check_shapes(**arrays)
+        groups, count = arrays["groups"], len(arrays["group_names"])
+        if groups.dtype.kind == "f" or groups.min() < 0 or groups.max() >= count:
+            raise ValueError(f"'groups' holds something else than whole numbers below {count}")
+        arrays["groups"] = groups.astype(int)
+        for name in ("attribute_names", "group_names"):
+            arrays[name] = tuple(arrays[name].tolist())
+        return cls(**arrays | {"title": str(arrays["title"])})
+
+
+def check_shapes(images, codes, title, attribute_names, group_names, **others):
+    """Raises `ValueError` unless the arrays fit together."""
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"it holds images of shape {images.shape}")
+    if codes.ndim != 2 or len(codes) < len(images) or 0 in codes.shape:
+        raise ValueError(f"it holds {len(images)} images and codes of shape {codes.shape}")
+    if title.ndim != 0 or attribute_names.ndim != 1 or group_names.ndim != 1:
+        raise ValueError("it holds names that are no lists")
+    if len(set(attribute_names.tolist())) != len(attribute_names):
+        raise ValueError("it names an attribute twice")
+    for name, shape in (
+        ("attributes", (len(images), len(attribute_names))),
+        ("carried", codes.shape[1:]),
+        ("groups", codes.shape[:1]),
+    ):
+        if others[name].shape != shape:
+            raise ValueError(f"{name!r} has the shape {others[name].shape}; expected {shape}")
 
 
 def collect(model, data):
-    """Returns what there is to show of a test set.
+    """Returns what to show of the test images, wherever the run goes.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
-        data: The `keras_vae.datasets.Dataset` that it was trained on.
+        data: The `keras_vae.datasets.Dataset` that it was trained on, in memory or streamed.
 
     Returns:
-        `Examples`.
+        `Examples`: up to 48 images, fewer if they are more than 8 MB, and up to 5,000 codes.
 
     Example:
 
     ```python
-    examples.collect(model, faces).save("examples.npz")
+    examples.collect(model, data).save("examples.npz")
     ```
     """
-    test, names = data.test, tuple(data.attribute_names)
-    size = np.prod(data.image_shape)
-    images = np.asarray(test.images[: int(np.clip(MOST_BYTES // size, 1, IMAGES))])
+    test = data.test
+    m = min(IMAGES, max(1, MOST_BYTES // math.prod(test.images.shape[1:])))
+    images = np.asarray(test.images[:m])
     codes = model.encode(head(test.images, CODES))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
-    z = parts[0]
-    carried = latent.kl_of_latents(*parts) if len(parts) == 2 else z.var(axis=0)
-    has = np.zeros((len(images), 0), bool)
-    if names:
-        has = np.asarray(test.attributes[: len(images)]).astype(bool)
-    shown, group_names, title = groups(data)
+    attributes = np.zeros((len(images), 0), bool)
+    if data.attribute_names:
+        attributes = test.attributes[: len(images)].astype(bool)
+    group, group_names, title = groups(data)
     return Examples(
-        images,
-        has,
-        names,
-        z,
-        carried.astype("float32"),
-        np.asarray(shown, "int64"),
-        tuple(group_names),
-        title,
+        images=images,
+        attributes=attributes,
+        attribute_names=tuple(data.attribute_names),
+        codes=parts[0],
+        # What float32 cannot hold could not be read again.
+        carried=np.minimum(latent.carried(*parts), checks.LARGEST / 2).astype("float32"),
+        groups=group,
+        group_names=tuple(group_names),
+        title=title,
     )
-
-
-def favourite(names):
-    """Returns the attribute to show where none was asked for: a smile, or else the first."""
-    return next((name for name in names if name.lower() == "smiling"), names[0])
 
 
 def groups(data, most=CODES):
     """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
-    if 0 < len(data.label_names) <= 20:
-        return data.test.labels[:most], data.label_names, "by label"
+    if 0 < len(data.label_names) <= COLOURS:
+        labels, names = np.asarray(data.test.labels[:most]), tuple(data.label_names)
+        if labels.min() < 0:  # what TFDS has where there is none
+            labels, names = np.where(labels < 0, len(names), labels), (*names, "no label")
+        return labels, names, "by label"
     if data.attribute_names:
         name = favourite(data.attribute_names)
         has = data.test.attributes[:most, data.attribute_names.index(name)].astype(int)
-        name = " ".join(name.split())
-        return has, [f"not {name}", name], f"by {name!r}"
-    return np.zeros(len(data.test), int)[:most], ["all"], "no groups known"
+        name = short(name)
+        return has, (f"not {name}", name), f"by {name!r}"
+    return np.zeros(len(data.test), int)[:most], ("all",), "no groups known"

@@ -4,7 +4,8 @@ import numpy as np
 
 from keras_vae import latent, plots
 from keras_vae.datasets.stream import head
-from keras_vae.examples import CODES, favourite, groups
+from keras_vae.examples import CODES, groups
+from keras_vae.names import favourite
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal
@@ -19,7 +20,7 @@ def figures(model, data, history, directions=None, mixture=None, attributes=(), 
         history: Keras's ``history.history``.
         directions: `latent.Directions`, or None.
         mixture: `latent.Mixture`, or None.
-        attributes: Which ones ``arithmetic.png`` shows; none is `favourite`.
+        attributes: Which ones ``arithmetic.png`` shows; none is `names.favourite`.
         seed: Of the samples.
 
     Returns:

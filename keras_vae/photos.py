@@ -1,7 +1,7 @@
 """A user's own photo, of any size: what the model sees of it, and how a change gets back into it.
 
-A photo is read once in full. The model sees the middle of it, small; what an edit changes there
-is enlarged and added to the photo, which stays as sharp as it was.
+A photo is read once, in full or as large as wanted. The model sees the middle of it, small; what
+an edit changes there is enlarged and added to the photo, which stays as sharp as it was.
 """
 
 import math
@@ -9,24 +9,27 @@ import math
 import numpy as np
 from PIL import Image, ImageOps
 
+from keras_vae import checks
 from keras_vae.datasets import pictures
 
 FADE = 0.1  # of the part that the model sees: where a change fades out towards the rest
 
 
 def read(file, longest=None, most_pixels=None):
-    """Returns a photo in its full size, turned as its EXIF entry says, on white if transparent.
+    """Returns a photo, turned as its EXIF entry says, on white if transparent.
 
     Args:
         file: Path or bytes of a picture file of any format and mode.
-        longest: Shrink it until no side has more pixels than that; None keeps its size.
-        most_pixels: Refuse one with more pixels, before it is decoded; None is Pillow's limit.
+        longest: How many pixels the longer side may have; a larger photo is shrunk. None keeps
+            its full size.
+        most_pixels: A photo with more pixels is refused before it is decoded; None leaves it at
+            what Pillow allows, about 89 million.
 
     Returns:
         uint8 ``(height, width, 3)``.
 
     Raises:
-        ValueError: If the file cannot be read, with the reason.
+        ValueError: If the file cannot be read, with the reason, or an argument is unusable.
 
     Example:
 
@@ -34,12 +37,17 @@ def read(file, longest=None, most_pixels=None):
     photo = photos.read("me.jpg")
     ```
     """
+    for name, size in (("longest", longest), ("most_pixels", most_pixels)):
+        if size is not None:
+            checks.check_size(name, size)
     with pictures.opened(file, most_pixels) as image:
-        if longest is not None:  # a JPEG can be decoded at a half, a quarter or an eighth
-            image.draft("RGB", (2 * longest, 2 * longest))
+        if longest is not None:
+            # Twice the size at least: a JPEG is quicker to decode so, and looks the same.
+            scale = 2 * longest / max(image.size)
+            image.draft("RGB", [math.ceil(scale * side) for side in image.size])
         image = pictures.flatten(ImageOps.exif_transpose(image), "RGB")
         if longest is not None:
-            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)  # never enlarges
         return np.array(image)
 
 

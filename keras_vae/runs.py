@@ -138,7 +138,7 @@ def write_figure(path, figure):
 
 
 def save(path, part):
-    """Writes what has a method `save`: a model, directions, a mixture."""
+    """Writes what has a method `save`: a model, directions, a mixture, examples."""
     with atomic(path) as temporary:
         part.save(temporary)
 
@@ -154,7 +154,8 @@ class Run:
         directions: `keras_vae.latent.Directions`; None if the data has no attributes, or too few
             images that have them.
         mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
-        examples: `keras_vae.examples.Examples`; None if the run is from an older version.
+        examples: `keras_vae.examples.Examples`, some of the test set; None if the run is from an
+            older version.
     """
 
     folder: Path
@@ -254,10 +255,10 @@ def load(folder=None):
                 f"{folder}/{name}.npz is of {vectors.shape[1]} latents, the model has "
                 f"{model.latent_dim}"
             )
-    if examples and examples.images.shape[1:] != tuple(model.image_shape):
+    if examples is not None and examples.images.shape[1:] != model.image_shape:
         raise ValueError(
-            f"{folder}/examples.npz is of images of {examples.images.shape[1:]}, the model of "
-            f"{tuple(model.image_shape)}"
+            f"{folder}/examples.npz is of images {examples.images.shape[1:]}, the model has "
+            f"{model.image_shape}"
         )
     return Run(folder, config, model, directions, mixture, examples)
 

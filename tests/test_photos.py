@@ -44,6 +44,61 @@ def test_transparent_is_white():
     assert (photos.read(encoded(Image.new("RGBA", (9, 7), (0, 0, 0, 0)))) == 255).all()
 
 
+@pytest.mark.parametrize(
+    "shape, longest, expected",
+    [
+        ((300, 500), 100, (60, 100)),
+        ((500, 300), 100, (100, 60)),
+        ((1, 5000), 100, (1, 100)),
+        ((30, 50), 50, (30, 50)),
+        ((30, 50), 51, (30, 50)),
+        ((30, 50), 10**9, (30, 50)),
+        ((30, 50), 1, (1, 1)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_photo_is_shrunk_and_never_enlarged(shape, longest, expected, kind):
+    photo = np.full((*shape, 3), 200, "uint8")
+    photo[: shape[0] // 2, : shape[1] // 2] = 50
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    lying = Image.fromarray(photo).transpose(Image.Transpose.ROTATE_90)
+    read = photos.read(encoded(lying, kind, exif=exif), longest)
+    assert read.shape == (*expected, 3) and read.dtype == np.uint8
+    if min(expected) > 1:
+        corners = read[2 : -1 : expected[0] - 5, 2 : -1 : expected[1] - 5].mean(axis=2)
+        np.testing.assert_allclose(corners, [[50, 200], [200, 200]], atol=6)
+
+
+def test_a_large_jpeg_is_the_same_however_it_is_decoded(monkeypatch):
+    rows, columns = np.indices((1200, 1600)) / 1600
+    photo = np.uint8(255 * np.stack([rows, columns, (rows * 40) % 1], axis=2))
+    file = encoded(Image.fromarray(photo), "JPEG", quality=95)
+    quick = photos.read(file, 160).astype(int)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.draft", lambda *_: None)
+    whole = photos.read(file, 160)
+    assert quick.shape == (120, 160, 3)
+    np.testing.assert_allclose(quick, whole, atol=8)
+
+
+def test_transparent_stays_white_when_it_is_shrunk():
+    image = Image.new("RGBA", (90, 70), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 45, 70))
+    photo = photos.read(encoded(image), 9)
+    assert photo.shape == (7, 9, 3)
+    assert (photo[:, :2] < 5).all() and (photo[:, 7:] > 250).all()
+
+
+def test_a_photo_with_more_pixels_than_wanted_is_refused_before_it_is_decoded():
+    file = encoded(Image.fromarray(noise(30, 50)))
+    assert photos.read(file, most_pixels=1500).shape == (30, 50, 3)
+    with pytest.raises(ValueError, match=r"^refused: 50 x 30 pixels, more than 1,499$"):
+        photos.read(file[:60], longest=10, most_pixels=1499)  # the pixels are not there
+    for arguments in ({"longest": 0}, {"longest": 1.5}, {"most_pixels": 0}):
+        with pytest.raises(ValueError, match="must be a positive integer"):
+            photos.read(file, **arguments)
+
+
 def test_what_is_no_photo_is_refused():
     with pytest.raises(ValueError, match="not an image"):
         photos.read(b"text")

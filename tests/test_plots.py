@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_vae import plots
+from keras_vae.names import short
 
 
 def rendered(figure, tmp_path):
@@ -121,7 +122,7 @@ def test_arithmetic_names_the_rows_of_several_attributes(tmp_path):
 
 def test_long_names_leave_room_for_the_picture(tmp_path):
     name = "an attribute with a name that goes on and on"
-    assert plots.short(name) == "an attribute with a nam…" and plots.short("a\n b") == "a b"
+    assert short(name) == "an attribute with a nam…" and short("a\n b") == "a b"
     block = ramp(0.0, 0.1), ramp([0.2, 0.3], [0.5, 0.6])
     for blocks in ({name: block}, {name: block, "b": block}):
         figure = plots.edits(blocks, (0, 1))

@@ -1,14 +1,17 @@
 import re
 from pathlib import Path
 
+import gradio as gr
 import keras
 import numpy as np
+from PIL import Image
+from test_main import save_run
 
 import keras_vae
 from keras_vae import datasets, latent, runs
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-MODEL, LATENT_SPACE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+MODEL, LATENT_SPACE, CLIENT, SPACE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
@@ -45,6 +48,29 @@ def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
         assert names[name].shape == (shape, 64, 64, 3)
     assert names["codes"].shape == (4, 3)
     assert (tmp_path / "new.png").exists()
+
+
+def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
+    """The app.py of a Space serves the run beside it, and a program asks it."""
+    folder = save_run(tmp_path / "run")
+    (folder / "directions.npz").unlink()
+    directions = latent.Directions(("smiling",), np.eye(1, 2, dtype="f"), "regression")
+    runs.save(folder / "directions.npz", directions)
+    pages, launch = [], gr.Blocks.launch
+
+    def launch_here(page, **options):
+        pages.append(page)
+        return launch(page, prevent_thread_lock=True, quiet=True, **options)
+
+    monkeypatch.setattr(gr.Blocks, "launch", launch_here)
+    monkeypatch.chdir(tmp_path)
+    assert len([line for line in SPACE.splitlines() if line]) <= 4
+    exec(SPACE, {})
+    Image.new("RGB", (30, 20)).save("me.jpg")
+    names = {}
+    exec(CLIENT.replace("http://127.0.0.1:7860", pages[0].local_url), names)
+    pages[0].close()
+    assert Image.open(names["after"]).size == (8, 8)
 
 
 def test_every_file_of_a_run_is_explained():

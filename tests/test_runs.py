@@ -8,6 +8,7 @@ import pytest
 
 import keras_vae
 from keras_vae import latent, run_folders, runs
+from keras_vae.examples import Examples
 
 
 def test_new_folders_never_collide(tmp_path):
@@ -85,13 +86,30 @@ DIRECTIONS = latent.Directions(("smiling",), np.array([[1, 2]], "float32"), "reg
 MIXTURE = latent.Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
 
 
+def examples_of(image_shape, latent_dim):
+    """Three black test images, without attributes or groups."""
+    return Examples(
+        images=np.zeros((3, *image_shape), "uint8"),
+        attributes=np.zeros((3, 0), bool),
+        attribute_names=(),
+        codes=np.zeros((4, latent_dim), "float32"),
+        carried=np.zeros(latent_dim, "float32"),
+        groups=np.zeros(4, int),
+        group_names=("all",),
+        title="none",
+    )
+
+
 def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images, tmp_path):
     model = make_vae()
     folder = make_run(tmp_path / "run", model, latent_dim=2)
-    assert runs.load(folder).directions is None and runs.load(folder).mixture is None
+    run = runs.load(folder)
+    assert run.directions is None and run.mixture is None and run.examples is None
     runs.save(folder / "directions.npz", DIRECTIONS)
     runs.save(folder / "mixture.npz", MIXTURE)
+    runs.save(folder / "examples.npz", examples_of((6, 5, 3), 2))
     run = runs.load(str(folder))
+    assert run.examples.images.shape == (3, 6, 5, 3) and run.examples.title == "none"
     assert run.folder == folder and run.config["latent_dim"] == 2
     np.testing.assert_array_equal(run.directions["smiling"], [1, 2])
     np.testing.assert_array_equal(run.mixture.sample(3, seed=0), MIXTURE.sample(3, seed=0))
@@ -168,6 +186,15 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
     runs.save(folder / "directions.npz", other)
     with pytest.raises(ValueError, match=r"directions\.npz is of 3 latents, the model has 2"):
         runs.load(folder)
+    (folder / "directions.npz").unlink()
+    for parts, message in (
+        (((6, 5, 3), 3), r"examples\.npz is of 3 latents, the model has 2"),
+        (((5, 6, 3), 2), r"examples\.npz is of images \(5, 6, 3\), the model has \(6, 5, 3\)"),
+    ):
+        runs.save(folder / "examples.npz", examples_of(*parts))
+        with pytest.raises(ValueError, match=message):
+            runs.load(folder)
+    (folder / "examples.npz").unlink()
     (folder / "directions.npz").write_bytes(b"PK nothing")
     with pytest.raises(ValueError, match=r"directions\.npz cannot be read: "):
         runs.load(folder)

@@ -124,6 +124,18 @@ def test_directions_and_mixture_are_those_of_the_training_images(finished):
     np.testing.assert_allclose(run.mixture.means, mixture.means, rtol=1e-2, atol=1e-2)
 
 
+def test_examples_are_the_first_test_images(finished):
+    folder, output, _ = finished
+    run, test = runs.load(folder), datasets.load("faces", limit=1).test
+    np.testing.assert_array_equal(run.examples.images, test.images[:48])
+    np.testing.assert_array_equal(run.examples.attributes, test.attributes[:48])
+    codes = latent.codes_of(run.model, test.images)
+    np.testing.assert_allclose(run.examples.codes, codes, rtol=1e-5, atol=1e-5)
+    smiles = test.attributes[:, run.examples.attribute_names.index("smiling")]
+    np.testing.assert_array_equal(run.examples.groups, smiles)
+    assert f"  {shlex.quote(sys.executable)} -m demo {folder}" in output.splitlines()
+
+
 def test_the_command_it_prints_edits_a_photo(finished, tmp_path):
     (line,) = [line for line in finished[1].splitlines() if " edit " in line]
     words = shlex.split(line)

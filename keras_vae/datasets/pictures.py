@@ -1,6 +1,7 @@
 """From a picture file to an array: any format, size and mode that Pillow reads."""
 
 import io
+import math
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -92,11 +93,14 @@ def inner_box(image_size, size):
 
 
 class opened:
-    """Opens a picture; whatever goes wrong with it in the block is a ValueError with the reason."""
+    """Opens a picture; whatever goes wrong with it in the block is a ValueError with the reason.
+
+    One with more than `most_pixels`, or than Pillow allows, is refused before it is decoded.
+    """
 
     def __init__(self, file, most_pixels=None):
-        self.most_pixels = min(most_pixels or np.inf, Image.MAX_IMAGE_PIXELS)
         self.file = io.BytesIO(file) if isinstance(file, bytes) else file
+        self.most_pixels = min(most_pixels or math.inf, Image.MAX_IMAGE_PIXELS)
 
     def __enter__(self):
         try:

@@ -10,6 +10,7 @@ from keras_vae.latent.edits import group as group
 from keras_vae.latent.edits import with_detail as with_detail
 from keras_vae.latent.mixture import Mixture as Mixture
 from keras_vae.latent.mixture import fit_mixture as fit_mixture
+from keras_vae.latent.walks import carried as carried
 from keras_vae.latent.walks import interpolate as interpolate
 from keras_vae.latent.walks import kl_of_latents as kl_of_latents
 from keras_vae.latent.walks import manifold as manifold

@@ -88,9 +88,28 @@ def order(z_mean, z_log_var=None):
     latent.order(*model.encode(images))[:8]
     ```
     """
-    z_mean = np.asarray(z_mean, "float64")
-    carried = z_mean.var(axis=0) if z_log_var is None else kl_of_latents(z_mean, z_log_var)
-    return np.argsort(-carried, kind="stable")
+    return np.argsort(-carried(z_mean, z_log_var), kind="stable")
+
+
+def carried(z_mean, z_log_var=None):
+    """Returns what each latent carries: its mean KL, or without `z_log_var` its variance.
+
+    Args:
+        z_mean: ``(n, latent_dim)`` of some images.
+        z_log_var: ``(n, latent_dim)``; a plain autoencoder has none.
+
+    Returns:
+        Shape ``(latent_dim,)``; a KL in nats per image.
+
+    Example:
+
+    ```python
+    latent.carried(*model.encode(images)).sum()  # the kl_loss
+    ```
+    """
+    if z_log_var is None:
+        return np.asarray(z_mean, "float64").var(axis=0)
+    return kl_of_latents(z_mean, z_log_var)
 
 
 def kl_of_latents(z_mean, z_log_var):

@@ -2,7 +2,6 @@
 
 from keras_vae.plots.canvas import DPI as DPI
 from keras_vae.plots.canvas import grid as grid
-from keras_vae.plots.canvas import short as short
 from keras_vae.plots.charts import history as history
 from keras_vae.plots.charts import latent_map as latent_map
 from keras_vae.plots.charts import latents as latents

@@ -7,7 +7,6 @@ DPI = 150
 INK = "#333333"
 WIDTH = 8.0  # inches of every figure of images
 TALLEST = 300  # inches; matplotlib draws 2**16 pixels at most
-LONGEST = 24  # letters of a user's name for something
 
 
 def to_float(images):
@@ -75,9 +74,3 @@ def canvas(picture, title, columns=(), rows=()):
 def printable(name):
     """Returns a text that matplotlib can draw and takes for no formula."""
     return name.encode(errors="replace").decode().replace("$", r"\$")
-
-
-def short(name, longest=LONGEST):
-    """Returns a name that leaves room for the picture."""
-    name = " ".join(name.split())
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"

@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_vae import latent
-from keras_vae.plots.canvas import DPI, INK, LONGEST, WIDTH, printable, short
+from keras_vae.names import short
+from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
 
 ACCENT = "#c2410c"
 NINE_OF_TEN = 1.645  # standard deviations
@@ -45,7 +46,7 @@ def latent_map(codes, groups, names, title):
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(
-        f"Latent space: codes of the test images, {printable(short(title, 2 * LONGEST))}",
+        f"Latent space: codes of the test images, {printable(title)}",
         loc="left",
         fontsize=10,
         color=INK,
@@ -113,10 +114,9 @@ def latents(z_mean, z_log_var=None, most=64):
     ```
     """
     ranks = latent.order(z_mean, z_log_var)[:most]
-    if z_log_var is None:
-        carried, what, codes = np.var(z_mean, axis=0), "variance of each latent", z_mean
-    else:
-        carried = latent.kl_of_latents(z_mean, z_log_var)
+    carried = latent.carried(z_mean, z_log_var)
+    what, codes = "variance of each latent", z_mean
+    if z_log_var is not None:
         what = f"KL of each latent: {carried.sum():.4g} nats in all"
         noise = np.random.default_rng(0).standard_normal(z_mean.shape)
         codes = z_mean + np.exp(z_log_var / 2) * noise  # as in training

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_vae.plots.canvas import canvas, grid, short, starts, to_float
+from keras_vae.names import short
+from keras_vae.plots.canvas import canvas, grid, starts, to_float
 
 GAP = 2  # pixels between images
 WHAT = "z + a · direction, decoded; a is above, 0 gives the reconstruction"
