@@ -66,12 +66,12 @@ async def load(url, target, clients, each):
 
     async def visit(number):
         async with httpx.AsyncClient(timeout=120) as http:
-            picture = await upload(http, url)
+            picture, session = await upload(http, url), f"benchmark-{number}-{time.time_ns()}"
             for request in range(each):
                 start = time.perf_counter()
                 try:
                     strength = (request % 30) / 10 - 1.5
-                    answered = await edit(http, url, target, picture, strength, (number, request))
+                    answered = await edit(http, url, target, picture, strength, session)
                 except (httpx.HTTPError, AssertionError, KeyError):
                     answered = False
                 seconds.append(time.perf_counter() - start)
@@ -91,9 +91,8 @@ async def upload(http, url):
     return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}}
 
 
-async def edit(http, url, target, picture, strength, number):
+async def edit(http, url, target, picture, strength, session):
     event, values = target
-    session = f"benchmark-{'-'.join(map(str, number))}-{time.time_ns()}"
     body = {"data": [picture, *values(strength)], "fn_index": event, "session_hash": session}
     answer = await http.post(f"{url}/queue/join", json=body)
     assert answer.status_code == 200, answer.text
