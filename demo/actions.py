@@ -16,7 +16,7 @@ SUMS = (0, 0.5, 1, 1.5, 2)  # how much of A - B
 MOST_IMAGES = 64
 MOST_TEMPERATURE = 2
 MOST_STEPS = 24
-FARTHEST = 100  # the largest value of a latent in a request
+FARTHEST = 10_000  # the largest value of a latent in a request
 LATENTS = 8  # how many have a slider
 REACH = 3.0  # standard deviations that a slider goes from the mean
 
@@ -63,7 +63,7 @@ class Actions:
         is_list = isinstance(values, (list, tuple, np.ndarray)) and len(values) == size
         if not is_list or not all(map(is_number, values)) or np.abs(values).max() > FARTHEST:
             raise ValueError(
-                f"Expected a code: a list of {size} numbers from {-FARTHEST:g} to {FARTHEST:g}"
+                f"Expected a code: a list of {size} numbers from {-FARTHEST:,} to {FARTHEST:,}"
             )
         return np.asarray(values, "float32")
 

@@ -111,14 +111,14 @@ def build(actions, images, space_map):
         return actions.encode(pictures.read(picture)).tolist()
 
     def decode(code):
-        """The picture that a code stands for: a list of numbers from -100 to 100, as many as
+        """The picture that a code stands for: a list of numbers from -10,000 to 10,000, as many as
         `describe` says.
         """
         return displayed(actions.decode(actions.code(code)[None])[0])
 
     def point(x, y):
-        """What lies at a point of the map of the latent space, in the units of its axes, -100 to
-        100. Returns the picture and its code.
+        """What lies at a point of the map of the latent space, in the units of its axes, -10,000 to
+        10,000. Returns the picture and its code.
         """
         if space_map is None:
             raise ValueError("This run has no map: it was made by an older version")

@@ -21,7 +21,7 @@ LAUNCH = {
     "show_error": True,
     "ssr_mode": False,
     "enable_monitoring": False,
-    "state_session_capacity": 1000,
+    "state_session_capacity": 100,  # 0.3 MB each, and nothing that would be missed
 }
 
 

@@ -285,7 +285,7 @@ WRONG = [
     ("/example", ("1",), "0 to 5"),
     ("/decode", ([1.0],), "2 numbers"),
     ("/decode", ([1.0, "a"],), "2 numbers"),
-    ("/decode", ([1.0, 101.0],), "from -100 to 100"),
+    ("/decode", ([1.0, 10_001.0],), "from -10,000 to 10,000"),
     ("/decode", (None,), "2 numbers"),
     ("/decode", ({"a": 1},), "2 numbers"),
     ("/point", ("a", 1), "x to be a number"),

@@ -66,17 +66,20 @@ def build(actions, tabs, photo):
                 elem_classes="samples",
             )
     # What the grid shows, to find the image that was clicked: the sliders may have moved since.
-    last = gr.State((24, 0, 1.0, sources[0]))
+    # The browser keeps it, so that the server can forget visitors.
+    last = gr.JSON([24, 0, 1.0, sources[0]], visible="hidden")
 
     def show(count, seed, temperature, source):
         images = actions.sample(count, seed, temperature, source)
-        return [displayed(image) for image in images], (count, seed, temperature, source)
+        return [displayed(image) for image in images], [count, seed, temperature, source]
 
     def others(count, temperature, source):
         seed = int(np.random.SeedSequence().generate_state(1)[0])
         return seed, *show(count, seed, temperature, source)
 
     def send(last, event: gr.SelectData):
+        if not isinstance(last, list) or len(last) != 4:
+            raise ValueError("There is no such picture")
         images = actions.sample(*last)
         if not isinstance(event.index, int) or not 0 <= event.index < len(images):
             raise ValueError("There is no such picture")

@@ -55,7 +55,7 @@ def build(actions, space_map):
                     )
                 )
     start = space_map.origin.astype("float32")
-    code = gr.State(start)
+    code = gr.JSON(start.tolist(), visible="hidden")  # kept by the browser
 
     def values(code):
         """Returns the sliders' values at a code, as far as they reach."""
@@ -72,7 +72,7 @@ def build(actions, space_map):
             pictures.shown(images[0], what, "decoded"),
             pictures.shown(images[1], caption),
             space_map.marked(point),
-            code,
+            code.tolist(),
             *values(code),
         )
 
@@ -88,7 +88,7 @@ def build(actions, space_map):
         return place(space_map.points[row], code, "A test image, as the model draws it")
 
     def move(code, *values):
-        code = np.array(code, "float32")
+        code = actions.code(code)
         code[latents] = values
         return pictures.shown(actions.decode(code[None])[0], "Decoded, with the sliders", "decoded")
 
