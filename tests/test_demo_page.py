@@ -139,11 +139,14 @@ def test_a_sample_goes_to_edit_by_a_click(page):
     open_tab(page, "Sample")
     page.get_by_role("button", name="Draw others").click()
     page.wait_for_timeout(800)
-    page.locator(".samples button.thumbnail-item, .samples .thumbnail-lg").nth(3).click()
+    drawn = page.locator(".samples button img").nth(3)
+    content = drawn.get_attribute("src").split("/")[-2]  # files are named by what is in them
+    drawn.click()
     page.wait_for_function(
         "start => document.querySelectorAll('figure img')[0].src != start", arg=start
     )
     assert page.get_by_role("tab", name="Edit").first.get_attribute("aria-selected") == "true"
+    assert page.locator(".photo img").first.get_attribute("src").split("/")[-2] == content
 
 
 def test_a_click_on_the_map_decodes_that_place(page):
@@ -155,3 +158,8 @@ def test_a_click_on_the_map_decodes_that_place(page):
     chart.click(position={"x": box["width"] * 0.3, "y": box["height"] * 0.4})
     wait_for_change(page, before)
     page.get_by_text("Decoded at (").wait_for()
+    # A slider goes on from there.
+    before = sources(page)
+    drag(page, page.locator(".latents input[type=range]").first, 0.9)
+    wait_for_change(page, before)
+    page.get_by_text("Decoded, with the sliders").wait_for()

@@ -50,6 +50,7 @@ def build(actions, space_map):
                     gr.Slider(
                         *(round(float(middle[j] + side * reach), 2) for side in (-1, 1, 0)),
                         step=0.01,
+                        elem_classes="latents",
                         label=name(j, examples.carried[j], "prior" in actions.run.sources),
                         buttons=[],
                     )
