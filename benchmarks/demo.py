@@ -1,7 +1,7 @@
 """How quickly the demo answers: one visitor, many at once, and its memory after many requests.
 
     python -m demo RUN --port 7860 &
-    python benchmarks/demo.py http://127.0.0.1:7860/ --clients 1 50 --requests 5000
+    python benchmarks/demo.py http://127.0.0.1:7860/ --clients 1 50 --requests 5000 --pid $!
 
 A visitor uploads a picture and then asks for edits, one after the other and without a pause: by
 the endpoint for programs, or as the page does while a slider moves (`--page`).
@@ -30,6 +30,8 @@ def main():
     parser.add_argument("--page", action="store_true", help="what a slider asks for")
     parser.add_argument("--pid", type=int, help="of the server, to watch its memory")
     args = parser.parse_args()
+    if args.requests and not args.pid:
+        parser.error("--requests watches the memory of a process: name it by --pid")
     url = args.url.rstrip("/") + "/gradio_api"
     config = httpx.get(args.url.rstrip("/") + "/config", timeout=60).json()
     target = find(config, args.page)
@@ -44,16 +46,17 @@ def main():
 
 def find(config, page):
     """Returns the number of the event to ask for, and what to send after the picture."""
+    parts = {part["id"]: part["props"] for part in config["components"]}
+    follow = next((one for one in config["dependencies"] if one["api_name"] == "follow"), None)
+    if follow is None:
+        raise SystemExit("The page has no attributes to edit")
+    first = parts[follow["inputs"][2]]["value"]  # of the menu of attributes
     for event in config["dependencies"]:
         if not page and event["api_name"] == "edit":
-            return event["id"], lambda a: [{"smiling": a}, False, ""]
+            return event["id"], lambda a: [{first: a}, False, ""]
         if page and event["api_name"] == "follow":
-            names = len(event["inputs"]) - 3
-            parts = {part["id"]: part for part in config["components"]}
-            strip_of = parts[event["inputs"][2]]["props"]["value"]
-            rest = [0] * (names - 1)
-            return event["id"], functools.partial(on_page, strip_of, rest)
-    raise SystemExit("The page has no attributes to edit")
+            rest = [0] * (len(event["inputs"]) - 4)
+            return event["id"], functools.partial(on_page, first, rest)
 
 
 def on_page(strip_of, rest, strength):

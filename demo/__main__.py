@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import socket
 import sys
 import tempfile
 import time
@@ -16,7 +15,6 @@ from keras_vae import arguments, runs  # noqa: E402
 
 def main():
     args = arguments.parse_demo()
-    check_address(args.host, args.port)
     # Visitors' pictures go here, and nowhere else, and are gone afterwards.
     with tempfile.TemporaryDirectory(prefix="keras_vae-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
@@ -33,19 +31,6 @@ def main():
             with contextlib.redirect_stdout(io.StringIO()):
                 page.close()
     return 0
-
-
-def check_address(host, port):
-    """Ends with an error if nothing can be served there; Gradio would try for minutes."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        where = f"--host {host}" + (f" --port {port}" if port else "")
-        why = error.strerror or error
-        arguments.fail(f"{where} cannot be used: {why}. Choose another", arguments.DEMO)
 
 
 def serve(page, run, args):

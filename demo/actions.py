@@ -1,4 +1,4 @@
-"""What visitors can do with a run: plain functions of arrays, without a word of web pages.
+"""What visitors can do with a run: arrays in, arrays out, without a word of web pages.
 
 Photos are uint8 ``(height, width, 3)`` of any size, images uint8 of the model's shape. What a
 visitor can get wrong is a `ValueError`. Nothing here is changed by a request, so that any number
@@ -117,6 +117,9 @@ class Actions:
             temperature: From 0 to 2; below 1 images are more typical and less diverse.
             source: ``"prior"``, ``"mixture"`` or ``"best"``, the better one of those there are.
 
+        Returns:
+            uint8 ``(count, height, width, channels)``.
+
         Raises:
             ValueError: If there is nothing to sample from, or an argument is unusable.
         """
@@ -134,7 +137,16 @@ class Actions:
         return to_uint8(self.run.sample(int(count), int(seed), float(temperature), source))
 
     def arithmetic(self, a, b, c, strength=1.0):
-        """Returns ``C + strength * (A - B)`` of three photos, and images of it for all `SUMS`.
+        """Returns C + strength * (A - B) of codes, as `keras_vae.latent.arithmetic`.
+
+        Args:
+            a: The photo to add.
+            b: The photo to take away.
+            c: The photo to start from.
+            strength: How much of the difference, from -3 to 3.
+
+        Returns:
+            An image, and images for all `SUMS` in place of the strength.
 
         Raises:
             ValueError: If the strength is not from -3 to 3.
@@ -146,6 +158,15 @@ class Actions:
 
     def interpolate(self, first, last, spherical=False, steps=8):
         """Returns images on the way from one photo to another.
+
+        Args:
+            first: The photo to start from.
+            last: The photo to end with.
+            spherical: Whether to turn around the middle, see `keras_vae.latent.interpolate`.
+            steps: How many images, 2 to 24.
+
+        Returns:
+            uint8 ``(steps, height, width, channels)``.
 
         Raises:
             ValueError: If there are fewer than 2 or more than 24 steps.

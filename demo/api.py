@@ -64,6 +64,8 @@ def build(actions, images, space_map):
     def example(number):
         """A test image by number, from 0 on; `describe` says how many there are."""
         count = len(images) if actions.run.examples is not None else 0
+        if count == 0:
+            raise ValueError("This run keeps no test images: it was made by an older version")
         if type(number) is not int or not 0 <= number < count:
             raise ValueError(f"Expected the number of a test image, 0 to {count - 1}")
         return displayed(images[number])

@@ -3,24 +3,23 @@
 import gradio as gr
 import numpy as np
 
-from demo import api
+from demo import api, pictures, safety
 from demo.actions import Actions
 from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
-
-QUEUE_SIZE = 100
-CLEAN_EVERY, KEEP = 600, 3600  # seconds: pictures of visitors are removed after an hour
+from keras_vae.arguments import QUEUE_SIZE
 
 # What belongs to the page but is said where it is launched.
 LAUNCH = {
     "theme": THEME,
     "css": CSS,
     "footer_links": ["api"],
-    "max_file_size": "20mb",
+    "max_file_size": pictures.MOST_BYTES,
     "show_error": True,
     "ssr_mode": False,
     "enable_monitoring": False,
+    "run_history": False,
     "state_session_capacity": 100,  # 0.3 MB each, and nothing that would be missed
 }
 
@@ -48,7 +47,6 @@ def build_demo(run, queue_size=QUEUE_SIZE):
     with gr.Blocks(
         title=f"keras_vae: {run.config.get('name', 'a model')}",
         analytics_enabled=False,
-        delete_cache=(CLEAN_EVERY, KEEP),
         fill_width=False,
     ) as page:
         gr.Markdown(headline(run), elem_classes="head")
@@ -69,6 +67,8 @@ def build_demo(run, queue_size=QUEUE_SIZE):
                 about.build(run)
         api.build(actions, images, space_map)
         fill(first)
+    safety.refuse_addresses(page)
+    safety.keep_clean(page)
     # Told how long it takes only every few seconds: else each answer is a message to everybody.
     page.queue(max_size=queue_size, status_update_rate=5)
     return page

@@ -2,13 +2,17 @@
 
 import gradio as gr
 
+from demo import safety
 from demo.events import QUIET, told
 
 
 def photo_input(**options):
-    """Returns a `gr.Image` whose file is opened by `demo.pictures.read`, and by nobody before."""
+    """Returns a `gr.Image` that gives a path, which only `demo.pictures.read` opens.
+
+    Gradio itself would open any file there, and decode it between other people's requests.
+    """
     image = gr.Image(type="filepath", image_mode=None, format="png", **options)
-    image.preprocess = lambda payload: payload.path if payload is not None else None
+    image.preprocess = safety.own_file
     return image
 
 

@@ -5,6 +5,7 @@ nothing has to be fetched, while a slider moves.
 """
 
 import base64
+import functools
 import html
 import io
 
@@ -19,8 +20,9 @@ LONGEST = 768  # pixels: larger photos are shrunk to that
 SMALL = 20_000  # pixels up to which a picture travels without loss
 
 
+@functools.lru_cache(32)  # a slider asks again and again; Gradio names files by their content
 def read(path):
-    """Returns a visitor's picture as a photo, uint8 ``(height, width, 3)``.
+    """Returns a visitor's picture as a photo, uint8 ``(height, width, 3)``, not to be written to.
 
     Raises:
         ValueError: If there is none, or it cannot be used, with the reason.
@@ -35,9 +37,11 @@ def read(path):
     if len(content) > MOST_BYTES:
         raise ValueError(f"The picture has more than {MOST_BYTES / 1e6:g} MB")
     try:
-        return photos.read(content, longest=LONGEST, most_pixels=MOST_PIXELS)
+        photo = photos.read(content, longest=LONGEST, most_pixels=MOST_PIXELS)
     except ValueError as error:
         raise ValueError(f"The picture cannot be used: {error}") from None
+    photo.flags.writeable = False
+    return photo
 
 
 def to_photo(image):

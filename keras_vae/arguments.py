@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 PROGRAM, DEMO = "python -m keras_vae", "python -m demo"
+QUEUE_SIZE = 100
 BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference, as in train.py
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MOST_IMAGES = 10_000
@@ -273,11 +274,13 @@ def parse_demo(arguments=None):
     add(
         "--queue-size",
         type=number(int, 1, 10_000),
-        default=100,
+        default=QUEUE_SIZE,
         metavar="N",
-        help="how many requests may wait, further ones are turned away; default: 100",
+        help=f"how many requests may wait, further ones are turned away; default: {QUEUE_SIZE}",
     )
     args = parser.parse_args(arguments)
-    if not args.host or any(sign in args.host for sign in "/ "):
-        parser.error(f"argument --host: {args.host!r}: expected an address such as 0.0.0.0")
+    if not args.host or any(sign in args.host for sign in "/: "):
+        parser.error(
+            f"argument --host: {args.host!r}: expected a name or an IPv4 address, such as 0.0.0.0"
+        )
     return args

@@ -11,7 +11,9 @@ import contextlib
 import importlib.util
 import os
 import signal
+import socket
 import sys
+from pathlib import Path
 
 from keras_vae import run_folders
 from keras_vae.arguments import BACKENDS, DEMO, PROGRAM, fail, parse_command, parse_demo
@@ -74,12 +76,27 @@ def start_demo():
     """Gets ready for `python -m demo`, which shows a run on the backend that it is from."""
     keep_output_going()
     args = parse_demo()
+    check_address(args.host, args.port)
     try:
         folder = run_folders.find(args.run)
     except (OSError, ValueError) as error:
         fail(error, DEMO)
     trained_on = run_folders.backend_of(folder)
     load_keras(choose_backend(args.backend, trained_on, DEMO), DEMO)
+
+
+def check_address(host, port):
+    """Ends with an error if nothing can be served there; Gradio would try for minutes."""
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port or 0, socket.AF_INET, socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        where = f"--host {host}" + (f" --port {port}" if port else "")
+        fail(f"{where} cannot be used: {error.strerror or error}. Choose another", DEMO)
 
 
 def keep_output_going():
@@ -111,5 +128,6 @@ def start_if_command():
         start_command()
     # The demo is found by then, and is what imports the package.
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if getattr(spec, "name", None) == "demo.__main__":
+    ours = Path(__file__).parents[1] / "demo" / "__main__.py"  # others may have a demo, too
+    if getattr(spec, "name", None) == "demo.__main__" and Path(spec.origin) == ours:
         start_demo()

@@ -32,6 +32,8 @@ def start(tmp_path):
     """Returns a function that starts a stand-in for the demo, which prints the backend it has."""
     (tmp_path / "first" / "demo").mkdir(parents=True)
     (tmp_path / "first" / "demo" / "__init__.py").touch()
+    # The demo is known by its place, beside the package.
+    (tmp_path / "first" / "keras_vae").symlink_to(ROOT / "keras_vae")
     (tmp_path / "first" / "demo" / "__main__.py").write_text(
         "import keras_vae, keras, time\n"
         "args = keras_vae.arguments.parse_demo()\n"
@@ -59,7 +61,7 @@ def test_what_the_demo_is_told():
     assert (args.run, args.backend, args.share, args.auth) == (None, None, False, None)
     assert (args.host, args.port, args.queue_size) == ("127.0.0.1", None, 100)
     args = arguments.parse_demo(
-        ["--share", "a run", "--auth", "me:a:b ", "--host", "::", "--port", "80"]
+        ["--share", "a run", "--auth", "me:a:b ", "--host", "0.0.0.0", "--port", "80"]
         + ["--queue-size", "1", "--backend", "torch"]
     )
     assert (args.run, args.backend, args.share, args.auth) == (
@@ -68,7 +70,7 @@ def test_what_the_demo_is_told():
         True,
         ("me", "a:b "),
     )
-    assert (args.host, args.port, args.queue_size) == ("::", 80, 1)
+    assert (args.host, args.port, args.queue_size) == ("0.0.0.0", 80, 1)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,12 @@ def test_what_the_demo_is_told():
         (["--port", "65536"], "whole number from 1 to 65,535"),
         (["--queue-size", "0"], "whole number from 1 to 10,000"),
         (["--queue-size", "10001"], "whole number from 1 to 10,000"),
-        (["--host", ""], "argument --host: '': expected an address such as 0.0.0.0"),
-        (["--host", "http://me"], "expected an address such as 0.0.0.0"),
+        (
+            ["--host", ""],
+            "argument --host: '': expected a name or an IPv4 address, such as 0.0.0.0",
+        ),
+        (["--host", "http://me"], "expected a name or an IPv4 address, such as 0.0.0.0"),
+        (["--host", "::1"], "expected a name or an IPv4 address"),
         (["--auth", "me"], "argument --auth: expected USER:PASSWORD"),
         (["--auth", "me:"], "argument --auth: expected USER:PASSWORD"),
         (["--auth", ":secret"], "argument --auth: expected USER:PASSWORD"),
@@ -189,3 +195,17 @@ def test_a_file_called_demo_is_another_program(tmp_path):
         text=True,
     )
     assert result.returncode == 1 and "Unable to import backend : foo" in result.stderr
+
+
+def test_a_package_called_demo_elsewhere_is_another_program(tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "__main__.py").write_text("import keras_vae, sys; print(sys.argv[1:])")
+    (tmp_path / "demo" / "__init__.py").touch()
+    result = subprocess.run(
+        [sys.executable, "-m", "demo", "--mine", "3"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "['--mine', '3']\n", result.stderr

@@ -137,9 +137,14 @@ def test_every_tab_opens_and_fits(page):
 def test_a_sample_goes_to_edit_by_a_click(page):
     start = sources(page)[0]
     open_tab(page, "Sample")
-    page.get_by_role("button", name="Draw others").click()
-    page.wait_for_timeout(800)
     drawn = page.locator(".samples button img").nth(3)
+    old = drawn.get_attribute("src")
+    page.get_by_role("button", name="Draw others").click()
+    page.wait_for_function(
+        "old => document.querySelectorAll('.samples button img')[3].src.slice(-99) != old",
+        arg=page.evaluate("document.querySelectorAll('.samples button img')[3].src.slice(-99)"),
+    )
+    assert drawn.get_attribute("src") != old
     content = drawn.get_attribute("src").split("/")[-2]  # files are named by what is in them
     drawn.click()
     page.wait_for_function(

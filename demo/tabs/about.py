@@ -1,11 +1,10 @@
 """This model: what it was trained on, its numbers, its pictures, the code to load it."""
 
-import json
+import contextlib
 
 import gradio as gr
-from PIL import Image
 
-from keras_vae import runs
+from keras_vae import photos, run_folders, runs
 
 NUMBERS = {
     "test_mse": ("Squared error per pixel and channel, of `decode(z_mean)`", "{:.5f}"),
@@ -20,6 +19,7 @@ NUMBERS = {
 
 
 def build(run):
+    """Lays out the tab."""
     config = run.config
     gr.Markdown(
         "What stands behind this page, so that you can judge it, and use it yourself.",
@@ -32,11 +32,12 @@ def build(run):
             gr.Markdown(f"### Numbers\n{table(numbers(run.folder))}", elem_classes="facts")
     gr.Markdown("### Load it")
     gr.Code(code(run), language="python", label="Python", interactive=False)
-    shown = [
-        (Image.open(run.folder / name).convert("RGB"), f"{name}: {what.split(' (if')[0]}")
-        for name, what in runs.FILES.items()
-        if name.endswith(".png") and (run.folder / name).is_file()
-    ]
+    shown = []
+    for name, what in runs.FILES.items():
+        if name.endswith(".png"):
+            with contextlib.suppress(OSError, ValueError):  # not there, or damaged
+                picture = photos.read(run.folder / name)
+                shown.append((picture, f"{name}: {what.split(' (if')[0]}"))
     if shown:
         gr.Markdown("### Pictures")
         gr.Gallery(
@@ -76,9 +77,11 @@ def settings(config):
 
 def numbers(folder):
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metrics = run_folders.read_json(folder / "metrics.json")
+    except FileNotFoundError:
         return {"There is no metrics.json": "the run was not completed"}
+    except (OSError, ValueError, RecursionError):
+        return {"metrics.json": "cannot be read"}
     return {
         what: form.format(metrics[key])
         for key, (what, form) in NUMBERS.items()
@@ -92,8 +95,9 @@ def table(pairs):
 
 
 def code(run):
-    folder = run.folder.name
-    lines = ["from keras_vae import latent, runs", "", f"run = runs.load({folder!r})  # in runs/"]
+    folder = run.folder.resolve().name
+    first = f"run = runs.load({folder!r})  # the folder of the run, or its name in runs/"
+    lines = ["from keras_vae import latent, runs", "", first]
     if run.sources:
         lines += ["images = run.sample(16, seed=0)  # (16, height, width, channels) in [0, 1]"]
     if run.directions:

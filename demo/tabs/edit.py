@@ -69,29 +69,28 @@ def build(actions, images, has):
             return "", "", "", ""
         photo = pictures.read(path)
         image = actions.seen(photo)
+        height, width = image.shape[:2]
+        seen = pictures.shown(image, f"What the model sees: {width} × {height} pixels")
         if not names:
             drawn = actions.decode(actions.encode(photo)[None])[0]
-            pair = (image, drawn, None)
-        else:
-            pair = actions.edit(photo, dict(zip(names, strengths)), keep_detail, strip_of)
-        size = "{1} × {0}".format(*image.shape)
-        captions = ("Before: the model's drawing", "After")
-        if not names:
-            captions = ("What the model sees", "The model's drawing")
-        elif keep_detail:
-            captions = ("Before: your picture", "After")
-        shown = (
-            pictures.shown(image, f"What the model sees: {size} pixels"),
-            pictures.shown(pair[0], captions[0]),
-            pictures.shown(pair[1], captions[1], "edited"),
-        )
-        if pair[2] is None:
-            return *shown, ""
-        values = [pictures.signed(a) for a in STRIP]
-        return *shown, pictures.strip(pair[2], values, f"{label(strip_of)}: less and more")
+            before = pictures.shown(image, "What the model sees")
+            return seen, before, pictures.shown(drawn, "The model's drawing", "drawn"), ""
+        first, *changed = actions.edit(photo, dict(zip(names, strengths)), keep_detail, strip_of)
+        what = "your picture" if keep_detail else "the model's drawing"
+        return seen, pictures.shown(first, f"Before: {what}"), *edited(*changed, strip_of)
 
-    def follow(*values):
-        return draw(*values)[2:]
+    def follow(path, keep_detail, strip_of, *strengths):
+        """Returns only what a slider changes: after, and the strip."""
+        if path is None:
+            return "", ""
+        photo = pictures.read(path)
+        _, *changed = actions.edit(photo, dict(zip(names, strengths)), keep_detail, strip_of)
+        return edited(*changed, strip_of)
+
+    def edited(after, images, strip_of):
+        values = [pictures.signed(a) for a in STRIP]
+        strip = pictures.strip(images, values, f"{label(strip_of)}: less and more")
+        return pictures.shown(after, "After", "edited"), strip
 
     def anyone():
         seed = int(np.random.SeedSequence().generate_state(1)[0])

@@ -10,6 +10,7 @@ from demo.picker import picker
 
 
 def build(actions, images):
+    """Lays out the tab."""
     gr.Markdown(
         "The way from one code to another, decoded. In a good latent space every step on it is a "
         "plausible picture, not two pictures on top of each other.",

@@ -87,7 +87,7 @@ def build(actions, tabs, photo):
 
     how = [count, seed, temperature, source]
     gr.on(
-        [count.release, temperature.release, source.input, seed.submit, seed.blur],
+        [count.release, temperature.release, source.input, seed.submit],
         told(show),
         how,
         [grid, last],

@@ -4,7 +4,7 @@ import gradio as gr
 import numpy as np
 
 from demo import pictures
-from demo.actions import LATENTS, REACH
+from demo.actions import LATENTS, REACH, is_number
 from demo.events import LIVE, QUIET, told
 
 
@@ -88,9 +88,10 @@ def build(actions, space_map):
         code = examples.codes[row].astype("float32")
         return place(space_map.points[row], code, "A test image, as the model draws it")
 
-    def move(code, *values):
-        code = actions.code(code)
-        code[latents] = values
+    def move(code, *new):
+        code, new = actions.code(code), np.array(new)
+        moved = new != values(code)  # a slider that was not touched shows a rounded value
+        code[latents[moved]] = new[moved]
         return pictures.shown(actions.decode(code[None])[0], "Decoded, with the sliders", "decoded")
 
     outputs = [decoded, nearest, chart, code, *sliders]
@@ -109,8 +110,6 @@ def name(latent, carried, has_prior):
 def pixel(index):
     """Returns a click as x and y, or raises `ValueError`: it comes from outside."""
     is_pair = isinstance(index, (list, tuple)) and len(index) == 2
-    if not is_pair or not all(isinstance(value, (int, float)) for value in index):
-        raise ValueError("Expected a click on the map")
-    if not np.isfinite(index).all():
+    if not is_pair or not all(map(is_number, index)):
         raise ValueError("Expected a click on the map")
     return index

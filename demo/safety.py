@@ -1,0 +1,73 @@
+"""What Gradio leaves to its users: which files a request may name, and when files go."""
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+
+import gradio as gr
+from gradio import utils
+from gradio_client.utils import is_http_url_like
+
+CLEAN_EVERY, KEEP = 600, 3600  # seconds: visitors' pictures are removed after an hour
+
+
+def own_file(payload):
+    """Returns the path of an upload; Gradio checks only paths that come as its client sends them.
+
+    Raises:
+        gr.Error: If it is another file.
+    """
+    if payload is None or payload.path is None:
+        return None
+    if not utils.is_in_or_equal(payload.path, utils.get_upload_folder()):
+        raise gr.Error("Expected an uploaded picture", print_exception=False)
+    return payload.path
+
+
+def refuse_addresses(page):
+    """Makes a page refuse inputs that are addresses: Gradio would download them, however large."""
+
+    def of_files_only(move):
+        async def moved(path):
+            if is_http_url_like(str(path or "")):
+                text = "Expected an uploaded picture, not an address"
+                raise gr.Error(text, print_exception=False)
+            return await move(path)
+
+        return moved
+
+    for block in page.blocks.values():
+        move = block.async_move_resource_to_block_cache
+        block.async_move_resource_to_block_cache = of_files_only(move)
+
+
+def keep_clean(page):
+    """Starts to remove what visitors leave, until the page is gone.
+
+    Gradio's own `delete_cache` stops for good when a request comes at the wrong moment.
+    """
+
+    def clean(page):
+        while True:
+            time.sleep(CLEAN_EVERY)
+            if (alive := page()) is None:
+                return
+            remove_old(alive, KEEP)
+            del alive
+
+    threading.Thread(target=clean, args=(weakref.ref(page),), daemon=True).start()
+
+
+def remove_old(page, age):
+    """Removes files of requests that are older than some seconds, and none of the page itself."""
+    kept = set().union(*(block.keep_in_cache for block in page.blocks.values()))
+    for files in page.temp_file_sets:
+        for path in frozenset(files) - kept:  # a copy: requests add to it meanwhile
+            with contextlib.suppress(OSError):
+                if time.time() - os.lstat(path).st_ctime > age:
+                    os.remove(path)
+                    os.rmdir(os.path.dirname(path))  # each file has a folder of its own
+            if not os.path.exists(path):
+                files.discard(path)
