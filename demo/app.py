@@ -1,5 +1,7 @@
 """The page: a header and six tabs. `build_demo` puts it together from a run."""
 
+import html
+
 import gradio as gr
 import numpy as np
 
@@ -8,6 +10,7 @@ from demo.actions import Actions
 from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
+from keras_vae import VAE
 from keras_vae.arguments import QUEUE_SIZE
 
 # What belongs to the page but is said where it is launched.
@@ -49,7 +52,7 @@ def build_demo(run, queue_size=QUEUE_SIZE):
         analytics_enabled=False,
         fill_width=False,
     ) as page:
-        gr.Markdown(headline(run), elem_classes="head")
+        gr.HTML(headline(run), elem_classes="head")
         first = []  # what each tab shows before anything is touched
         with gr.Tabs() as tabs:
             with gr.Tab("Edit", id="edit"):
@@ -113,10 +116,10 @@ def choices(actions):
 
 
 def headline(run):
-    config = run.config
-    model = {"vae": "a VAE", "ae": "a plain autoencoder"}.get(config.get("model"), "a model")
+    model = "a VAE" if isinstance(run.model, VAE) else "a plain autoencoder"
     height, width = run.model.image_shape[:2]
+    name = html.escape(str(run.config.get("name", "images")))  # a run may come from anybody
     return (
-        f"# keras_vae\nThe latent space of {model} trained on **{config.get('name', 'images')}**: "
-        f"{width} × {height} pixels in {run.model.latent_dim} numbers."
+        f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: "
+        f"{width} × {height} pixels in {run.model.latent_dim} numbers.</p>"
     )

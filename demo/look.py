@@ -17,6 +17,10 @@ THEME = gr.themes.Soft(
     block_title_text_weight="500",
     block_title_padding="0",
     slider_color="*primary_400",
+    body_text_color_subdued="*neutral_500",
+    link_text_color="*primary_700",
+    input_border_color="*neutral_300",
+    input_border_width="1px",
     checkbox_border_color="*neutral_400",
     checkbox_border_width="1px",
 )
@@ -25,6 +29,8 @@ CSS = """
 .gradio-container { width: 100% !important; max-width: 1180px !important; min-width: 0 !important;
   margin: 0 auto !important; }
 .gradio-container .column, .gradio-container .block { min-width: 0; }
+/* Hidden overflow, as Gradio has it, would keep .follow from staying in view. */
+.gradio-container { overflow: clip !important; }
 .head h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
 .head p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
 .lead p { max-width: 70ch; margin: 0.2rem 0 0.4rem; }
@@ -35,7 +41,7 @@ figure.picture, figure.strip { margin: 0; }
 figure.picture img, figure.strip img { width: 100%; display: block; border-radius: var(--radius-md);
   background: var(--block-background-fill); }
 figure figcaption { font-size: 0.85rem; color: var(--body-text-color-subdued); margin-top: 0.3rem; }
-figure figcaption a { color: var(--color-accent); margin-left: 0.4rem; }
+figure figcaption a { color: var(--link-text-color); margin-left: 0.4rem; }
 figure.strip .labels { display: flex; font-size: 0.75rem; color: var(--body-text-color-subdued); }
 figure.strip .labels span { flex: 1; text-align: center; }
 .seen figure { display: flex; align-items: center; gap: 0.7rem; }
@@ -48,12 +54,15 @@ figure.strip .labels span { flex: 1; text-align: center; }
 .samples .grid-container { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)) !important;
   grid-template-rows: none !important; grid-auto-rows: auto !important; gap: 8px; }
 .samples .grid-wrap, .whole .grid-wrap { max-height: none !important; }
-.strengths { display: grid !important; gap: 0.2rem 1.2rem;
-  grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); }
+.strengths .form { display: grid !important; gap: 0.2rem 1.2rem; background: none;
+  grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); }
+.strengths label span { overflow-wrap: anywhere; }
 .strength, .strengths .block { padding: 0.35rem 0.6rem; }
 input[type=range]::-webkit-slider-thumb { border: 2px solid var(--slider-color) !important; }
-.facts thead { display: none; }
-.facts table { width: 100%; }
+.facts table { width: 100%; border-collapse: collapse; font-size: 0.95rem; }
+.facts td { padding: 0.4rem 0.3rem; border-bottom: 1px solid var(--border-color-primary); }
+.numbers td:last-child { white-space: nowrap; text-align: right; }
+footer .divider { display: none; }
 .map img { cursor: crosshair; }
 @media (max-width: 700px) {
   .stack { flex-direction: column; }

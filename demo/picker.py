@@ -50,7 +50,7 @@ def picker(label, images, start=0, height=240):
 
         def choose(event: gr.SelectData):
             index = event.index
-            if not isinstance(index, int) or not 0 <= index < len(images):
+            if type(index) is not int or not 0 <= index < len(images):
                 raise ValueError("There is no such picture")
             return displayed(images[index])
 

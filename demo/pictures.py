@@ -105,5 +105,9 @@ def strip(images, labels, caption):
     )
 
 
+def note(text):
+    return f'<p class="note">{html.escape(text)}</p>'
+
+
 def signed(value):
     return f"{value:+g}".replace("-", "−") if value else "0"

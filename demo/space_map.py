@@ -22,20 +22,26 @@ class SpaceMap:
 
     def __init__(self, examples):
         self.origin, self.axes, self.names = plots.plane(examples.codes)
-        self.points = (examples.codes - self.origin) @ self.axes
+        self.points = self.place(examples.codes)
         figure = plots.latent_map(
             examples.codes, examples.groups, examples.group_names, examples.title
         )
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         self.picture = np.array(canvas.buffer_rgba())[..., :3]
+        axes = figure.axes[0]
+        self.limits = np.transpose([axes.get_xlim(), axes.get_ylim()])
         self.to_pixels = figure.axes[0].transData.frozen()
 
     def point(self, x, y):
         """Returns the point of the plane at a pixel of the picture, no farther than the map."""
         height, width = self.picture.shape[:2]
         pixel = np.clip(x, 0, width), height - np.clip(y, 0, height)
-        return self.to_pixels.inverted().transform(pixel)
+        return np.clip(self.to_pixels.inverted().transform(pixel), *self.limits)
+
+    def place(self, code):
+        """Returns the point at which a code lies."""
+        return (code - self.origin) @ self.axes
 
     def code(self, point):
         """Returns the code at a point: what the plane does not show is as in the middle."""

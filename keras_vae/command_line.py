@@ -119,6 +119,8 @@ def load_keras(backend, program=PROGRAM):
         fail(f"the backend {backend!r} cannot be loaded: {what}", program)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))  # the terminal was closed
 
 
 def start_if_command():

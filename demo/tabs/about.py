@@ -1,13 +1,14 @@
 """This model: what it was trained on, its numbers, its pictures, the code to load it."""
 
 import contextlib
+import html
 
 import gradio as gr
 
 from keras_vae import photos, run_folders, runs
 
 NUMBERS = {
-    "test_mse": ("Squared error per pixel and channel, of `decode(z_mean)`", "{:.5f}"),
+    "test_mse": ("Squared error per pixel and channel", "{:.5f}"),
     "test_loss": ("Test loss, nats per image", "{:,.2f}"),
     "test_reconstruction_loss": ("of it reconstruction", "{:,.2f}"),
     "test_kl_loss": ("of it KL", "{:,.2f}"),
@@ -27,9 +28,11 @@ def build(run):
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            gr.Markdown(f"### Trained on\n{table(settings(config))}", elem_classes="facts")
+            gr.Markdown("### Trained on")
+            gr.HTML(table(settings(config)), elem_classes="facts")
         with gr.Column(min_width=300):
-            gr.Markdown(f"### Numbers\n{table(numbers(run.folder))}", elem_classes="facts")
+            gr.Markdown("### Numbers")
+            gr.HTML(table(numbers(run.folder)), elem_classes=["facts", "numbers"])
     gr.Markdown("### Load it")
     gr.Code(code(run), language="python", label="Python", interactive=False)
     shown = []
@@ -55,15 +58,23 @@ def build(run):
 
 
 def settings(config):
-    """Returns pairs of what and how much; what a config does not say is left out."""
-    images, shape = config.get("images") or {}, config.get("image_shape") or ()
-    kind = {"vae": "variational autoencoder", "ae": "plain autoencoder"}
-    widths = "-".join(map(str, config.get("widths") or ()))
+    """Returns pairs of what and how much; what a config does not say is left out.
+
+    A run may come from anybody: nothing in it is taken for what it should be.
+    """
+    images, shape, widths = (
+        value if isinstance(value := config.get(key), kind) else kind()
+        for key, kind in (("images", dict), ("image_shape", list), ("widths", list))
+    )
+    model = {"vae": "variational autoencoder", "ae": "plain autoencoder"}
+    widths = "-".join(map(str, widths))
     pairs = {
         "Data": config.get("name"),
         "Images": " × ".join(map(str, shape)),
-        "To train, validate, test": " / ".join(f"{count:,}" for count in images.values()),
-        "Model": kind.get(config.get("model")),
+        "To train, validate, test": " / ".join(
+            f"{count:,}" if isinstance(count, int) else str(count) for count in images.values()
+        ),
+        "Model": model.get(str(config.get("model"))),
         "Network": f"{config.get('network', '')} {widths}".strip(),
         "Latents": config.get("latent_dim"),
         "Likelihood": config.get("likelihood"),
@@ -90,8 +101,11 @@ def numbers(folder):
 
 
 def table(pairs):
-    rows = [f"| {what} | {str(value).replace('|', ' ')} |" for what, value in pairs.items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
+    rows = [
+        f"<tr><td>{html.escape(what)}</td><td>{html.escape(str(value))}</td></tr>"
+        for what, value in pairs.items()
+    ]
+    return f"<table>{''.join(rows)}</table>"
 
 
 def code(run):

@@ -3,7 +3,7 @@
 import gradio as gr
 import numpy as np
 
-from demo import pictures
+from demo import controls, pictures
 from demo.actions import STRENGTH, SUMS
 from demo.events import LIVE, told
 from demo.picker import picker
@@ -22,13 +22,13 @@ def build(actions, images, has):
         for letter, what, start in zip("ABC", ("has it", "lacks it", "gets it"), starts):
             with gr.Column(min_width=220):
                 picked.append(picker(f"{letter}: {what}", images, start, height=200))
-    strength = gr.Slider(-STRENGTH, STRENGTH, 1, step=0.1, label="How much of A − B", buttons=[])
+    strength = controls.slider(-STRENGTH, STRENGTH, 1, step=0.1, label="How much of A − B")
     with gr.Row(equal_height=False, elem_classes="stack"):
         result, strip = gr.HTML(min_width=180), gr.HTML(min_width=320)
 
     def draw(a, b, c, strength):
         if None in (a, b, c):
-            return "", ""
+            return pictures.note("A picture is missing: choose one, or upload one"), ""
         image, images = actions.arithmetic(*map(pictures.read, (a, b, c)), strength)
         labels = [pictures.signed(value) for value in SUMS]
         return (

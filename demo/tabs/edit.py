@@ -3,7 +3,7 @@
 import gradio as gr
 import numpy as np
 
-from demo import pictures
+from demo import controls, pictures
 from demo.actions import STRENGTH, STRIP
 from demo.events import LIVE, QUIET, told
 from demo.picker import displayed, picker
@@ -65,9 +65,12 @@ def build(actions, images, has):
 
     def draw(path, keep_detail, strip_of, *strengths):
         """Returns what the model sees, before, after, and the strip, as HTML."""
-        if path is None:
-            return "", "", "", ""
-        photo = pictures.read(path)
+        try:
+            photo = pictures.read(path)
+        except ValueError as error:  # nothing of the picture before stays
+            if path is not None:
+                gr.Warning(str(error))
+            return "", pictures.note(str(error)), "", ""
         image = actions.seen(photo)
         height, width = image.shape[:2]
         seen = pictures.shown(image, f"What the model sees: {width} × {height} pixels")
@@ -109,14 +112,13 @@ def build(actions, images, has):
 
 
 def slider(name):
-    return gr.Slider(
+    return controls.slider(
         -STRENGTH,
         STRENGTH,
         0,
         step=0.1,
         label=label(name),
         min_width=200,
-        buttons=[],
         elem_classes="strength",
     )
 

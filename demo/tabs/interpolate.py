@@ -3,7 +3,7 @@
 import gradio as gr
 import numpy as np
 
-from demo import pictures
+from demo import controls, pictures
 from demo.actions import MOST_STEPS
 from demo.events import LIVE, told
 from demo.picker import picker
@@ -27,13 +27,13 @@ def build(actions, images):
             value="linear",
             label="Which way",
         )
-        steps = gr.Slider(2, MOST_STEPS, 8, step=1, label="Steps", buttons=[])
+        steps = controls.slider(2, MOST_STEPS, 8, step=1, label="Steps")
     strip = gr.HTML()
     animation = gr.HTML(elem_classes="animation")
 
     def draw(first, last, how, steps):
         if None in (first, last):
-            return "", ""
+            return pictures.note("A picture is missing: choose one, or upload one"), ""
         images = actions.interpolate(
             pictures.read(first), pictures.read(last), how == "spherical", steps
         )

@@ -3,8 +3,9 @@
 import gradio as gr
 import numpy as np
 
+from demo import controls
 from demo.actions import MOST_IMAGES, MOST_TEMPERATURE
-from demo.events import QUIET, told
+from demo.events import LIVE, QUIET, told
 from demo.picker import displayed
 
 SOURCES = {
@@ -38,15 +39,14 @@ def build(actions, tabs, photo):
                 info="The prior is where training pulls the codes to; the mixture was fitted to "
                 "where they do lie",
             )
-            count = gr.Slider(1, MOST_IMAGES, 24, step=1, label="How many", buttons=[])
-            temperature = gr.Slider(
+            count = controls.slider(1, MOST_IMAGES, 24, step=1, label="How many")
+            temperature = controls.slider(
                 0,
                 MOST_TEMPERATURE,
                 1,
                 step=0.05,
                 label="Temperature",
                 info="Below 1: more typical and less diverse",
-                buttons=[],
             )
             seed = gr.Number(
                 0, label="Seed", info="The same seed shows the same images", precision=0
@@ -81,17 +81,17 @@ def build(actions, tabs, photo):
         if not isinstance(last, list) or len(last) != 4:
             raise ValueError("There is no such picture")
         images = actions.sample(*last)
-        if not isinstance(event.index, int) or not 0 <= event.index < len(images):
+        if type(event.index) is not int or not 0 <= event.index < len(images):
             raise ValueError("There is no such picture")
         return displayed(images[event.index]), gr.Tabs(selected="edit")
 
     how = [count, seed, temperature, source]
     gr.on(
-        [count.release, temperature.release, source.input, seed.submit],
+        [count.input, temperature.input, source.input, seed.submit],
         told(show),
         how,
         [grid, last],
-        **QUIET,
+        **LIVE,
     )
     draw.click(told(others), [count, temperature, source], [seed, grid, last], **QUIET)
     grid.select(told(send), last, [photo, tabs], **QUIET)

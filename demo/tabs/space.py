@@ -3,9 +3,11 @@
 import gradio as gr
 import numpy as np
 
-from demo import pictures
+from demo import controls, pictures
 from demo.actions import LATENTS, REACH, is_number
 from demo.events import LIVE, QUIET, told
+
+NEAREST = "The test image that is nearest on the map, as the model draws it"
 
 
 def build(actions, space_map):
@@ -25,13 +27,13 @@ def build(actions, space_map):
         "Each dot is the code of a test image. **Click anywhere to decode that place.** "
         + ("" if is_plane else "The map is the plane in which the codes differ most; the other "
            "directions stay at their middle, so what you see is more ordinary than a real image. ")
-        + "Below, the latents that carry most, one slider each.",
+        + "The sliders are the latents that carry most.",
         elem_classes="lead",
     )  # fmt: skip
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=320):
             chart = gr.Image(
-                space_map.picture,
+                space_map.marked(middle_of(space_map, is_plane)),
                 show_label=False,
                 label="Map of the test set: click to decode",
                 format="png",
@@ -47,12 +49,11 @@ def build(actions, space_map):
             for j in latents:
                 reach = REACH * max(spread[j], 0.1)  # one that carries nothing can move, too
                 sliders.append(
-                    gr.Slider(
+                    controls.slider(
                         *(round(float(middle[j] + side * reach), 2) for side in (-1, 1, 0)),
                         step=0.01,
                         elem_classes="latents",
                         label=name(j, examples.carried[j], "prior" in actions.run.sources),
-                        buttons=[],
                     )
                 )
     start = space_map.origin.astype("float32")
@@ -68,10 +69,9 @@ def build(actions, space_map):
     def place(point, code, what):
         row = space_map.nearest(point)
         images = actions.decode(np.stack([code, examples.codes[row]]))
-        caption = "The nearest test image, as the model draws it"
         return (
             pictures.shown(images[0], what, "decoded"),
-            pictures.shown(images[1], caption),
+            pictures.shown(images[1], NEAREST),
             space_map.marked(point),
             code.tolist(),
             *values(code),
@@ -92,14 +92,23 @@ def build(actions, space_map):
         code, new = actions.code(code), np.array(new)
         moved = new != values(code)  # a slider that was not touched shows a rounded value
         code[latents[moved]] = new[moved]
-        return pictures.shown(actions.decode(code[None])[0], "Decoded, with the sliders", "decoded")
+        row = space_map.nearest(space_map.place(code))
+        images = actions.decode(np.stack([code, examples.codes[row]]))
+        return (
+            pictures.shown(images[0], "Decoded, with the sliders", "decoded"),
+            pictures.shown(images[1], NEAREST),
+        )
 
     outputs = [decoded, nearest, chart, code, *sliders]
     chart.select(told(click), None, outputs, **LIVE)
     another.click(told(jump), None, outputs, **QUIET)
-    gr.on([one.input for one in sliders], told(move), [code, *sliders], decoded, **LIVE)
-    point = np.zeros(2) if not is_plane else space_map.points.mean(axis=0)
+    gr.on([one.input for one in sliders], told(move), [code, *sliders], [decoded, nearest], **LIVE)
+    point = middle_of(space_map, is_plane)
     return told(lambda: place(point, space_map.code(point), "Decoded in the middle")), None, outputs
+
+
+def middle_of(space_map, is_plane):
+    return space_map.points.mean(axis=0) if is_plane else np.zeros(2)
 
 
 def name(latent, carried, has_prior):
