@@ -60,12 +60,15 @@ figure.strip .labels span { flex: 1; text-align: center; }
 .strength, .strengths .block { padding: 0.35rem 0.6rem; }
 input[type=range]::-webkit-slider-thumb { border: 2px solid var(--slider-color) !important; }
 .facts table { width: 100%; border-collapse: collapse; font-size: 0.95rem; }
-.facts td { padding: 0.4rem 0.3rem; border-bottom: 1px solid var(--border-color-primary); }
+.facts td { padding: 0.4rem 0.3rem; border: 0 !important;
+  border-bottom: 1px solid var(--border-color-primary) !important; }
+.head { padding: 0 !important; }
 .numbers td:last-child { white-space: nowrap; text-align: right; }
 footer .divider { display: none; }
 .map img { cursor: crosshair; }
 @media (max-width: 700px) {
   .stack { flex-direction: column; }
+  .whole .grid-container { grid-template-columns: 1fr !important; }
   /* Before and after stay in view while one of the many sliders below moves. */
   .follow { position: sticky; top: 0; z-index: 5; padding-bottom: 0.3rem;
     background: var(--body-background-fill); }
