@@ -12,6 +12,7 @@ import time
 import zlib
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from test_main import save_run
 
 import keras_vae
 from demo import actions as bounds
-from demo import pictures, safety
+from demo import controls, pictures, safety
 from demo.actions import Actions
 from demo.app import LAUNCH, build_demo
 from demo.space_map import SpaceMap
@@ -187,6 +188,29 @@ def test_what_a_run_cannot_do_is_explained(kind, tmp_path):
     for name, text in expected.items():
         is_expected = name == kind or (name == "no attributes" and (kind == "ae" or size == 1))
         assert (text in words) == is_expected, name
+
+
+def test_a_slider_takes_whatever_is_typed_in_its_field():
+    with gr.Blocks():
+        strength, count = controls.slider(-3, 3, 0, step=0.1), controls.slider(1, 64, 24, step=1)
+    given = (None, "", "1", True, float("nan"), [], -99, 99, 1.26)
+    assert [strength.preprocess(one) for one in given] == [0, 0, 0, 0, 0, 0, -3, 3, 1.26]
+    assert [count.preprocess(one) for one in (None, 0, 500, 7.6)] == [24, 1, 64, 8]
+
+
+def test_the_words_of_a_run_are_only_words(tmp_path):
+    """A run may come from anybody: nothing of its settings becomes HTML or stops the page."""
+    evil = "<img src=http://evil.invalid/x.png> ![a](http://evil.invalid/y.png)"
+    settings = {"name": evil, "network": evil, "likelihood": [evil], "images": {"train": evil}}
+    folder = save_run(tmp_path / "run", **settings, widths=3, backend=None)
+    (folder / "metrics.json").write_text("[]")
+    (folder / "samples.png").write_bytes(b"no picture")
+    page = build_demo(runs.load(folder))
+    shown = [block for block in page.blocks.values() if isinstance(block, gr.HTML | gr.Markdown)]
+    words = "".join(str(block.value) for block in shown)
+    assert "&lt;img src=http://evil" in words and "<img src=http" not in words
+    markdown = [str(block.value) for block in shown if isinstance(block, gr.Markdown)]
+    assert not any("evil" in text for text in markdown)
 
 
 # Every endpoint, with what it takes and with what it does not.
