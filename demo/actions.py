@@ -8,6 +8,7 @@ of them can run at once.
 import numpy as np
 
 from keras_vae import checks, latent, photos
+from keras_vae.images import to_uint8
 from keras_vae.names import favourite
 
 STRENGTH = 3  # the most that sliders and requests may ask for, either way
@@ -38,7 +39,6 @@ class Actions:
     def __init__(self, run):
         self.run, self.model = run, run.model
         self.image_shape = tuple(run.model.image_shape)
-        self.resize = run.config.get("resize") or "crop"
         # The names of attributes, the one that people come for first.
         self.attributes = list(run.directions or ())
         if self.attributes:
@@ -47,7 +47,7 @@ class Actions:
 
     def seen(self, photo):
         """Returns what the model sees of a photo, an image."""
-        return photos.view(photo, self.image_shape, self.resize)
+        return photos.view(photo, self.image_shape, self.run.resize)
 
     def encode(self, photo):
         """Returns the code of a photo, float32 ``(latent_dim,)``."""
@@ -94,6 +94,7 @@ class Actions:
         strip_of = self.attributes[0] if strip_of == "" else strip_of
         check_name(strip_of, directions.names)
         image = self.seen(photo)
+        # As `latent.edit`, but everything is decoded at once: it is asked while a slider moves.
         z = latent.codes_of(self.model, image[None])[0]
         rest = z + directions.shift({**strengths, strip_of: 0})
         codes = [rest + np.float32(a) * directions[strip_of] for a in STRIP]
@@ -105,7 +106,7 @@ class Actions:
                 before[None].repeat(len(strip), 0),
                 strip,
             )
-            return photo, photos.add(photo, after - before, self.resize), to_uint8(strip)
+            return photo, photos.add(photo, after - before, self.run.resize), to_uint8(strip)
         return to_uint8(before), to_uint8(after), to_uint8(strip)
 
     def sample(self, count=16, seed=0, temperature=1.0, source="best"):
@@ -152,8 +153,9 @@ class Actions:
             ValueError: If the strength is not from -3 to 3.
         """
         check_range("the strength", strength, -STRENGTH, STRENGTH)
-        a, b, c = (self.encode(photo) for photo in (a, b, c))
-        images = self.decode(np.stack([c + np.float32(s) * (a - b) for s in (strength, *SUMS)]))
+        groups = [self.encode(photo)[None] for photo in (a, b, c)]  # of one photo each
+        codes = [latent.arithmetic(self.model, *groups, float(s)) for s in (strength, *SUMS)]
+        images = self.decode(np.concatenate(codes))
         return images[0], images[1:]
 
     def interpolate(self, first, last, spherical=False, steps=8):
@@ -174,10 +176,6 @@ class Actions:
         check_range("the number of steps", steps, 2, MOST_STEPS, whole=True)
         ends = np.stack([self.encode(first), self.encode(last)])
         return self.decode(latent.interpolate(ends, int(steps), bool(spherical)))
-
-
-def to_uint8(pixels):
-    return np.rint(255 * pixels).astype("uint8")
 
 
 def is_number(value):

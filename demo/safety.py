@@ -10,6 +10,8 @@ import gradio as gr
 from gradio import utils
 from gradio_client.utils import is_http_url_like
 
+from demo import pictures
+
 CLEAN_EVERY, KEEP = 600, 3600  # seconds: visitors' pictures are removed after an hour
 
 
@@ -62,6 +64,7 @@ def keep_clean(page):
 
 def remove_old(page, age):
     """Removes files of requests that are older than some seconds, and none of the page itself."""
+    pictures.read.cache_clear()  # what was read of them goes, too
     kept = set().union(*(block.keep_in_cache for block in page.blocks.values()))
     for files in page.temp_file_sets:
         for path in frozenset(files) - kept:  # a copy: requests add to it meanwhile

@@ -18,6 +18,13 @@ class SpaceMap:
     Attributes:
         picture: uint8 ``(height, width, 3)``.
         points: The codes in the plane, ``(n, 2)``.
+
+    Example:
+
+    ```python
+    space_map = SpaceMap(runs.load().examples)
+    code = space_map.code(space_map.point(x=300, y=200))
+    ```
     """
 
     def __init__(self, examples):
@@ -31,7 +38,7 @@ class SpaceMap:
         self.picture = np.array(canvas.buffer_rgba())[..., :3]
         axes = figure.axes[0]
         self.limits = np.transpose([axes.get_xlim(), axes.get_ylim()])
-        self.to_pixels = figure.axes[0].transData.frozen()
+        self.to_pixels = axes.transData.frozen()
 
     def point(self, x, y):
         """Returns the point of the plane at a pixel of the picture, no farther than the map."""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from keras_vae import latent, photos, plots, runs
 from keras_vae.arguments import fail, parse_command
+from keras_vae.images import to_uint8
 
 MOST_BYTES = 500_000_000  # of a photo
 WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
@@ -70,7 +71,7 @@ def edit(args):
     names = ", ".join(run.directions.names)
     if not args.strengths:
         fail(f"nothing to change; expected --set NAME=NUMBER. The attributes are: {names}")
-    resize = run.config.get("resize") or "crop"
+    resize = run.resize
     image = photos.view(photo, run.model.image_shape, resize)[None]
     z = latent.codes_of(run.model, image)
     edited = latent.edit(run.model, z, run.directions, args.strengths)
@@ -97,10 +98,6 @@ def side_by_side(images):
     picture = Image.fromarray(plots.grid(to_uint8(images), columns_for(len(images))))
     scale = max(1, round(WIDTH / picture.width))
     return picture.resize([scale * side for side in picture.size], Image.Resampling.NEAREST)
-
-
-def to_uint8(pixels):
-    return np.rint(255 * pixels).astype("uint8")
 
 
 def write(picture, path, **options):

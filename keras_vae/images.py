@@ -55,3 +55,8 @@ def to_pixels(images):
     if keras.backend.standardize_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") / 255.0
     return ops.cast(images, "float32")
+
+
+def to_uint8(pixels):
+    """Returns NumPy pixels in [0, 1] as uint8 in 0..255, of the same shape."""
+    return np.rint(255 * pixels).astype("uint8")

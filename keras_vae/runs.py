@@ -166,6 +166,11 @@ class Run:
     examples: Examples | None = None
 
     @property
+    def resize(self):
+        """How pictures of other shapes are brought to the model's: ``"crop"`` or ``"pad"``."""
+        return self.config.get("resize") or "crop"
+
+    @property
     def sources(self):
         """What new images can come from, the better one first: ``"mixture"``, ``"prior"``."""
         return tuple(name for name in SOURCES if name not in self._lacking())

@@ -466,6 +466,7 @@ def test_pictures_of_visitors_go_and_those_of_the_page_stay(run, png):
         file = {"files": ("a.png", png.read_bytes() + b"mine")}
         (mine,) = httpx.post(f"{url}gradio_api/upload", files=file).json()
         Client(url, verbose=False).predict(handle_file(png), {"8": 0.123}, api_name="/edit")
+        assert "event: complete" in call(url, "encode", [{"path": mine}])
         there = {path for files in page.temp_file_sets for path in files}
         visitors = {path for path in there | {mine} if path not in own}
         assert len(visitors) >= 4

@@ -21,7 +21,13 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-TABS = ("Sample", "A − B + C", "Interpolate", "Latent space", "This model")
+TABS = {
+    "Sample": "Draw random codes",
+    "A − B + C": "What A has and B lacks",
+    "Interpolate": "The way from one code",
+    "Latent space": "Each dot is the code",
+    "This model": "What stands behind this page",
+}
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +117,15 @@ def test_a_slider_changes_the_picture_and_reset_brings_it_back(page):
     )
 
 
+def test_before_and_after_stay_in_view_on_a_phone(page):
+    page.locator("figure.strip").first.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 200)
+    box = page.locator(".follow").bounding_box()
+    if page.viewport_size["width"] < 700:
+        assert 0 <= box["y"] < 100
+    assert box["height"] > 100
+
+
 def test_an_upload_is_brought_to_the_models_shape(page, tmp_path):
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
@@ -127,9 +142,9 @@ def test_an_upload_is_brought_to_the_models_shape(page, tmp_path):
 
 
 def test_every_tab_opens_and_fits(page):
-    for name in TABS:
+    for name, text in TABS.items():
         open_tab(page, name)
-        page.wait_for_timeout(300)
+        page.get_by_text(text).wait_for()
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= page.viewport_size["width"], name
 
@@ -157,6 +172,11 @@ def test_a_sample_goes_to_edit_by_a_click(page):
 def test_a_click_on_the_map_decodes_that_place(page):
     open_tab(page, "Latent space")
     chart = page.locator(".map img").first
+    # Until it is loaded it has another size, and so has all that lies around it.
+    page.wait_for_function(
+        "[...document.querySelectorAll('.map img, figure img')].every(one => one.complete)"
+        " && document.querySelector('.map img').clientHeight > 100"
+    )
     chart.scroll_into_view_if_needed()
     before = sources(page)
     box = chart.bounding_box()

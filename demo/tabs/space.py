@@ -56,8 +56,8 @@ def build(actions, space_map):
                         label=name(j, examples.carried[j], "prior" in actions.run.sources),
                     )
                 )
-    start = space_map.origin.astype("float32")
-    code = gr.JSON(start.tolist(), visible="hidden")  # kept by the browser
+    start = middle_of(space_map, is_plane)
+    code = gr.JSON(space_map.code(start).tolist(), visible="hidden")  # kept by the browser
 
     def values(code):
         """Returns the sliders' values at a code, as far as they reach."""
@@ -66,7 +66,7 @@ def build(actions, space_map):
             for j, one in zip(latents, sliders)
         ]
 
-    def place(point, code, what):
+    def show(point, code, what):
         row = space_map.nearest(point)
         images = actions.decode(np.stack([code, examples.codes[row]]))
         return (
@@ -81,12 +81,12 @@ def build(actions, space_map):
         x, y = pixel(event.index)
         point = space_map.point(x, y)
         where = ", ".join(pictures.signed(round(float(value), 2)) for value in point)
-        return place(point, space_map.code(point), f"Decoded at ({where})")
+        return show(point, space_map.code(point), f"Decoded at ({where})")
 
     def jump():
         row = np.random.default_rng().integers(len(examples.codes))
         code = examples.codes[row].astype("float32")
-        return place(space_map.points[row], code, "A test image, as the model draws it")
+        return show(space_map.points[row], code, "A test image, as the model draws it")
 
     def move(code, *new):
         code, new = actions.code(code), np.array(new)
@@ -103,8 +103,7 @@ def build(actions, space_map):
     chart.select(told(click), None, outputs, **LIVE)
     another.click(told(jump), None, outputs, **QUIET)
     gr.on([one.input for one in sliders], told(move), [code, *sliders], [decoded, nearest], **LIVE)
-    point = middle_of(space_map, is_plane)
-    return told(lambda: place(point, space_map.code(point), "Decoded in the middle")), None, outputs
+    return told(lambda: show(start, space_map.code(start), "Decoded in the middle")), None, outputs
 
 
 def middle_of(space_map, is_plane):
