@@ -1,8 +1,10 @@
-"""What a model is worth, in numbers: model and arrays in, numbers out."""
+"""How well a model fits images that it has not seen."""
 
 import math
 
 import numpy as np
+
+from keras_vae.evaluate.latents import active_units
 
 CHUNK = 1000  # images that are in memory as floats at once
 
@@ -104,25 +106,3 @@ def mean_squared_error(images, pictures):
         pixels = image / 255 if image.dtype == np.uint8 else image.astype("float64")
         total += np.mean((pixels - picture) ** 2)
     return float(total / len(images))
-
-
-def active_units(z_mean, threshold=0.01):
-    """Returns how many latents carry something: variance of ``z_mean`` over images above 0.01.
-
-    The definition of Burda, Grosse and Salakhutdinov 2016 (https://arxiv.org/abs/1509.00519),
-    section 5.2.
-
-    Args:
-        z_mean: ``(n, latent_dim)``.
-        threshold: The variance to exceed.
-
-    Returns:
-        An integer in 0..latent_dim.
-
-    Example:
-
-    ```python
-    active_units(np.zeros((10, 4)))  # 0
-    ```
-    """
-    return int(np.sum(np.var(z_mean, axis=0) > threshold))

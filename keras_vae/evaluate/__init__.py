@@ -1,0 +1,6 @@
+"""What a model is worth, in numbers: model and arrays in, numbers out."""
+
+from keras_vae.evaluate.fit import bits_per_dim as bits_per_dim
+from keras_vae.evaluate.fit import mean_squared_error as mean_squared_error
+from keras_vae.evaluate.fit import test_metrics as test_metrics
+from keras_vae.evaluate.latents import active_units as active_units
