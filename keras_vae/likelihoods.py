@@ -20,6 +20,7 @@ constant. Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `ker
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae.checks import check_number
@@ -51,6 +52,22 @@ class Likelihood:
 
     def update(self, x, outputs, sample_weight=None):
         """Learns `weights` from one training batch; called before its `nats`."""
+
+    def why_no_distribution(self, images):
+        """Returns in words why ``exp(-nats)`` is no distribution of these pixels, or None.
+
+        Args:
+            images: uint8 in 0..255 or float in [0, 1], an array or of a streamed data set.
+        """
+        name = type(self).__name__
+        if self.values not in ("continuous", "binary"):
+            return f"the likelihood {name} is no distribution of pixels"
+        if self.values == "binary" and not is_binary(images):
+            return (
+                f"the likelihood {name} is a distribution of black and white pixels, and these "
+                "have grey"
+            )
+        return None
 
     def get_config(self):
         """Returns the arguments of the constructor, to save; none here."""
@@ -182,6 +199,13 @@ class Gaussian(Likelihood):
 def squared_error(x, pixels):
     """Returns ``||x - pixels||^2`` of each image, shape ``(n,)``."""
     return ops.sum(ops.square(ops.subtract(x, pixels)), axis=(1, 2, 3))
+
+
+def is_binary(images):
+    """Returns whether images have no value but the least and the largest; few are read at once."""
+    white = 255 if images.dtype == np.uint8 else 1
+    blocks = (images[start : start + 1000] for start in range(0, len(images), 1000))
+    return all(bool(((block == 0) | (block == white)).all()) for block in blocks)
 
 
 BY_NAME = {kind.name: kind for kind in (MSE, Bernoulli, Gaussian)}

@@ -424,6 +424,13 @@ class AutoEncoder(Trainer, keras.Model):
             "to those of real images, see `keras_vae.latent.fit_mixture`."
         )
 
+    def log_likelihood(self, x, **arguments):
+        """Raises `ValueError`: a plain autoencoder is no model of p(x)."""
+        raise ValueError(
+            "An `AutoEncoder` has no log-likelihood: without a p(z) there is no p(x). Train a "
+            "`VAE`, or compare `test_mse`, see `keras_vae.evaluate`."
+        )
+
     def _encode(self, x):
         return ops.cast(self.encoder(to_pixels(x), training=False), "float32")
 
@@ -431,25 +438,29 @@ class AutoEncoder(Trainer, keras.Model):
         outputs = self.decoder(z, training=False)
         return self.likelihood.pixels(ops.cast(outputs, "float32"))
 
+    def program(self, function):
+        """Returns a method of the model, compiled once; `compile` forgets it."""
+        name = function.__name__
+        if name not in self._programs:
+            self._programs[name] = self.without_gradient(function)
+        return self._programs[name]
+
     def _in_batches(self, function, array, batch_size):
         """Runs a compiled function over the first axis of an array; NumPy in, NumPy out."""
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(
                 f"Argument `batch_size` must be a positive integer. Received: {batch_size!r}"
             )
-        name = function.__name__
-        if name not in self._programs:
-            self._programs[name] = self.without_gradient(function)
         if len(array) == 0:
             empty = self._in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype), 1)
             return keras.tree.map_structure(lambda part: part[:0], empty)
-        results = []
+        results, program = [], self.program(function)
         for start in range(0, len(array), batch_size):
             batch = array[start : start + batch_size]
             # A new shape costs a compilation, so a short batch is filled up to a power of two.
             size = min(batch_size, 1 << (len(batch) - 1).bit_length())
             filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-            result = self._programs[name](ops.convert_to_tensor(filled))
+            result = program(ops.convert_to_tensor(filled))
             results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
         return keras.tree.map_structure(
             lambda *parts: np.concatenate(parts)[: len(array)], *results

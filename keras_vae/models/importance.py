@@ -1,0 +1,119 @@
+"""log p(x) of a VAE by importance sampling: what each image costs, better than the ELBO says."""
+
+import itertools
+
+import numpy as np
+from keras import ops
+
+from keras_vae import inputs
+from keras_vae.checks import check_count, check_size
+from keras_vae.images import check_images, to_pixels
+
+
+def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
+    """Returns the estimates of log p(x) and of the ELBO from the same draws of z.
+
+    With ``w_i = p(x|z_i) p(z_i) / q(z_i|x)`` and ``z_i ~ q(z|x)``, the first is
+    ``log 1/k sum_i w_i`` and the second ``1/k sum_i log w_i``, so the first is never below the
+    second (Burda, Grosse & Salakhutdinov 2016, https://arxiv.org/abs/1509.00519, equation 8).
+
+    Args:
+        model: A `VAE`.
+        x: Images, see `VAE.log_likelihood`; so are the other arguments.
+
+    Returns:
+        Two NumPy float64 arrays ``(n,)``, in nats per image.
+
+    Raises:
+        ValueError: If an argument is unusable, or the likelihood is no distribution of `x`.
+
+    Example:
+
+    ```python
+    log_likelihood, elbo = estimates(model, images, k=100)
+    ```
+    """
+    check_size("k", k)
+    check_size("batch_size", batch_size)
+    check_count("seed", seed)
+    x = x if inputs.is_on_disk(x) else np.asarray(x)
+    if not model.built:
+        model.build(x.shape)
+    check_images(x, model.image_shape)
+    reason = model.likelihood.why_no_distribution(x)
+    if reason:
+        raise ValueError(f"There is no log-likelihood of these images: {reason}")
+    log_sums, sums = np.full(len(x), -np.inf), np.zeros(len(x))
+    program, before = model.program(model._log_weights), None
+    # What the device computes is read after it has the next chunk, so that it does not wait
+    # while that one's noise is drawn.
+    for rows, arrays in itertools.chain(chunks(model, x, k, batch_size, seed), [(None, None)]):
+        result = program(*map(ops.convert_to_tensor, arrays)) if arrays else None
+        if before:
+            done, parts = before
+            log_sum, total = (ops.convert_to_numpy(p)[: done.stop - done.start] for p in parts)
+            log_sums[done] = np.logaddexp(log_sums[done], log_sum)
+            sums[done] += total
+            if progress and (rows is None or rows.start >= done.stop):
+                progress(done.stop - done.start)
+        before = rows and (rows, result)
+    constant = model.likelihood.omitted * np.prod(model.image_shape)
+    return log_sums - np.log(k) - constant, sums / k - constant
+
+
+def chunks(model, x, k, batch_size, seed):
+    """Yields which images, and the arguments of `log_weights` for some of their samples.
+
+    All have one shape, for a new one costs a compilation: several images with all their
+    samples, or one image with an even share of them.
+    """
+    samples = -(-k // -(-k // batch_size))
+    together = min(batch_size // samples, 1 << max(len(x) - 1, 0).bit_length())
+    block = batch_size // together * together  # images that are encoded at once
+    for first in range(0, len(x), block):
+        images = x[first : first + block]
+        codes = model.encode(images, batch_size)
+        for start in range(0, len(images), together):
+            some = slice(start, min(start + together, len(images)))
+            given = [filled(array[some], together) for array in (images, *codes)]
+            rows = slice(first + some.start, first + some.stop)
+            # A generator for each image, so that its noise is the same in every batch.
+            rngs = [np.random.default_rng((seed, row)) for row in range(rows.start, rows.stop)]
+            for drawn in range(0, k, samples):
+                eps = np.zeros((together, samples, codes[0].shape[1]), "float32")
+                for noise, rng in zip(eps, rngs):
+                    rng.standard_normal(out=noise, dtype="float32")
+                yield rows, (*given, eps, np.int32(min(samples, k - drawn)))
+
+
+def filled(batch, size):
+    """Returns a batch of `size` rows: what is missing repeats the last one."""
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+
+
+def log_weights(model, x, z_mean, z_log_var, eps, count):
+    """Returns the log of the sum of the weights, and the sum of their logs, of each image.
+
+    Args:
+        model: A `VAE`.
+        x: Images ``(n, height, width, channels)``.
+        z_mean: ``(n, latent_dim)``.
+        z_log_var: ``(n, latent_dim)``.
+        eps: Noise ``(n, samples, latent_dim)``.
+        count: How many samples count; the others only fill the shape.
+
+    Returns:
+        Two tensors ``(n,)``, without the constant that the likelihood leaves out.
+    """
+    n, samples, latent_dim = ops.shape(eps)
+    z = z_mean[:, None] + ops.exp(z_log_var / 2)[:, None] * eps
+    outputs = model.decoder(ops.reshape(z, (-1, latent_dim)), training=False)
+    repeated = ops.broadcast_to(to_pixels(x)[:, None], (n, samples, *model.image_shape))
+    repeated = ops.reshape(repeated, (-1, *model.image_shape))
+    nats = model.likelihood.nats(repeated, ops.cast(outputs, "float32"))
+    # log p(z) - log q(z|x): what both have of 2 pi is the same
+    prior = -0.5 * ops.sum(ops.square(z) - ops.square(eps) - z_log_var[:, None], axis=2)
+    logs = prior - ops.reshape(nats, (n, samples))
+    counts = ops.arange(samples) < count
+    log_sum = ops.logsumexp(ops.where(counts, logs, -float("inf")), axis=1)
+    return log_sum, ops.sum(ops.where(counts, logs, 0.0), axis=1)
