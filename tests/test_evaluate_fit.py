@@ -7,6 +7,7 @@ import pytest
 
 import keras_vae
 from keras_vae import evaluate
+from keras_vae.datasets.stream import Rows
 
 
 def test_metrics_agree_with_an_independent_computation(make_vae, images):
@@ -121,3 +122,101 @@ def test_a_plain_autoencoder_has_no_bits_and_no_images_no_numbers(make_vae, imag
     assert evaluate.bits_per_dim(model, images) is None
     with pytest.raises(ValueError, match="at least one image"):
         evaluate.test_metrics(model, images[:0])
+
+
+# Pictures
+
+
+def test_psnr_is_the_mean_of_the_images():
+    images = np.full((2, 3, 3, 1), 255, "uint8")
+    pictures = np.ones((2, 3, 3, 1), "float32")
+    assert evaluate.psnr(images, pictures) == 100  # and not infinite
+    pictures[0] -= 0.1
+    assert evaluate.psnr(images, pictures) == pytest.approx((20 + 100) / 2, rel=1e-5)
+    as_bytes = np.rint(255 * pictures).astype("uint8")
+    assert evaluate.psnr(images, as_bytes) == pytest.approx(60, abs=0.1)
+
+
+def test_ssim_agrees_with_its_formula():
+    """At the middle of an image of the window's size: means, variances, covariance."""
+    generator = np.random.default_rng(0)
+    x, y = generator.random((2, 11, 11))
+    offsets = np.arange(-5, 6)
+    window = np.exp(-0.5 * (offsets[:, None] ** 2 + offsets**2) / 1.5**2)
+    window /= window.sum()
+    means = np.sum(window * x), np.sum(window * y)
+    variances = [np.sum(window * part**2) - m**2 for part, m in zip((x, y), means)]
+    covariance = np.sum(window * x * y) - means[0] * means[1]
+    up = (2 * means[0] * means[1] + 0.01**2) * (2 * covariance + 0.03**2)
+    down = (means[0] ** 2 + means[1] ** 2 + 0.01**2) * (sum(variances) + 0.03**2)
+    images, pictures = x[None, ..., None], y[None, ..., None]
+    assert evaluate.ssim(images, pictures) == pytest.approx(up / down, rel=1e-6)
+
+
+def test_ssim_of_bytes_floats_and_small_images():
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 12, 3), "uint8")
+    assert evaluate.ssim(images, images) == pytest.approx(1)
+    assert evaluate.ssim(images, images / np.float32(255)) == pytest.approx(1, abs=1e-5)
+    assert evaluate.ssim(images, 255 - images) < 0
+    assert evaluate.ssim(images[:, :10], images[:, :10]) is None
+
+
+@pytest.mark.parametrize("measure", [evaluate.psnr, evaluate.ssim])
+def test_pictures_that_do_not_fit_are_refused(measure, images):
+    with pytest.raises(ValueError, match="of one shape"):
+        measure(images, images[:, :3])
+    with pytest.raises(ValueError, match="at least one"):
+        measure(images[:0], images[:0])
+
+
+# The report
+
+
+def test_the_report_of_a_vae(make_vae, images):
+    model = make_vae(likelihood="gaussian", beta=3)
+    finished = []
+    report = evaluate.fit_report(model, images, k=20, n=10, progress=finished.append)
+    metrics = evaluate.test_metrics(model, images)
+    assert {name: report[name] for name in metrics} == metrics
+    nats = model.log_likelihood(images[:10], 20)
+    assert report["log_likelihood"] == nats.mean()
+    error = report["log_likelihood_standard_error"]
+    assert error == pytest.approx(nats.std(ddof=1) / math.sqrt(10))
+    assert (report["log_likelihood_images"], report["log_likelihood_samples"]) == (10, 20)
+    assert report["log_likelihood_elbo"] < report["log_likelihood"]
+    assert report["test_psnr"] == evaluate.psnr(images, model.reconstruct(images))
+    assert report["test_ssim"] is None and sum(finished) == 10
+    assert set(map(type, report.values())) <= {int, float, type(None)} and json.dumps(report)
+
+
+def test_the_elbo_of_the_report_is_that_of_the_metrics(make_vae, images):
+    """Up to the draws of z, and the constant that the loss leaves out."""
+    model = make_vae()
+    report = evaluate.fit_report(model, images, k=500, n=1000, batch_size=500)
+    constant = 90 * math.log(math.pi) / 2
+    assert report["log_likelihood_images"] == 37
+    elbo = report["test_elbo"] - constant
+    assert report["log_likelihood_elbo"] == pytest.approx(elbo, rel=0.01)
+
+
+def test_the_report_says_why_there_is_no_likelihood(make_vae, images):
+    report = evaluate.fit_report(make_vae(likelihood="bernoulli"), images)
+    assert report["log_likelihood"] is None and "grey" in report["log_likelihood_missing"]
+    parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,), variational=False)
+    model = keras_vae.AutoEncoder(*parts)
+    model.compile()
+    report = evaluate.fit_report(model, images)
+    assert "plain autoencoder" in report["log_likelihood_missing"] and report["test_psnr"] > 0
+    with pytest.raises(ValueError, match="Argument `n` must be"):
+        evaluate.fit_report(model, images, n=0)
+
+
+def test_the_report_of_streamed_images_and_of_one(make_vae, images, tmp_path, monkeypatch):
+    np.save(tmp_path / "images.npy", images)
+    rows = Rows(tmp_path / "images.npy", np.arange(37))
+    model = make_vae(likelihood="gaussian")
+    monkeypatch.setattr("keras_vae.evaluate.fit.CHUNK", 10)
+    streamed, plain = (evaluate.fit_report(model, x, k=3, n=9) for x in (rows, images))
+    assert streamed.pop("test_ssim") is plain.pop("test_ssim") is None
+    assert streamed == pytest.approx(plain, rel=1e-5)
+    assert evaluate.fit_report(model, images[:1])["log_likelihood_standard_error"] is None

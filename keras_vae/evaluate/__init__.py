@@ -1,6 +1,12 @@
 """What a model is worth, in numbers: model and arrays in, numbers out."""
 
 from keras_vae.evaluate.fit import bits_per_dim as bits_per_dim
+from keras_vae.evaluate.fit import fit_report as fit_report
 from keras_vae.evaluate.fit import mean_squared_error as mean_squared_error
+from keras_vae.evaluate.fit import psnr as psnr
+from keras_vae.evaluate.fit import ssim as ssim
 from keras_vae.evaluate.fit import test_metrics as test_metrics
 from keras_vae.evaluate.latents import active_units as active_units
+from keras_vae.evaluate.latents import advice as advice
+from keras_vae.evaluate.latents import elbo_surgery as elbo_surgery
+from keras_vae.evaluate.latents import latents_report as latents_report

@@ -4,9 +4,15 @@ import math
 
 import numpy as np
 
+from keras_vae.checks import check_size
+from keras_vae.datasets.stream import head
 from keras_vae.evaluate.latents import active_units
+from keras_vae.models import importance
 
 CHUNK = 1000  # images that are in memory as floats at once
+PICTURES = 2000  # images whose pictures `fit_report` judges, for SSIM is slow
+MOST_PSNR = 100.0  # dB, of a picture without an error, so that the mean stays a number
+SSIM_WINDOW = 11  # pixels
 
 
 def test_metrics(model, images, batch_size=128):
@@ -81,12 +87,10 @@ def bits_per_dim(model, images, batch_size=128):
     bits_per_dim(model, images)
     ```
     """
-    values, likelihood = math.prod(images.shape[1:]), model.likelihood
-    binary = likelihood.values == "binary" and set(np.unique(images)) <= {0, 255}
-    is_known = likelihood.values == "continuous" or binary
-    has_elbo = hasattr(model, "sampling")  # a plain autoencoder has none
-    if not (is_known and has_elbo and images.dtype == np.uint8):
+    if images.dtype != np.uint8 or why_no_likelihood(model, images):
         return None
+    values, likelihood = math.prod(images.shape[1:]), model.likelihood
+    binary = likelihood.values == "binary"
     rng = np.random.default_rng(0)
     nats = 0.0
     for start in range(0, len(images), CHUNK):
@@ -99,10 +103,162 @@ def bits_per_dim(model, images, batch_size=128):
     return float(bits if binary else bits + 8)
 
 
+def why_no_likelihood(model, images):
+    """Returns in words why the model gives these images no log p(x), or None if it does."""
+    if not hasattr(model, "sampling"):
+        return "a plain autoencoder has no p(z), hence no p(x)"
+    return model.likelihood.why_no_distribution(images)
+
+
+def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=None):
+    """Returns all that says how well a model fits images that it has not seen.
+
+    Args:
+        model: A compiled `VAE` or `AutoEncoder`.
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
+            or images of a streamed data set.
+        k: How many draws of z for each image the log-likelihood takes.
+        n: How many images it takes, at most: the first ones.
+        batch_size: How many images to work on at once; the numbers do not depend on it.
+        seed: A non-negative integer, for the draws of z.
+        progress: Called with the number of images whose log-likelihood was just finished.
+
+    Returns:
+        A dict of plain numbers: those of `test_metrics`; ``test_psnr`` (see `psnr`) and
+        ``test_ssim`` (see `ssim`) of ``reconstruct``, over the first 2,000 images at most; and
+        ``log_likelihood``, the mean of `VAE.log_likelihood` in nats per image, higher is
+        better. If there is one: ``log_likelihood_standard_error`` of this mean over images
+        (None of a single image), ``log_likelihood_images`` and ``log_likelihood_samples``, how
+        many there were, and ``log_likelihood_elbo``, the mean ELBO of the same images, draws
+        and constants, which is never higher; the gap is how far q(z|x) is from p(z|x), as far
+        as k draws can tell. Otherwise ``log_likelihood`` is None and
+        ``log_likelihood_missing`` says why.
+
+    Raises:
+        ValueError: If there are no images, they do not fit the model, or an argument is
+            unusable.
+
+    Example:
+
+    ```python
+    fit_report(model, images, k=100)["log_likelihood"]
+    ```
+    """
+    check_size("k", k)
+    check_size("n", n)
+    numbers = test_metrics(model, images, batch_size)
+    numbers.update(picture_quality(model, head(images, PICTURES), batch_size))
+    some = head(images, n)
+    reason = why_no_likelihood(model, some)
+    if reason:
+        return {**numbers, "log_likelihood": None, "log_likelihood_missing": reason}
+    nats, elbo = importance.estimates(model, some, k, batch_size, seed, progress)
+    error = float(np.std(nats, ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else None
+    return {
+        **numbers,
+        "log_likelihood": float(np.mean(nats)),
+        "log_likelihood_standard_error": error,
+        "log_likelihood_elbo": float(np.mean(elbo)),
+        "log_likelihood_images": len(nats),
+        "log_likelihood_samples": int(k),
+    }
+
+
+def picture_quality(model, images, batch_size=128):
+    """Returns ``test_psnr`` and ``test_ssim`` of what `reconstruct` makes of images."""
+    sums = {"test_psnr": 0.0, "test_ssim": 0.0}
+    for start in range(0, len(images), CHUNK):
+        x = images[start : start + CHUNK]
+        pictures = model.reconstruct(x, batch_size)
+        for name, measure in (("test_psnr", psnr), ("test_ssim", ssim)):
+            mean = measure(x, pictures)
+            sums[name] = None if mean is None else sums[name] + len(x) * mean
+    return {name: None if s is None else s / len(images) for name, s in sums.items()}
+
+
 def mean_squared_error(images, pictures):
     """Returns the mean of ``(x - x')^2`` over images, pixels and channels, pixels in [0, 1]."""
+    return float(np.mean(squared_errors(images, pictures)))
+
+
+def psnr(images, pictures):
+    """Returns the peak signal-to-noise ratio, the mean over images of ``10 log10(1 / MSE)``.
+
+    Args:
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        pictures: What was made of them, of the same shape; also uint8 or float.
+
+    Returns:
+        A float, in dB, higher is better. A picture without an error counts as 100 dB, and none
+        counts as more.
+
+    Raises:
+        ValueError: If there are no images, or the shapes differ.
+
+    Example:
+
+    ```python
+    psnr(images, model.reconstruct(images))
+    ```
+    """
+    check_pairs(images, pictures)
+    errors = np.maximum(squared_errors(images, pictures), 10 ** (-MOST_PSNR / 10))
+    return float(np.mean(-10 * np.log10(errors)))
+
+
+def ssim(images, pictures):
+    """Returns the structural similarity, the mean over images.
+
+    With the settings of Wang, Bovik, Sheikh & Simoncelli 2004 (Image Quality Assessment: From
+    Error Visibility to Structural Similarity, https://doi.org/10.1109/TIP.2003.819861): a
+    Gaussian window of 11 pixels with a standard deviation of 1.5. The mean over channels.
+
+    Args:
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        pictures: What was made of them, of the same shape; also uint8 or float.
+
+    Returns:
+        A float of at most 1, which only equal pictures have; None if the images are smaller
+        than the window.
+
+    Raises:
+        ValueError: If there are no images, or the shapes differ.
+
+    Example:
+
+    ```python
+    ssim(images, model.reconstruct(images))
+    ```
+    """
+    check_pairs(images, pictures)
+    if min(images.shape[1:3]) < SSIM_WINDOW:
+        return None
+    from skimage.metrics import structural_similarity  # here, for it is slow to import
+
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     total = 0.0
     for image, picture in zip(images, pictures):
-        pixels = image / 255 if image.dtype == np.uint8 else image.astype("float64")
-        total += np.mean((pixels - picture) ** 2)
+        total += structural_similarity(
+            floats(image), floats(picture), data_range=1.0, channel_axis=-1, **settings
+        )
     return float(total / len(images))
+
+
+def check_pairs(images, pictures):
+    """Raises `ValueError` unless there are as many pictures as images, of the same shape."""
+    if len(images) == 0 or len(images.shape) != 4 or images.shape != pictures.shape:
+        raise ValueError(
+            "Expected `images` and `pictures` of one shape (n, height, width, channels), at "
+            f"least one. Received: {tuple(images.shape)} and {tuple(pictures.shape)}"
+        )
+
+
+def squared_errors(images, pictures):
+    """Returns the mean of ``(x - x')^2`` of each image, ``(n,)``; one after the other."""
+    pairs = zip(images, pictures)
+    return np.array([np.mean((floats(image) - floats(picture)) ** 2) for image, picture in pairs])
+
+
+def floats(image):
+    """Returns an image of bytes or floats as float64 in [0, 1]."""
+    return image / 255 if image.dtype == np.uint8 else image.astype("float64")

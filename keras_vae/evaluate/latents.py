@@ -1,9 +1,21 @@
 """What the latents carry."""
 
+import math
+
 import numpy as np
 
+from keras_vae.checks import check_count, check_number
+from keras_vae.latent import kl_of_latents
 
-def active_units(z_mean, threshold=0.01):
+ACTIVE = 0.01  # variance of z_mean that a latent in use exceeds
+IMAGES = 5000  # that `elbo_surgery` takes; it compares each with each
+ROWS = 500  # of these that it compares with all at once
+NEAR_CAP = 0.1  # nats
+FEW = 0.25  # share of the latents that may lie idle
+NAMED = 10  # latents that a sentence names one by one
+
+
+def active_units(z_mean, threshold=ACTIVE):
     """Returns how many latents carry something: variance of ``z_mean`` over images above 0.01.
 
     The definition of Burda, Grosse and Salakhutdinov 2016 (https://arxiv.org/abs/1509.00519),
@@ -22,4 +34,178 @@ def active_units(z_mean, threshold=0.01):
     active_units(np.zeros((10, 4)))  # 0
     ```
     """
-    return int(np.sum(np.var(z_mean, axis=0) > threshold))
+    return int(np.sum(are_active(z_mean, threshold)))
+
+
+def are_active(z_mean, threshold=ACTIVE):
+    """Returns whether each latent is an active unit, ``(latent_dim,)``."""
+    return np.var(z_mean, axis=0) > threshold
+
+
+def latents_report(z_mean, z_log_var=None, seed=0):
+    """Returns what the latents carry, one by one and all together.
+
+    Args:
+        z_mean: ``(n, latent_dim)``.
+        z_log_var: ``(n, latent_dim)``; a plain autoencoder has none.
+        seed: A non-negative integer, for the draws of `elbo_surgery`.
+
+    Returns:
+        A dict of plain numbers and lists: ``latent_dim``; ``active_units``, see
+        `active_units`; ``collapsed``, the numbers of the other latents, counted from 1 as in
+        the pictures ("z 1"). With `z_log_var` also ``kl``, the mean KL of each latent, and
+        ``kl_loss``, their sum, both in nats per image, and what `elbo_surgery` gives.
+
+    Raises:
+        ValueError: If there are no codes, or the shapes are no such pair.
+
+    Example:
+
+    ```python
+    latents_report(*model.encode(images))["collapsed"]  # e.g. [3, 7]
+    ```
+    """
+    check_codes(z_mean, z_log_var)
+    report = {
+        "latent_dim": int(z_mean.shape[1]),
+        "active_units": active_units(z_mean),
+        "collapsed": (1 + np.flatnonzero(~are_active(z_mean))).tolist(),
+    }
+    if z_log_var is None:
+        return report
+    kl = kl_of_latents(z_mean, z_log_var)
+    surgery = elbo_surgery(z_mean, z_log_var, seed)
+    return {**report, "kl": kl.tolist(), "kl_loss": float(kl.sum()), **surgery}
+
+
+def elbo_surgery(z_mean, z_log_var, seed=0):
+    """Returns the two parts of the KL: what codes tell of images, and how far they miss p(z).
+
+    ``mean KL[q(z|x) || p(z)] = MI + KL[q(z) || p(z)]`` with ``q(z)`` the mean of all
+    ``q(z|x)`` (Hoffman & Johnson 2016, ELBO surgery: yet another way to carve up the
+    variational evidence lower bound, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf).
+    MI, the mutual information of the number of an image and its code, is the mean of
+    ``log q(z|x_n) - log q(z)``, with one draw of z for each image. The second part is what
+    makes pictures drawn from p(z) worse than reconstructions.
+
+    Args:
+        z_mean: ``(n, latent_dim)``; the first 5,000 rows count.
+        z_log_var: ``(n, latent_dim)``.
+        seed: A non-negative integer.
+
+    Returns:
+        A dict of plain numbers, in nats: ``mutual_information``, clipped to what it can be,
+        from 0 to the mean KL and to ``mutual_information_cap``, which is log n: more is not
+        needed to tell n images apart. ``mutual_information_is_capped``: whether it is within
+        0.1 of log n; then codes tell the images apart, and of the distribution that they
+        come from the number says only "at least". ``kl_aggregate_posterior``, the KL of q(z),
+        which is the mean KL of these images less the mutual information (then an "at most").
+        ``elbo_surgery_images``, how many images counted.
+
+    Raises:
+        ValueError: If there are no codes, or the shapes are no such pair.
+
+    Example:
+
+    ```python
+    elbo_surgery(np.zeros((10, 4)), np.zeros((10, 4)))["mutual_information"]  # 0.0
+    ```
+    """
+    check_codes(z_mean, z_log_var, needs_both=True)
+    check_count("seed", seed)
+    mean, log_var = (np.asarray(part[:IMAGES], "float64") for part in (z_mean, z_log_var))
+    kl, cap = float(kl_of_latents(mean, log_var).sum()), math.log(len(mean))
+    eps = np.random.default_rng(seed).standard_normal(mean.shape)
+    own = -0.5 * np.sum(eps**2 + log_var, axis=1)  # log q(z_n|x_n), here and below without 2 pi
+    # Of the distances only differences count; near 0 they lose least to rounding.
+    mean = mean - mean.mean(axis=0)
+    z = mean + np.exp(log_var / 2) * eps
+    precision = np.exp(-log_var)
+    constant = -0.5 * np.sum(mean**2 * precision + log_var, axis=1)
+    excess = []  # log q(z_n|x_n) - log q(z_n)
+    for start in range(0, len(z), ROWS):
+        some = z[start : start + ROWS]
+        logs = (mean * precision) @ some.T - 0.5 * precision @ (some**2).T + constant[:, None]
+        rows = np.arange(len(some))
+        logs[start + rows, rows] = own[start + rows]
+        logs -= own[start + rows]
+        top = logs.max(axis=0)
+        excess.append(cap - top - np.log(np.sum(np.exp(logs - top), axis=0)))
+    information = float(np.clip(np.mean(np.concatenate(excess)), 0, min(cap, kl)))
+    return {
+        "mutual_information": information,
+        "mutual_information_cap": cap,
+        "mutual_information_is_capped": information > cap - NEAR_CAP,
+        "kl_aggregate_posterior": kl - information,
+        "elbo_surgery_images": len(mean),
+    }
+
+
+def advice(report, beta=1.0, kl_warmup=0.0, free_bits=0.0):
+    """Returns what to do about latents that carry nothing.
+
+    Args:
+        report: What `latents_report` returned.
+        beta: The weight of the KL that the model was trained with.
+        kl_warmup: Over how many epochs it rose.
+        free_bits: What each latent had for free, in nats.
+
+    Returns:
+        A list of sentences; empty if all latents are in use.
+
+    Example:
+
+    ```python
+    advice(latents_report(*model.encode(images)), beta=4.0)
+    ```
+    """
+    for name, value in (("beta", beta), ("kl_warmup", kl_warmup), ("free_bits", free_bits)):
+        check_number(name, value)
+    collapsed, latents = report["collapsed"], report["latent_dim"]
+    if not collapsed:
+        return []
+    if len(collapsed) == latents:
+        found = (
+            "The model ignores its code: no latent carries anything, and all pictures look alike."
+        )
+    else:
+        carry = "carries" if len(collapsed) == 1 else "carry"
+        found = (
+            f"{len(collapsed)} of {latents} latents {carry} nothing: {names(collapsed)}. Their "
+            "mean is about the same for every image."
+        )
+    if len(collapsed) <= FEW * latents:
+        return [found, "A few unused latents of many are harmless: the decoder does not heed them."]
+    if "kl" not in report:
+        return [found, "Try a longer training or fewer latents (`--latent-dim`)."]
+    return [found, f"Try {remedies(beta, kl_warmup, free_bits)}."]
+
+
+def names(latents):
+    """Returns latents in words: ``z 1, z 4 and z 7``."""
+    words = [f"z {latent}" for latent in latents]
+    if len(words) > NAMED:
+        words = [*words[: NAMED - 1], f"{len(words) - NAMED + 1} more"]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def remedies(beta, kl_warmup, free_bits):
+    """Returns in words what may put latents to use, in view of what was tried."""
+    ways = [
+        f"a {'longer ' if kl_warmup else ''}warm-up of the KL (`--kl-warmup`)",
+        f"{'more ' if free_bits else ''}free bits (`--free-bits`)",
+        f"a `--beta` below {beta:g}" if beta else None,
+        "a smaller decoder",
+    ]
+    return ", ".join(filter(None, ways)) + ", or fewer latents (`--latent-dim`)"
+
+
+def check_codes(z_mean, z_log_var, needs_both=False):
+    """Raises `ValueError` unless these are the codes of one image or more."""
+    shapes = [getattr(part, "shape", None) for part in (z_mean, z_log_var)]
+    fits = shapes[0] == shapes[1] or (z_log_var is None and not needs_both)
+    if not fits or len(shapes[0] or ()) != 2 or 0 in shapes[0]:
+        raise ValueError(
+            "Expected `z_mean` and `z_log_var` of one shape (n, latent_dim), at least one row. "
+            f"Received: {' and '.join(map(str, shapes))}"
+        )
