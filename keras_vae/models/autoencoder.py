@@ -5,9 +5,10 @@ import numpy as np
 from keras import ops
 
 from keras_vae import inputs, likelihoods
+from keras_vae.batches import in_batches
 from keras_vae.callbacks import StopOnNonFinite
 from keras_vae.images import check_images, to_pixels
-from keras_vae.trainers import Trainer
+from keras_vae.trainers import Trainer, without_gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -442,29 +443,11 @@ class AutoEncoder(Trainer, keras.Model):
         """Returns a method of the model, compiled once; `compile` forgets it."""
         name = function.__name__
         if name not in self._programs:
-            self._programs[name] = self.without_gradient(function)
+            self._programs[name] = without_gradient(self, function)
         return self._programs[name]
 
     def _in_batches(self, function, array, batch_size):
-        """Runs a compiled function over the first axis of an array; NumPy in, NumPy out."""
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(
-                f"Argument `batch_size` must be a positive integer. Received: {batch_size!r}"
-            )
-        if len(array) == 0:
-            empty = self._in_batches(function, np.zeros((1, *array.shape[1:]), array.dtype), 1)
-            return keras.tree.map_structure(lambda part: part[:0], empty)
-        results, program = [], self.program(function)
-        for start in range(0, len(array), batch_size):
-            batch = array[start : start + batch_size]
-            # A new shape costs a compilation, so a short batch is filled up to a power of two.
-            size = min(batch_size, 1 << (len(batch) - 1).bit_length())
-            filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-            result = program(ops.convert_to_tensor(filled))
-            results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
-        return keras.tree.map_structure(
-            lambda *parts: np.concatenate(parts)[: len(array)], *results
-        )
+        return in_batches(self.program(function), array, batch_size)
 
     # Saving
 

@@ -38,16 +38,17 @@ class Trainer:
         )
         return logs, (trainable, non_trainable, metrics)
 
-    def without_gradient(self, function):
-        """Returns `function`, compiled: tensors in, tensors out, no variable changed."""
-        variables = self.variables
 
-        @jax.jit
-        def pure(values, *tensors):
-            with keras.StatelessScope(zip(variables, values)):
-                return function(*tensors)
+def without_gradient(model, function):
+    """Returns `function`, compiled: tensors in, tensors out, no variable changed."""
+    variables = model.variables
 
-        return lambda *tensors: pure([v.value for v in variables], *tensors)
+    @jax.jit
+    def pure(values, *tensors):
+        with keras.StatelessScope(zip(variables, values)):
+            return function(*tensors)
+
+    return lambda *tensors: pure([v.value for v in variables], *tensors)
 
 
 def device_name():

@@ -15,9 +15,10 @@ class Trainer:
     def test_step(self, data):
         return self.update_trackers(self.compute_losses(data, training=False), data)
 
-    def without_gradient(self, function):
-        """Returns `function`, compiled: tensors in, tensors out, no gradient kept."""
-        return tf.function(function, reduce_retracing=True)
+
+def without_gradient(model, function):
+    """Returns `function`, compiled: tensors in, tensors out, no gradient kept."""
+    return tf.function(function, reduce_retracing=True)
 
 
 def device_name():

@@ -40,9 +40,10 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             return super().predict(*args, **kwargs)
 
-    def without_gradient(self, function):
-        """Returns `function`: tensors in, tensors out, no gradient kept."""
-        return torch.no_grad()(function)
+
+def without_gradient(model, function):
+    """Returns `function`: tensors in, tensors out, no gradient kept."""
+    return torch.no_grad()(function)
 
 
 def device_name():

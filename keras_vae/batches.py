@@ -1,0 +1,44 @@
+"""Running a compiled function over an array, some of it at a time."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def in_batches(program, array, batch_size):
+    """Returns what a compiled function gives for an array, NumPy in, NumPy out.
+
+    Args:
+        program: A function of one tensor, see `keras_vae.trainers.without_gradient`. What it
+            returns, a tensor or several, has as many items as it gets.
+        array: What to run it on, item by item; what gives arrays when it is sliced will do.
+        batch_size: How many items to work on at once.
+
+    Returns:
+        NumPy arrays with as many items as `array`, in the structure that `program` returns.
+
+    Raises:
+        ValueError: If `batch_size` is no positive integer.
+
+    Example:
+
+    ```python
+    twice = in_batches(lambda x: 2 * x, np.arange(5), batch_size=2)
+    ```
+    """
+    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(
+            f"Argument `batch_size` must be a positive integer. Received: {batch_size!r}"
+        )
+    if len(array) == 0:
+        empty = in_batches(program, np.zeros((1, *array.shape[1:]), array.dtype), 1)
+        return keras.tree.map_structure(lambda part: part[:0], empty)
+    results = []
+    for start in range(0, len(array), batch_size):
+        batch = array[start : start + batch_size]
+        # A new shape costs a compilation, so a short batch is filled up to a power of two.
+        size = min(batch_size, 1 << (len(batch) - 1).bit_length())
+        filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
+        result = program(ops.convert_to_tensor(filled))
+        results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(array)], *results)
