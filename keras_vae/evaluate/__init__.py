@@ -6,7 +6,11 @@ from keras_vae.evaluate.fit import mean_squared_error as mean_squared_error
 from keras_vae.evaluate.fit import psnr as psnr
 from keras_vae.evaluate.fit import ssim as ssim
 from keras_vae.evaluate.fit import test_metrics as test_metrics
+from keras_vae.evaluate.intervals import wilson as wilson
 from keras_vae.evaluate.latents import active_units as active_units
 from keras_vae.evaluate.latents import advice as advice
 from keras_vae.evaluate.latents import elbo_surgery as elbo_surgery
 from keras_vae.evaluate.latents import latents_report as latents_report
+from keras_vae.evaluate.samples import frechet_distance as frechet_distance
+from keras_vae.evaluate.samples import precision_recall as precision_recall
+from keras_vae.evaluate.samples import sample_report as sample_report

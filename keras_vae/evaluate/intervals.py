@@ -1,0 +1,47 @@
+"""How sure a number is that was counted on a few examples."""
+
+import math
+from statistics import NormalDist
+
+from keras_vae import checks
+
+
+def wilson(successes, n, level=0.95):
+    """Returns between which limits a share lies that was counted on n independent examples.
+
+    The Wilson score interval (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953): all
+    shares p with ``|successes / n - p| <= q sqrt(p (1 - p) / n)``, q being the normal
+    distribution's quantile at ``(1 + level) / 2``, 1.96 for 0.95. Unlike the usual
+    ``share +- 1.96 sigma`` it stays in [0, 1], and has a width where all or none succeed.
+
+    Args:
+        successes: How many succeeded, in 0..n.
+        n: How many examples there are.
+        level: How often such an interval is to hold the true share, above 0 and below 1.
+
+    Returns:
+        Two floats, the lower and the upper limit; ``(0.0, 1.0)`` if n is 0.
+
+    Raises:
+        ValueError: If an argument is unusable.
+
+    Example:
+
+    ```python
+    wilson(8, 10)  # (0.490..., 0.943...)
+    ```
+    """
+    checks.check_count("n", n)
+    checks.check_count("successes", successes, n + 1)
+    checks.check_number("level", level, above=0)
+    if level >= 1:
+        raise ValueError(f"Argument `level` must be below 1. Received: level={level!r}")
+    if n == 0:
+        return 0.0, 1.0
+    share, square = successes / n, NormalDist().inv_cdf((1 + level) / 2) ** 2
+    middle = (share + square / (2 * n)) / (1 + square / n)
+    spread = math.sqrt(square * (share * (1 - share) + square / (4 * n)) / n) / (1 + square / n)
+    # Rounding must not leave 1e-17 where the limit is exactly 0 or 1.
+    low = 0.0 if successes == 0 else middle - spread
+    high = 1.0 if successes == n else middle + spread
+    return low, high
