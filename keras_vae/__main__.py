@@ -9,8 +9,9 @@ import warnings
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
-from keras_vae import latent, photos, plots, runs
+from keras_vae import latent, photos, plots, report, runs, tables
 from keras_vae.arguments import fail, parse_command
 from keras_vae.images import to_uint8
 
@@ -108,7 +109,37 @@ def write(picture, path, **options):
         fail(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
-COMMANDS = {"sample": sample, "edit": edit}
+def evaluate(args):
+    """Writes what a run is worth in numbers, and figures; returns what to print."""
+    run = runs.load(args.run)
+    data = runs.load_data(run.config)
+
+    def bar(what, total):
+        bars.append(tqdm(desc=what, total=total, leave=False, disable=None))
+        return bars[-1].update
+
+    bars = []
+    numbers = report.measure(run, data, args, bar, told)
+    for finished in bars:
+        finished.close()
+    numbers = {"model": report.digest_of(run.folder), **numbers}
+    numbers = report.join(run.folder, numbers)
+    figures = plots.evaluation(numbers)
+    try:
+        for name, figure in figures.items():
+            runs.write_figure(run.folder / name, figure)
+        runs.write_json(run.folder / "evaluation.json", numbers)
+    except OSError as error:
+        fail(f"{run.folder} cannot be written to: {error.strerror or error}")
+    written = ", ".join(["evaluation.json", *figures])
+    return f"{tables.text(numbers)}\n\n{run.folder}/: {written}"
+
+
+def told(text):
+    tqdm.write(text, file=sys.stderr)
+
+
+COMMANDS = {"sample": sample, "edit": edit, "evaluate": evaluate}
 
 if __name__ == "__main__":
     sys.exit(main())

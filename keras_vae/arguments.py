@@ -13,6 +13,7 @@ QUEUE_SIZE = 100
 BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference, as in train.py
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MOST_IMAGES = 10_000
+PARTS = ("fit", "latents", "edits", "disentanglement", "samples")  # of what `evaluate` measures
 RUN = "folder of a run, or its name in runs/; default: the newest completed one"
 
 
@@ -82,22 +83,23 @@ def parse_command(arguments=None):
     """
     parser = Parser(
         prog=PROGRAM,
-        description="Use a trained model: draw new images, edit a photo.",
+        description="Use a trained model: draw new images, edit a photo, say what it is worth.",
         epilog="To train one: python train.py. KERAS_BACKEND is the backend to use, any of jax, "
         "torch and tensorflow, whichever the model was trained on; default: the first one "
         "installed.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for add_command in (add_sample, add_edit):
+    for add_command in (add_sample, add_edit, add_evaluate):
         add_command(commands)
     args, others = parser.parse_known_args(arguments)
     if args.command is None:
-        parser.error(f"no command given; expected {' or '.join(commands.choices)}, see --help")
+        parser.error(f"no command given; expected {', '.join(commands.choices)}, see --help")
     if args.command == "edit":
         others = check_edit(parser, args, others)
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
-    check_output(parser, args.output)
+    if args.command != "evaluate":
+        check_output(parser, args.output)
     return args
 
 
@@ -164,6 +166,58 @@ def add_edit(commands):
         "without it you get the model's own drawing, at the model's size",
     )
     add_output(add, "edited.png")
+
+
+def add_evaluate(commands):
+    text = (
+        "Say what a trained model is worth, in numbers, on test images that it has not seen. "
+        "Writes evaluation.json and figures into the run, and prints a table."
+    )
+    add = commands.add_parser("evaluate", help="measure a run", description=text).add_argument
+    add("run", nargs="?", metavar="RUN", help=RUN)
+    add(
+        "--only",
+        dest="parts",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="PART",
+        help=f"measure only these of {', '.join(PARTS)}, and keep what was measured of others",
+    )
+    add(
+        "-n",
+        type=number(int, 1, 10_000_000),
+        default=500,
+        metavar="N",
+        help="test images whose log-likelihood is estimated; default: 500",
+    )
+    add(
+        "-k",
+        type=number(int, 1, 1_000_000),
+        default=100,
+        metavar="K",
+        help="samples for each of them; more come closer, and from below; default: 100",
+    )
+    add(
+        "--attribute",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="edit these attributes; default: all that the judge can tell",
+    )
+    add(
+        "--watch",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="count only leakage into these attributes; default: all that the judge can tell",
+    )
+    add(
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        default=0,
+        help="of the noise and the samples; default: 0",
+    )
 
 
 def add_output(add, default):

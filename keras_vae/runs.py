@@ -41,6 +41,10 @@ FILES = {
     "latents.png": "what each latent carries, and the codes against the prior",
     "latent_map.png": "where the test images lie in the latent space",
     "history.png": "the losses over the epochs",
+    "evaluation.json": "what the model is worth (if `python -m keras_vae evaluate` was called)",
+    "edit_strengths.png": "what edits do as they grow stronger (likewise)",
+    "edit_leakage.png": "what edits do to other attributes (likewise)",
+    "disentanglement.png": "how well each true factor is found in the code (likewise)",
 }
 
 SOURCES = ("mixture", "prior")  # of new images, the better one first

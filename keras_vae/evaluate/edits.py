@@ -1,0 +1,330 @@
+"""Do edits change what they should, and nothing else? Judged by classifiers of real images.
+
+An edit is compared with the *unedited reconstruction*, so that what the model cannot draw anyway
+is not counted as the edit's doing.
+"""
+
+import math
+
+import numpy as np
+
+from keras_vae import latent
+from keras_vae.evaluate.intervals import wilson
+
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+MEASURABLE = 0.85  # balanced accuracy that the judge needs
+ENOUGH = 0.95  # flip rate at which an edit need not be stronger
+CURVE = 500  # images for each point of a curve
+FINAL = 2000  # test images for the numbers at the chosen strength
+SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # of each point of a curve
+
+
+def edit_report(
+    model,
+    judge,
+    identity_of,
+    directions,
+    validation,
+    test,
+    names,
+    attributes=None,
+    watch=None,
+    progress=None,
+):
+    """Returns how well edits work: for each attribute, direction method and strength.
+
+    For each attribute the strength is chosen on the validation images, see `choose`, and what
+    it does is reported on test images. Images whose reconstruction the judge finds without the
+    attribute get more of it; with those that have it the mirror is measured, as much less. What
+    the numbers are: see `score`.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+        judge: A `Classifier` of real images, see `accuracy_of`.
+        identity_of: Function from the name of an attribute to a `Classifier` that was trained on
+            all attributes but that one; None leaves identity out.
+        directions: `latent.Directions` by method; the first one also with `keep_detail`.
+        validation: A `keras_vae.datasets.Split` with attributes.
+        test: Another one.
+        names: What the attributes of both are called.
+        attributes: Names of the attributes to edit; None is all measurable ones. Those that
+            are named are edited all the same, and ``measurable`` says that they are not.
+        watch: Names of the attributes whose leakage counts; None is all measurable ones.
+        progress: ``progress(what, total)`` begins a bar and returns what to call with each
+            number of steps done; or None.
+
+    Returns:
+        A dict of numbers for JSON: ``judge``, its ``digest`` and, for each attribute, its
+        balanced accuracy; ``images``, how many were used; ``attributes``, for each edited one and
+        each method the strength, the numbers there and the ``curve``.
+
+    Raises:
+        ValueError: If `attributes` or `watch` names one that is unknown.
+
+    Example:
+
+    ```python
+    judge = train_classifier(data.train.images, data.train.attributes, names)
+    edit_report(model, judge, None, {"regression": directions}, data.validation, data.test, names)
+    ```
+    """
+    for name in (*(attributes or ()), *(watch or ())):
+        if name not in judge.names:
+            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(judge.names)}")
+    validation, test = validation[:CURVE], test[:FINAL]
+    accuracy = accuracy_of(judge, model, test, names)
+    measurable = [name for name in judge.names if accuracy[name]["measurable"]]
+    watched = [name for name in judge.names if name in (measurable if watch is None else watch)]
+    first = next(iter(directions))
+    wanted = measurable if attributes is None else attributes
+    edited = [name for name in directions[first].names if name in wanted and name in judge.names]
+    sides = {
+        "validation": Side(model, judge, validation.images),
+        "curve": Side(model, judge, test.images[:CURVE]),
+        "test": Side(model, judge, test.images),
+    }
+    begin = progress or (lambda what, total: lambda steps: None)
+    done = begin("edits", len(edited) * (1 + len(directions) * (2 * len(STRENGTHS) + 1)))
+    report = {}
+    for name in edited:
+        identity = identity_of(name) if identity_of else None
+        for side in sides.values():
+            side.recognise(identity)
+        done(1)
+        methods = {}
+        for method, vectors in directions.items():
+            detail = method == first
+            methods[method] = measure(sides, name, vectors[name], watched, detail, done)
+        report[name] = {
+            "measurable": accuracy[name]["measurable"],
+            "identity_ceiling": sides["test"].ceiling,
+            "identity_digest": identity and identity.digest,
+            "methods": methods,
+        }
+    return {
+        "judge": {"digest": judge.digest, "balanced_accuracy": accuracy},
+        "images": {"validation": len(validation), "curve": len(test[:CURVE]), "test": len(test)},
+        "watched": watched,
+        "default_method": first,
+        "attributes": report,
+    }
+
+
+def measure(sides, name, direction, watched, keep_detail, done):
+    """Returns what one direction does to one attribute: at the best strength, and at all."""
+    curves = {"validation": [], "curve": []}
+    for part, curve in curves.items():
+        for strength in STRENGTHS:
+            curve.append(sides[part].score(name, strength * direction, watched))
+            done(1)
+    strength = STRENGTHS[choose(curves["validation"], sides["validation"].ceiling)]
+    shift = strength * direction
+    numbers = {"strength": strength, **sides["test"].score(name, shift, watched)}
+    if keep_detail:
+        numbers["keep_detail"] = sides["test"].score(name, shift, watched, keep_detail=True)
+    numbers["curve"] = [
+        {"strength": strength, **{key: point[key] for key in SHORT}}
+        for strength, point in zip(STRENGTHS, curves["curve"])
+    ]
+    done(1)
+    return numbers
+
+
+class Side:
+    """Some images with all that is known of them before they are edited."""
+
+    def __init__(self, model, judge, images):
+        self.model, self.judge, self.images = model, judge, np.asarray(images)
+        self.z = latent.codes_of(model, self.images)
+        self.reconstructions = model.decode(self.z)
+        self.logits = judge.logits(self.reconstructions)
+        self.photo_logits = judge.logits(self.images)
+
+    def recognise(self, identity):
+        """Sets by which network people are told apart; None leaves identity out."""
+        self.identity, self.ceiling = identity, None
+        if identity:
+            self.originals = identity.look(self.images)[0]
+            rows = np.arange(len(self.images))
+            own = recognised(identity.look(self.reconstructions)[0], self.originals, rows)
+            self.ceiling = float(own.mean())
+
+    def score(self, name, shift, watched, keep_detail=False):
+        """Returns `score` of codes moved by `shift`, away from what the judge sees now."""
+        before = self.photo_logits if keep_detail else self.logits
+        has = before[:, self.judge.names.index(name)] > 0
+        pictures = self.model.decode(self.z + np.where(has, -1, 1)[:, None] * shift)
+        if keep_detail:
+            pictures = latent.with_detail(self.images, self.reconstructions, pictures)
+        own = None
+        if self.identity:
+            layout = self.identity.look(pictures)[0]
+            own = recognised(layout, self.originals, np.arange(len(layout)))
+        after = self.judge.logits(pictures)
+        parts = []
+        for rows in (~has, has):
+            parts.append(
+                score(
+                    before[rows],
+                    after[rows],
+                    self.judge.names,
+                    name,
+                    None if own is None else own[rows],
+                    watched,
+                )
+            )
+        return {**parts[0], "mirror": parts[1]}
+
+
+def score(before, after, names, name, own=None, watched=None):
+    """Returns what an edit did to some pictures, by a judge's logits before and after.
+
+    *Flip rate*: the share whose verdict on the edited attribute changed. *Leakage*: for each
+    other attribute the share whose verdict on it changed, averaged over those judged with it
+    and without it before (a group of none is left out), and the mean signed change of the
+    logit. *Identity*: the share that is still recognised. With 95 % intervals: Wilson's, for
+    leakage combined from those of the two groups (Newcombe 1998,
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+
+    Args:
+        before: ``(n, number of attributes)``, of the unedited reconstructions.
+        after: The same of the edited ones.
+        names: The attributes of the logits.
+        name: The one that was edited.
+        own: bool ``(n,)``, which edited pictures are recognised; or None.
+        watched: Names of the attributes whose leakage counts as the largest; None is all.
+
+    Returns:
+        A dict: ``n``; ``flip_rate``, ``largest_leakage`` and ``identity``, each in [0, 1] and
+        with its interval, or None if there is nothing to count; ``leaks_into``, which
+        attribute has the largest leakage; ``leakage`` and ``logit_change`` by attribute.
+
+    Example:
+
+    ```python
+    score(np.array([[-1.0]]), np.array([[1.0]]), ["smiling"], "smiling")["flip_rate"]  # 1.0
+    ```
+    """
+    before, after, names = np.asarray(before), np.asarray(after), list(names)
+    j, n = names.index(name), len(before)
+    was, changed = before > 0, (after > 0) != (before > 0)
+    others = [other for other in range(len(names)) if other != j]
+    leaks = {names[m]: group_mean(changed[:, m], was[:, m]) for m in others} if n else {}
+    counted = [other for other in leaks if watched is None or other in watched]
+    worst = max(counted, key=lambda other: leaks[other][0], default=None)
+    moves = (after - before).mean(axis=0) if n else []
+    flips = int(changed[:, j].sum())
+    return {
+        "n": n,
+        "flip_rate": flips / n if n else None,
+        "flip_rate_interval": wilson(flips, n) if n else None,
+        "largest_leakage": leaks[worst][0] if worst else None,
+        "largest_leakage_interval": leaks[worst][1] if worst else None,
+        "leaks_into": worst,
+        "identity": float(np.mean(own)) if n and own is not None else None,
+        "identity_interval": wilson(int(np.sum(own)), n) if n and own is not None else None,
+        "leakage": {other: leak for other, (leak, _) in leaks.items()},
+        "logit_change": {names[m]: float(moves[m]) for m in range(len(names))} if n else {},
+    }
+
+
+def group_mean(changed, was):
+    """Returns the mean over both groups of the share that changed, and its interval."""
+    groups = [changed[was == side] for side in (False, True) if (was == side).any()]
+    shares = [group.mean() for group in groups]
+    share = float(np.mean(shares))
+    bounds = [wilson(int(group.sum()), len(group)) for group in groups]
+    below = math.hypot(*(p - low for p, (low, _) in zip(shares, bounds))) / len(groups)
+    above = math.hypot(*(high - p for p, (_, high) in zip(shares, bounds))) / len(groups)
+    return share, (max(0.0, share - below), min(1.0, share + above))
+
+
+def recognised(layouts, originals, rows):
+    """Returns which pictures' nearest neighbour among the originals is their own.
+
+    Args:
+        layouts: ``(n, d)``, what `Classifier.look` says of pictures first.
+        originals: ``(m, d)``, the same of all originals.
+        rows: Which original each picture is of, ``(n,)``.
+
+    Returns:
+        bool ``(n,)``.
+
+    Example:
+
+    ```python
+    recognised(np.eye(3), np.eye(3), [0, 1, 2])  # all True
+    ```
+    """
+    distances = np.sum(originals**2, axis=1) - 2 * layouts @ originals.T
+    return distances.argmin(axis=1) == np.asarray(rows)
+
+
+def choose(curve, ceiling=None):
+    """Returns which point of a curve is best: an index.
+
+    The weakest edit with a flip rate of 0.95 or more. If there is none, the one with the best
+    flip rate, less the largest leakage, less what is lost of identity.
+
+    Args:
+        curve: What `score` gave for growing strengths.
+        ceiling: The share of unedited reconstructions that are recognised.
+
+    Returns:
+        An index into `curve`.
+
+    Example:
+
+    ```python
+    choose([{"flip_rate": 0.9, "largest_leakage": 0.1, "identity": None}])  # 0
+    ```
+    """
+
+    def worth(point):
+        lost = 0 if point["identity"] is None else ceiling - point["identity"]
+        return (point["flip_rate"] or 0) - (point["largest_leakage"] or 0) - lost
+
+    enough = [i for i, point in enumerate(curve) if (point["flip_rate"] or 0) >= ENOUGH]
+    return enough[0] if enough else max(range(len(curve)), key=lambda i: worth(curve[i]))
+
+
+def accuracy_of(judge, model, split, names):
+    """Returns the judge's balanced accuracy on images and on their reconstructions, by name.
+
+    Args:
+        judge: A `Classifier`.
+        model: A `VAE` or `AutoEncoder`.
+        split: A `keras_vae.datasets.Split` with attributes.
+        names: What its attributes are called.
+
+    Returns:
+        For each attribute that the judge knows a dict of ``photos`` and ``reconstructions``
+        (None if all images have it, or none), and ``measurable``, whether that on photos is 0.85
+        or more. If only that on reconstructions is below, the model does not draw the
+        attribute well, or draws in a way that misleads the judge: then read with care.
+
+    Example:
+
+    ```python
+    accuracy_of(judge, model, data.test, data.attribute_names)["smiling"]["measurable"]
+    ```
+    """
+    images = np.asarray(split.images)
+    seen = {
+        "photos": judge.logits(images) > 0,
+        "reconstructions": judge.logits(model.reconstruct(images)) > 0,
+    }
+    accuracy = {}
+    for m, name in enumerate(judge.names):
+        has = split.attributes[:, list(names).index(name)].astype(bool)
+        entry = {what: balanced_accuracy(says[:, m], has) for what, says in seen.items()}
+        accuracy[name] = {**entry, "measurable": (entry["photos"] or 0) >= MEASURABLE}
+    return accuracy
+
+
+def balanced_accuracy(says, has):
+    """Returns the mean of the shares that are right in either group; None without both groups."""
+    says, has = np.asarray(says, bool), np.asarray(has, bool)
+    if has.all() or not has.any():
+        return None
+    return float((says[has].mean() + (~says[~has]).mean()) / 2)

@@ -1,0 +1,103 @@
+"""The classifiers that judge a data set's edits and samples: trained once, then kept."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_vae import datasets
+from keras_vae.datasets import cache
+from keras_vae.evaluate import classifiers
+
+VERSION = 1  # raise it when other classifiers come out of the same images
+FILE = "classifier.keras"
+
+
+class Judges:
+    """Classifiers of real images of one data set, each trained when it is first asked for.
+
+    They are kept in the cache of decoded images, see `keras_vae.datasets.cache`, under a name
+    that depends on the images and the attributes that they learned, so that all runs on the same
+    images have the same judges.
+
+    Args:
+        data: The `keras_vae.datasets.Dataset` that a model was trained on. Of ``faces`` others
+            are taken, whose attributes do not go together.
+        told: Called with a line of text before something that takes long.
+
+    Attributes:
+        data: The images that they learn.
+
+    Example:
+
+    ```python
+    judges = Judges(data)
+    judges.judge.logits(data.test.images) > 0
+    judges.without("smiling").look(data.test.images)
+    ```
+    """
+
+    def __init__(self, data, told=lambda text: None):
+        if data.factor_names:  # only the drawn faces have any
+            told("Drawing faces whose attributes do not go together ...")
+            data = datasets.load("faces", correlated=False, attributes=data.attribute_names)
+        self.data, self.told, self.made = data, told, {}
+
+    @property
+    def judge(self):
+        """The `Classifier` of all attributes, or None if none can be learned."""
+        return self._get(None)
+
+    def without(self, name):
+        """Returns the `Classifier` of all attributes but one, or None if none can be learned."""
+        return self._get(name)
+
+    def _get(self, left_out):
+        if left_out not in self.made:
+            names = self.data.attribute_names
+            columns = [j for j, name in enumerate(names) if name != left_out]
+            what = "all attributes" if left_out is None else f"all attributes but {left_out}"
+            self.made[left_out] = self._load_or_train(columns, what) if columns else None
+        return self.made[left_out]
+
+    def _load_or_train(self, columns, what):
+        train, names = self.data.train, [self.data.attribute_names[j] for j in columns]
+        images, attributes, names = classifiers.usable(
+            train.images, train.attributes[:, columns], names
+        )
+        if not names:
+            return None
+        path = self._path(images, attributes, names)
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # or damaged
+            return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
+        self.told(f"Training a judge of {what} on {len(images):,} real images ...")
+        classifier = classifiers.train_classifier(images, attributes, names)
+        keep(classifier, path)
+        return classifier
+
+    def _path(self, images, attributes, names):
+        slug = re.sub(r"[^\w.-]+", "-", Path(self.data.name).stem).strip("-.")[:40] or "images"
+        content = hashlib.sha256(repr((VERSION, images.shape, names)).encode())
+        content.update(np.ascontiguousarray(images))
+        content.update(np.packbits(attributes))
+        return cache.folder() / f"{slug}-judge-{content.hexdigest()[:16]}"
+
+
+def keep(classifier, path):
+    """Writes a classifier where it is found again; where nothing can be written, it is not."""
+    with contextlib.suppress(OSError, NotImplementedError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with cache.lock_of(path):
+            cache.remove(path)  # damaged, or by another run a moment ago
+            unfinished = Path(tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent))
+            try:
+                classifier.network.save(unfinished / FILE)
+                os.rename(unfinished, path)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)

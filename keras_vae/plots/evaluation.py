@@ -1,0 +1,130 @@
+"""Figures of what a run is worth, from the numbers in evaluation.json."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from keras_vae.names import short
+from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+from keras_vae.plots.charts import ACCENT, tidy
+
+LINES = {
+    "flip_rate": ("flip rate", ACCENT, "-"),
+    "identity": ("identity", "#5474a0", "-"),
+    "largest_leakage": ("largest leakage", "#777777", "--"),
+}
+MOST = 24  # attributes that there is room for
+COLUMNS = 4
+
+
+def evaluation(numbers):
+    """Returns the figures that go with an evaluation.
+
+    Args:
+        numbers: What `keras_vae.report.measure` returned, or a part of it.
+
+    Returns:
+        A dict of matplotlib `Figure` by file name: ``edit_strengths.png`` and
+        ``edit_leakage.png`` if edits were measured, ``disentanglement.png`` if that was.
+
+    Example:
+
+    ```python
+    figures = plots.evaluation(json.loads((run.folder / "evaluation.json").read_text()))
+    ```
+    """
+    figures = {}
+    edits = numbers.get("edits", {})
+    if edits.get("attributes"):
+        figures["edit_strengths.png"] = edit_strengths(edits)
+        figures["edit_leakage.png"] = edit_leakage(edits)
+    if "factors" in numbers.get("disentanglement", {}):
+        figures["disentanglement.png"] = disentanglement(numbers["disentanglement"])
+    return figures
+
+
+def edit_strengths(edits):
+    """Returns what edits do as they grow stronger, a panel for each attribute."""
+    method = edits["default_method"]
+    shown = list(edits["attributes"].items())[:MOST]
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    size = (max(4.0, WIDTH * columns / COLUMNS), 0.9 + 1.75 * rows)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, (name, entry) in zip(panels, shown):
+        numbers = entry["methods"][method]
+        strengths = [point["strength"] for point in numbers["curve"]]
+        axes.axvline(numbers["strength"], color="#dddddd", lw=5, zorder=0)
+        for key, (_, colour, style) in LINES.items():
+            values = [np.nan if point[key] is None else point[key] for point in numbers["curve"]]
+            axes.plot(strengths, values, style, color=colour, lw=1.8, marker="o", ms=2.5)
+        axes.set_title(printable(short(name)), loc="left", fontsize=9, color=INK)
+        axes.set_ylim(-0.04, 1.04)
+        tidy(axes)
+    for axes in panels[len(shown) :]:
+        axes.axis("off")
+    handles = [
+        panels[0].plot([], [], style, color=colour, label=label)[0]
+        for label, colour, style in LINES.values()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.suptitle(
+        "Edits: test images over strength; the grey bar is the strength chosen on validation",
+        fontsize=9,
+        color=INK,
+        x=0.01,
+        ha="left",
+    )
+    return figure
+
+
+def edit_leakage(edits):
+    """Returns what each edit, at its chosen strength, does to the verdicts on all attributes."""
+    method = edits["default_method"]
+    edited = list(edits["attributes"])[:MOST]
+    columns = list(dict.fromkeys([*edited, *edits["watched"]]))[:MOST]
+    shares = np.full((len(edited), len(columns)), np.nan)
+    for i, name in enumerate(edited):
+        numbers = edits["attributes"][name]["methods"][method]
+        for j, other in enumerate(columns):
+            value = numbers["flip_rate"] if other == name else numbers["leakage"].get(other)
+            shares[i, j] = np.nan if value is None else value
+    side = 0.42
+    size = (max(5.0, 1.9 + side * len(columns)), max(2.4, 1.9 + side * len(edited)))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Oranges", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(shares):
+        if np.isfinite(value):
+            colour = "white" if value > 0.6 else INK
+            label = f"{value:.2f}".removeprefix("0")
+            axes.text(j, i, label, ha="center", va="center", fontsize=7, color=colour)
+    names = [printable(short(name)) for name in columns]
+    axes.set_xticks(range(len(columns)), names, rotation=45, ha="right", fontsize=8)
+    axes.set_yticks(range(len(edited)), [printable(short(n)) for n in edited], fontsize=8)
+    axes.set_ylabel("edited", fontsize=9, color=INK)
+    axes.set_xlabel("verdicts that change", fontsize=9, color=INK)
+    axes.set_title("Edits: the share of verdicts that change", loc="left", fontsize=9, color=INK)
+    return figure
+
+
+def disentanglement(numbers):
+    """Returns how well each factor is found in the code, and how far by a single latent."""
+    factors = sorted(numbers["factors"], key=lambda factor: -factor["informativeness"])
+    figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    places, width = np.arange(len(factors)), 0.28
+    for index, (key, label, colour) in enumerate(
+        (
+            ("informativeness", "informativeness, from all latents", "#9aa5b1"),
+            ("mig", "mutual information gap", ACCENT),
+            ("sap", "SAP", "#5474a0"),
+        )
+    ):
+        values = [np.nan if f[key] is None else f[key] for f in factors]
+        axes.bar(places + (index - 1) * width, values, width, color=colour, label=label)
+    axes.set_xticks(places, [f["name"] for f in factors], rotation=45, ha="right", fontsize=7)
+    axes.set_title("Disentanglement of the true factors", loc="left", fontsize=9, color=INK)
+    axes.legend(frameon=False, fontsize=8)
+    tidy(axes)
+    return figure

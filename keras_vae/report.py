@@ -1,0 +1,163 @@
+"""All that can be said of a run in numbers, put together: what `evaluate` writes.
+
+How each number is computed: `keras_vae/evaluate/`. In which words it is told: `tables.py`.
+"""
+
+import contextlib
+import hashlib
+
+from keras_vae import evaluate, latent
+from keras_vae.datasets import faces
+from keras_vae.datasets.stream import head
+from keras_vae.evaluate import edits
+from keras_vae.judges import Judges
+from keras_vae.run_folders import read_json
+
+CODES = 20_000  # training images that directions are computed from, as in train.py
+SAMPLES = 2000  # images of each kind
+FACES = 4000  # for disentanglement, drawn apart
+
+
+def no_bar(what, total):
+    """Returns something to call with each number of steps done; `tqdm(...).update` is another."""
+    return lambda steps: None
+
+
+def fit(run, data, judges, options, bar):
+    """How well the model fits the test images, see `evaluate.fit_report`."""
+    n = min(options.n, len(data.test))
+    return evaluate.fit_report(
+        run.model, data.test.images, options.k, n, seed=options.seed, progress=bar("log p(x)", n)
+    )
+
+
+def latents(run, data, judges, options, bar):
+    """What the latents carry, see `evaluate.latents_report`."""
+    codes = run.model.encode(head(data.test.images, edits.FINAL))
+    parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
+    report = evaluate.latents_report(*parts, seed=options.seed)
+    settings = {name: run.config.get(name) or 0.0 for name in ("kl_warmup", "free_bits")}
+    beta = run.config.get("beta")
+    report["advice"] = evaluate.advice(report, 1.0 if beta is None else beta, **settings)
+    return report
+
+
+def edit(run, data, judges, options, bar):
+    """Whether edits change what they should, see `evaluate.edit_report`."""
+    if run.directions is None:
+        return missing("the run has no directions: its data have no attributes, or too few images")
+    if judges.judge is None:
+        return missing("too few training images have an attribute, or lack it")
+    by_method = {run.directions.method: run.directions, **other_directions(run, data)}
+    return edit_numbers(run.model, data, judges, by_method, options, bar)
+
+
+def edit_numbers(model, data, judges, by_method, options, bar):
+    """Returns `evaluate.edit_report` with the judges of a data set."""
+    return evaluate.edit_report(
+        model,
+        judges.judge,
+        judges.without,
+        by_method,
+        data.validation,
+        data.test,
+        data.attribute_names,
+        attributes=options.attribute,
+        watch=options.watch,
+        progress=bar,
+    )
+
+
+def other_directions(run, data):
+    """Returns the directions that the other methods find, by method."""
+    names = run.directions.names
+    columns = [data.attribute_names.index(name) for name in names]
+    codes = latent.codes_of(run.model, head(data.train.images, CODES))
+    attributes = data.train.attributes[: len(codes), columns]
+    methods = [method for method in latent.METHODS if method != run.directions.method]
+    return {name: latent.fit_directions(codes, attributes, names, name) for name in methods}
+
+
+def disentanglement(run, data, judges, options, bar):
+    """Whether each latent is about one factor, see `evaluate.disentanglement_report`."""
+    if not data.factor_names:
+        return missing("the true factors of these images are not known, only those of faces are")
+    drawn = faces.draw(FACES, seed=3, correlated=False)  # not the seeds of the data set
+    codes = latent.codes_of(run.model, drawn.images)
+    names = data.factor_names
+    return evaluate.disentanglement_report(
+        codes, drawn.factors, names, seed=options.seed, progress=bar("factors", len(names))
+    )
+
+
+def samples(run, data, judges, options, bar):
+    """How much new images are like real ones, see `evaluate.sample_report`."""
+    judge = judges.judge
+    if judge is None:
+        return missing("there are no attributes or classes that a classifier could learn")
+    n = min(SAMPLES, len(data.test), len(data.train))
+    test = data.test.images[:n]
+    made = {"reconstructions": lambda: run.model.reconstruct(test)}
+    for source in run.sources:
+        made[source] = lambda source=source: run.sample(n, options.seed, source=source)
+    real = {"test": test, "train": data.train.images[:n]}
+    progress = bar("samples", len(made))
+    features = {name: judge.look(images)[1] for name, images in real.items()}
+    for name, make in made.items():
+        features[name] = judge.look(make())[1]
+        progress(1)
+    return {"judge": judge.digest, **evaluate.sample_report(features)}
+
+
+def missing(why):
+    return {"missing": why}
+
+
+PARTS = {
+    "fit": fit,
+    "latents": latents,
+    "edits": edit,
+    "disentanglement": disentanglement,
+    "samples": samples,
+}
+
+
+def digest_of(folder):
+    """Returns a short text that is another one for another model."""
+    return hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()[:16]
+
+
+def join(folder, numbers):
+    """Returns new numbers together with those parts that were measured before, of this model."""
+    before = {}
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        before = read_json(folder / "evaluation.json")
+    if before.get("model") != numbers["model"]:
+        before = {}
+    joined = {**before, **numbers}
+    return {"model": numbers["model"], **{part: joined[part] for part in PARTS if part in joined}}
+
+
+def measure(run, data, options, bar=no_bar, told=lambda text: None):
+    """Returns all that can be said of a run.
+
+    Args:
+        run: A `keras_vae.runs.Run`.
+        data: The data set it was trained on, see `keras_vae.runs.load_data`.
+        options: ``parts`` (of `PARTS`), ``n`` and ``k`` of the log-likelihood, ``attribute``
+            and ``watch`` (names, or None for all) and ``seed``: what
+            `keras_vae.arguments.parse_command` makes of ``evaluate``.
+        bar: ``bar(what, total)`` begins a progress bar and returns its ``update``.
+        told: Called with a line of text before something that takes long.
+
+    Returns:
+        A dict of numbers for JSON, one entry for each part.
+
+    Example:
+
+    ```python
+    report.measure(run, runs.load_data(run.config), parse_command(["evaluate"]))["fit"]
+    ```
+    """
+    judges = Judges(data, told)
+    return {part: PARTS[part](run, data, judges, options, bar) for part in options.parts}

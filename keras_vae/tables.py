@@ -1,0 +1,206 @@
+"""The numbers of a run as a text that a person can read; `keras_vae/report.py` computes them."""
+
+from keras_vae.evaluate.edits import MEASURABLE
+from keras_vae.names import short
+
+
+def text(report):
+    """Returns all parts of a report as one text.
+
+    Args:
+        report: What `keras_vae.report.measure` returned.
+
+    Returns:
+        Lines of up to about 100 characters.
+
+    Example:
+
+    ```python
+    print(tables.text(report.measure(run, data, options)))
+    ```
+    """
+    blocks = []
+    for part, lines_of in PARTS.items():
+        if part in report:
+            numbers = report[part]
+            title = TITLES[part]
+            if "missing" in numbers:
+                blocks.append([f"{title}: none, {numbers['missing']}."])
+            else:
+                blocks.append([title, *(f"  {line}" for line in lines_of(numbers))])
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def fit(numbers):
+    loss = f"loss {numbers['test_loss']:,.2f}"
+    if "test_kl_loss" in numbers:
+        loss += f" = reconstruction {numbers['test_reconstruction_loss']:,.2f}"
+        loss += f" + KL {numbers['test_kl_loss']:,.2f} (times beta)"
+    yield f"{loss}, nats per image"
+    picture = [
+        f"MSE {numbers['test_mse']:.5f} per pixel and channel",
+        f"PSNR {numbers['test_psnr']:.2f} dB",
+    ]
+    if numbers.get("test_ssim") is not None:
+        picture.append(f"SSIM {numbers['test_ssim']:.3f}")
+    yield f"decode(z_mean): {', '.join(picture)}"
+    if numbers.get("bits_per_dim") is not None:
+        yield f"at most {numbers['bits_per_dim']:.3f} bits per pixel and channel"
+    if numbers.get("log_likelihood") is not None:
+        error = numbers["log_likelihood_standard_error"]
+        yield (
+            f"log p(x) {numbers['log_likelihood']:,.2f}"
+            + (f" ± {error:.2f}" if error is not None else "")
+            + f" nats per image, ELBO {numbers['log_likelihood_elbo']:,.2f}: "
+            f"{numbers['log_likelihood_images']:,} images, "
+            f"{numbers['log_likelihood_samples']:,} samples each"
+        )
+    elif "log_likelihood_missing" in numbers:
+        yield f"no log p(x): {numbers['log_likelihood_missing']}"
+
+
+def latents(numbers):
+    yield f"{numbers['active_units']} of {numbers['latent_dim']} in use (variance above 0.01)"
+    if "mutual_information" in numbers:
+        cap = numbers["mutual_information_cap"]
+        at_cap = " at least" if numbers["mutual_information_is_capped"] else ""
+        yield (
+            f"KL {numbers['kl_loss']:,.2f} nats = mutual information{at_cap} "
+            f"{numbers['mutual_information']:.2f} (at most {cap:.2f}, the log of the number of "
+            f"images) + {numbers['kl_aggregate_posterior']:,.2f} to the prior"
+        )
+    yield from numbers["advice"]
+
+
+def edits(numbers):
+    accuracy = numbers["judge"]["balanced_accuracy"]
+    default = numbers["default_method"]
+    yield (
+        f"judge {numbers['judge']['digest']}; {numbers['images']['test']:,} test images; "
+        "strength chosen on validation images; 95 % intervals"
+    )
+    rows = [["", "judge on", "", "", "", "", "", "", "", "removed"]]
+    rows += [
+        ["", "photos", "redrawn", "strength", "flip rate", "n", "leakage", "", "identity", "flip"]
+    ]
+    for name, entry in numbers["attributes"].items():
+        point, seen = entry["methods"][default], accuracy[name]
+        rows.append(
+            [
+                short(name) + ("" if entry["measurable"] else " *"),
+                share(seen["photos"]),
+                share(seen["reconstructions"]),
+                f"{point['strength']:g}",
+                *with_intervals(point),
+                share(point["mirror"]["flip_rate"]),
+            ]
+        )
+        detail = point["keep_detail"]
+        rows.append(["  keep_detail", "", "", "", *with_intervals(detail), ""])
+        rows[-1][-1] = share(detail["mirror"]["flip_rate"])
+        for method, other in entry["methods"].items():
+            if method != default:
+                cells = with_intervals(other)
+                strength = f"{other['strength']:g}"
+                mirror = share(other["mirror"]["flip_rate"])
+                rows.append([f"  {method}", "", "", strength, *cells, mirror])
+    if numbers["attributes"]:
+        yield from aligned(rows)
+        ceilings = [entry["identity_ceiling"] for entry in numbers["attributes"].values()]
+        if None not in ceilings:
+            yield f"identity of unedited reconstructions, its ceiling: {min(ceilings):.3f} or more"
+    weak = [
+        f"{short(name)} ({share(entry['photos'])}, redrawn {share(entry['reconstructions'])})"
+        for name, entry in accuracy.items()
+        if not entry["measurable"]
+    ]
+    if weak:
+        yield from wrapped(
+            f"not measurable, the judge's balanced accuracy on photos is below {MEASURABLE:g}: ",
+            weak,
+        )
+
+
+def disentanglement(numbers):
+    yield (
+        f"MIG {numbers['mig']:.3f} · DCI: disentanglement {numbers['dci_disentanglement']:.3f}, "
+        f"completeness {numbers['dci_completeness']:.3f} · SAP {numbers['sap']:.3f}"
+    )
+    told = []
+    if numbers.get("dci_informativeness_r2") is not None:
+        told.append(f"R² {numbers['dci_informativeness_r2']:.3f} of continuous factors")
+    if numbers.get("dci_informativeness_accuracy") is not None:
+        told.append(f"balanced accuracy {numbers['dci_informativeness_accuracy']:.3f} of others")
+    yield f"informativeness: {', '.join(told)}"
+    best = sorted(numbers["factors"], key=lambda factor: -factor["mig"])[:5]
+    found = ", ".join(f"{f['name']} in z {f['latent']} ({f['mig']:.2f})" for f in best)
+    yield f"largest gaps: {found}"
+
+
+def samples(numbers):
+    yield (
+        f"{numbers['n']:,} images of each kind against as many test images, "
+        f"{numbers['features']} features of the judge {numbers['judge']}"
+    )
+    rows = [["", "Frechet distance", "precision", "recall"]]
+    for name, row in numbers["rows"].items():
+        name = f"{name} (the floor)" if name == "train" else name
+        cells = (f"{row['frechet']:.3f}", share(row["precision"]), share(row["recall"]))
+        rows.append([name, *cells])
+    yield from aligned(rows)
+
+
+def with_intervals(point):
+    """Returns the cells of an edit: flip rate, n, leakage, where to, identity."""
+    leak = share(point["largest_leakage"])
+    return [
+        share(point["flip_rate"], point["flip_rate_interval"]),
+        f"{point['n']:,}",
+        leak if leak == "-" else share(point["largest_leakage"], point["largest_leakage_interval"]),
+        "" if point["leaks_into"] is None else f"into {short(point['leaks_into'])}",
+        share(point["identity"], point["identity_interval"]),
+    ]
+
+
+def share(value, interval=None):
+    """Returns a share as text, with its interval if there is one; "-" if it is not known."""
+    if value is None:
+        return "-"
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def aligned(rows):
+    """Returns rows of cells as lines: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:])]
+        yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
+
+
+def wrapped(head, items, width=96):
+    """Returns a list of items as lines."""
+    line = head
+    for item in items:
+        if len(line) + len(item) > width:
+            yield line.rstrip()
+            line = "  "
+        line += item + ("" if item is items[-1] else ", ")
+    yield line
+
+
+PARTS = {
+    "fit": fit,
+    "latents": latents,
+    "edits": edits,
+    "disentanglement": disentanglement,
+    "samples": samples,
+}
+TITLES = {
+    "fit": "Fit to the test images",
+    "latents": "Latents",
+    "edits": "Edits",
+    "disentanglement": "Disentanglement",
+    "samples": "New images",
+}
