@@ -199,6 +199,14 @@ def test_mutual_information_is_that_of_scikit_learn():
     assert disentanglement.mutual_information(codes, values) == pytest.approx(expected, abs=1e-9)
 
 
+def test_concentration_is_1_less_the_entropy():
+    twice = 1 - math.log(2) / math.log(6)
+    assert disentanglement.concentration(np.array([0.5, 0, 0, 0.5, 0, 0])) == pytest.approx(twice)
+    assert disentanglement.concentration(np.array([0, 3, 0])) == 1
+    assert disentanglement.concentration(np.ones(5)) == pytest.approx(0, abs=1e-12)
+    assert disentanglement.concentration(np.zeros(5)) == 0
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_threshold_is_the_best_one_of_all(sign):
     rng = np.random.default_rng(0)
