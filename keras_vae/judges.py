@@ -14,9 +14,11 @@ import numpy as np
 from keras_vae import datasets
 from keras_vae.datasets import cache
 from keras_vae.evaluate import classifiers
+from keras_vae.evaluate.classifiers import PICTURES
 
 VERSION = 1  # raise it when other classifiers come out of the same images
 FILE = "classifier.keras"
+TO_RECOGNISE = 10_000  # pictures that teach to tell images apart; to judge them takes more
 
 
 class Judges:
@@ -63,27 +65,29 @@ class Judges:
             names = self.data.attribute_names
             columns = [j for j, name in enumerate(names) if name != left_out]
             what = "all attributes" if left_out is None else f"all attributes but {left_out}"
-            self.made[left_out] = self._load_or_train(columns, what) if columns else None
+            pictures = PICTURES if left_out is None else TO_RECOGNISE
+            self.made[left_out] = self._load_or_train(columns, what, pictures) if columns else None
         return self.made[left_out]
 
-    def _load_or_train(self, columns, what):
+    def _load_or_train(self, columns, what, pictures):
         train, names = self.data.train, [self.data.attribute_names[j] for j in columns]
         images, attributes, names = classifiers.usable(
             train.images, train.attributes[:, columns], names
         )
         if not names:
             return None
-        path = self._path(images, attributes, names)
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # or damaged
-            return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
+        path = self._path(images, attributes, names, pictures)
+        if (path / FILE).is_file():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # damaged
+                return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
         self.told(f"Training a judge of {what} on {len(images):,} real images ...")
-        classifier = classifiers.train_classifier(images, attributes, names)
+        classifier = classifiers.train_classifier(images, attributes, names, pictures=pictures)
         keep(classifier, path)
         return classifier
 
-    def _path(self, images, attributes, names):
+    def _path(self, images, attributes, names, pictures):
         slug = re.sub(r"[^\w.-]+", "-", Path(self.data.name).stem).strip("-.")[:40] or "images"
-        content = hashlib.sha256(repr((VERSION, images.shape, names)).encode())
+        content = hashlib.sha256(repr((VERSION, images.shape, names, pictures)).encode())
         content.update(np.ascontiguousarray(images))
         content.update(np.packbits(attributes))
         return cache.folder() / f"{slug}-judge-{content.hexdigest()[:16]}"

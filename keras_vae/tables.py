@@ -66,8 +66,8 @@ def latents(numbers):
         at_cap = " at least" if numbers["mutual_information_is_capped"] else ""
         yield (
             f"KL {numbers['kl_loss']:,.2f} nats = mutual information{at_cap} "
-            f"{numbers['mutual_information']:.2f} (at most {cap:.2f}, the log of the number of "
-            f"images) + {numbers['kl_aggregate_posterior']:,.2f} to the prior"
+            f"{numbers['mutual_information']:.2f} (its cap: log n = {cap:.2f}) "
+            f"+ {numbers['kl_aggregate_posterior']:,.2f} of all codes to the prior"
         )
     yield from numbers["advice"]
 
@@ -76,34 +76,20 @@ def edits(numbers):
     accuracy = numbers["judge"]["balanced_accuracy"]
     default = numbers["default_method"]
     yield (
-        f"judge {numbers['judge']['digest']}; {numbers['images']['test']:,} test images; "
-        "strength chosen on validation images; 95 % intervals"
+        f"by {default}; {numbers['images']['test']:,} test images, judge "
+        f"{numbers['judge']['digest']}; strength a chosen on validation; ± 95 %"
     )
-    rows = [["", "judge on", "", "", "", "", "", "", "", "removed"]]
-    rows += [
-        ["", "photos", "redrawn", "strength", "flip rate", "n", "leakage", "", "identity", "flip"]
-    ]
+    rows = [["", "judge on", "", "", "flip", "", "", "", "", "removed,"]]
+    rows += [["", "photos", "redrawn", "a", "rate", "n", "leakage", "", "identity", "flip rate"]]
     for name, entry in numbers["attributes"].items():
         point, seen = entry["methods"][default], accuracy[name]
-        rows.append(
-            [
-                short(name) + ("" if entry["measurable"] else " *"),
-                share(seen["photos"]),
-                share(seen["reconstructions"]),
-                f"{point['strength']:g}",
-                *with_intervals(point),
-                share(point["mirror"]["flip_rate"]),
-            ]
-        )
-        detail = point["keep_detail"]
-        rows.append(["  keep_detail", "", "", "", *with_intervals(detail), ""])
-        rows[-1][-1] = share(detail["mirror"]["flip_rate"])
+        judged = [share(seen["photos"]), share(seen["reconstructions"])]
+        mark = "" if entry["measurable"] else " *"
+        rows.append([short(name) + mark, *judged, f"{point['strength']:g}", *cells(point)])
+        rows.append(["  keep_detail", "", "", "", *cells(point["keep_detail"])])
         for method, other in entry["methods"].items():
             if method != default:
-                cells = with_intervals(other)
-                strength = f"{other['strength']:g}"
-                mirror = share(other["mirror"]["flip_rate"])
-                rows.append([f"  {method}", "", "", strength, *cells, mirror])
+                rows.append([f"  {method}", "", "", f"{other['strength']:g}", *cells(other)])
     if numbers["attributes"]:
         yield from aligned(rows)
         ceilings = [entry["identity_ceiling"] for entry in numbers["attributes"].values()]
@@ -142,7 +128,7 @@ def samples(numbers):
         f"{numbers['n']:,} images of each kind against as many test images, "
         f"{numbers['features']} features of the judge {numbers['judge']}"
     )
-    rows = [["", "Frechet distance", "precision", "recall"]]
+    rows = [["", "Fréchet distance", "precision", "recall"]]
     for name, row in numbers["rows"].items():
         name = f"{name} (the floor)" if name == "train" else name
         cells = (f"{row['frechet']:.3f}", share(row["precision"]), share(row["recall"]))
@@ -150,25 +136,24 @@ def samples(numbers):
     yield from aligned(rows)
 
 
-def with_intervals(point):
-    """Returns the cells of an edit: flip rate, n, leakage, where to, identity."""
-    leak = share(point["largest_leakage"])
-    return [
-        share(point["flip_rate"], point["flip_rate_interval"]),
-        f"{point['n']:,}",
-        leak if leak == "-" else share(point["largest_leakage"], point["largest_leakage_interval"]),
-        "" if point["leaks_into"] is None else f"into {short(point['leaks_into'])}",
-        share(point["identity"], point["identity_interval"]),
-    ]
+def cells(point):
+    """Returns what the table says of an edit, from the flip rate on."""
+    rate, leak, identity = (
+        share(point[key], point[f"{key}_interval"])
+        for key in ("flip_rate", "largest_leakage", "identity")
+    )
+    into = "" if point["leaks_into"] is None else f"into {short(point['leaks_into'])}"
+    removed = share(point["mirror"]["flip_rate"]) if "mirror" in point else ""
+    return [rate, f"{point['n']:,}", leak, into, identity, removed]
 
 
 def share(value, interval=None):
-    """Returns a share as text, with its interval if there is one; "-" if it is not known."""
+    """Returns a share as text, with half the width of its interval; "-" if it is not known."""
     if value is None:
         return "-"
     if interval is None:
         return f"{value:.3f}"
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+    return f"{value:.3f} ±{max(value - interval[0], interval[1] - value):.3f}"
 
 
 def aligned(rows):

@@ -2,11 +2,11 @@
 
 from keras_vae.evaluate.classifiers import Classifier as Classifier
 from keras_vae.evaluate.classifiers import train_classifier as train_classifier
-from keras_vae.evaluate.edits import edit_report as edit_report
 from keras_vae.evaluate.disentanglement import dci as dci
 from keras_vae.evaluate.disentanglement import disentanglement_report as disentanglement_report
 from keras_vae.evaluate.disentanglement import mutual_information_gap as mutual_information_gap
 from keras_vae.evaluate.disentanglement import sap as sap
+from keras_vae.evaluate.edits import edit_report as edit_report
 from keras_vae.evaluate.fit import bits_per_dim as bits_per_dim
 from keras_vae.evaluate.fit import fit_report as fit_report
 from keras_vae.evaluate.fit import mean_squared_error as mean_squared_error

@@ -117,8 +117,8 @@ def disentanglement(numbers):
     for index, (key, label, colour) in enumerate(
         (
             ("informativeness", "informativeness, from all latents", "#9aa5b1"),
-            ("mig", "mutual information gap", ACCENT),
-            ("sap", "SAP", "#5474a0"),
+            ("mig", "mutual information gap (MIG)", ACCENT),
+            ("sap", "gap of separate predictions (SAP)", "#5474a0"),
         )
     ):
         values = [np.nan if f[key] is None else f[key] for f in factors]
