@@ -37,13 +37,17 @@ def frechet_distance(features, others):
     frechet_distance(np.eye(4), np.eye(4) + 1)  # 4, up to rounding
     ```
     """
+    from threadpoolctl import threadpool_limits
+
     features, others = check_pair("features", features, "others", others)
     shift = features.mean(axis=0) - others.mean(axis=0)
-    root, variance = covariance_root(features)
-    other_root, other_variance = covariance_root(others)
-    # The singular values of S2^1/2 S1^1/2 are the roots of the eigenvalues of S1^1/2 S2 S1^1/2.
-    # Taken so, those near 0 keep their digits.
-    overlap = np.linalg.svd(other_root @ root, compute_uv=False).sum()
+    # On a busy machine, threads wait for each other: 8 s in place of 0.3 for 512 features.
+    with threadpool_limits(1, "blas"):
+        root, variance = covariance_root(features)
+        other_root, other_variance = covariance_root(others)
+        # The singular values of S2^1/2 S1^1/2 are the roots of the eigenvalues of
+        # S1^1/2 S2 S1^1/2. Taken so, those near 0 keep their digits.
+        overlap = np.linalg.svd(other_root @ root, compute_uv=False).sum()
     return max(0.0, float(shift @ shift + variance + other_variance - 2 * overlap))
 
 
