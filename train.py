@@ -270,7 +270,7 @@ def clear_cache():
 
 
 def train(args):
-    from keras_vae import callbacks, evaluate, examples, gallery, recipe, runs
+    from keras_vae import callbacks, evaluate, examples, gallery, recipe, report, runs
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
     new = runs.missing(args.output or "runs")
@@ -352,11 +352,18 @@ def train(args):
     for name, figure in figures.items():
         runs.write_figure(folder / name, figure)
     completed = not (interrupt.asked or problem)
+    if completed:
+        metrics |= report.headline(model, data, directions, told)
+        runs.write_json(folder / "metrics.json", metrics)
     runs.write_json(folder / "config.json", config | {"completed": completed})
     print(last_lines(folder, metrics, len(history["loss"]), args, directions, shown))
     if problem:
         fail(f"{problem}. The saved model is that of epoch {best.epoch}")
     return 130 if interrupt.asked else 0
+
+
+def told(text):
+    print(text, file=sys.stderr, flush=True)
 
 
 def check_attribute(wanted, names):
@@ -527,8 +534,10 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
         + (f", {bits:.2f} bits per dimension." if bits else "."),
         f"Trained for {metrics['train_seconds']:.0f} s"
         + (f" at {speed:,.0f} images per second." if speed else "."),
-        f"{folder}/",
     ]
+    if "edit_attribute" in metrics:
+        lines += [edit_line(metrics)]
+    lines += [f"{folder}/"]
     lines += [
         f"  {name:20} {what.split(' (if')[0]}"
         for name, what in runs.FILES.items()
@@ -544,10 +553,22 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
         wish = f"{(shown or [names.favourite(directions.names)])[0]}=1.5"
         wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
         lines += [f"{start} -m keras_vae edit {where} photo.png {wish} -o edited.png"]
+    lines += [f"{start} -m keras_vae evaluate {where}"]
     lines += [f"  {python} -m demo {where}"]  # it takes the run's backend by itself
     code = f"from keras_vae import runs; run = runs.load({str(folder)!r})"
     lines += [f"{start} -ic {shlex.quote(code)}"]
     return "\n".join(lines)
+
+
+def edit_line(metrics):
+    """Returns what edits are worth, in a sentence."""
+    line = f"Edits: {metrics['edit_attribute']} at {metrics['edit_strength']:g} changes "
+    line += f"{metrics['edit_flip_rate']:.1%} of test images that lack it"
+    if metrics["edit_largest_leakage"] is not None:
+        line += f", {metrics['edit_leaks_into']} in {metrics['edit_largest_leakage']:.1%}"
+    if metrics["edit_identity"] is not None:
+        line += f"; {metrics['edit_identity']:.1%} are still recognised"
+    return f"{line}."
 
 
 @contextlib.contextmanager

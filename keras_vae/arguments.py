@@ -173,7 +173,14 @@ def add_evaluate(commands):
         "Say what a trained model is worth, in numbers, on test images that it has not seen. "
         "Writes evaluation.json and figures into the run, and prints a table."
     )
-    add = commands.add_parser("evaluate", help="measure a run", description=text).add_argument
+    parser = commands.add_parser(
+        "evaluate",
+        help="say what a model is worth, in numbers",
+        usage=f"{PROGRAM} evaluate [RUN] [--only PART ...] [-n N] [-k K] [--attribute NAME ...] "
+        "[--watch NAME ...] [--seed SEED]",
+        description=text,
+    )
+    add = parser.add_argument
     add("run", nargs="?", metavar="RUN", help=RUN)
     add(
         "--only",

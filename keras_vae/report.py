@@ -11,11 +11,13 @@ from keras_vae.datasets import faces
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
 from keras_vae.judges import Judges
+from keras_vae.names import favourite
 from keras_vae.run_folders import read_json
 
 CODES = 20_000  # training images that directions are computed from, as in train.py
 SAMPLES = 2000  # images of each kind
 FACES = 4000  # for disentanglement, drawn apart
+LONG_RUN = 5000  # training images from which on a judge's training is a small part of a run
 
 
 def no_bar(what, total):
@@ -49,13 +51,8 @@ def edit(run, data, judges, options, bar):
     if judges.judge is None:
         return missing("too few training images have an attribute, or lack it")
     by_method = {run.directions.method: run.directions, **other_directions(run, data)}
-    return edit_numbers(run.model, data, judges, by_method, options, bar)
-
-
-def edit_numbers(model, data, judges, by_method, options, bar):
-    """Returns `evaluate.edit_report` with the judges of a data set."""
     return evaluate.edit_report(
-        model,
+        run.model,
         judges.judge,
         judges.without,
         by_method,
@@ -120,6 +117,56 @@ PARTS = {
     "disentanglement": disentanglement,
     "samples": samples,
 }
+
+
+def headline(model, data, directions, told=lambda text: None):
+    """Returns what train.py says of edits: one attribute, the default directions.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+        data: The data set it was trained on.
+        directions: `latent.Directions`, or None.
+        told: Called with a line of text before something that takes long.
+
+    Returns:
+        A dict for metrics.json: ``edit_attribute``, ``edit_strength``, ``edit_flip_rate``,
+        ``edit_largest_leakage``, ``edit_leaks_into``, ``edit_identity``,
+        ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; see
+        `evaluate.edit_report`. Empty if no attribute can be judged, or the run has fewer than
+        5,000 training images, so that training a judge would take as long as the run.
+
+    Example:
+
+    ```python
+    metrics |= report.headline(model, data, directions)
+    ```
+    """
+    if directions is None or len(data.train) < LONG_RUN:
+        return {}
+    judges, name = Judges(data, told), favourite(directions.names)
+    if judges.judge is None or name not in judges.judge.names:
+        return {}
+    numbers = evaluate.edit_report(
+        model,
+        judges.judge,
+        judges.without,
+        {directions.method: directions},
+        data.validation,
+        data.test,
+        data.attribute_names,
+        attributes=[name],
+    )
+    entry = numbers["attributes"][name]
+    if not entry["measurable"]:
+        return {}
+    point = entry["methods"][directions.method]
+    keys = ("strength", "flip_rate", "largest_leakage", "leaks_into", "identity")
+    return {
+        "edit_attribute": name,
+        **{f"edit_{key}": point[key] for key in keys},
+        "edit_identity_ceiling": entry["identity_ceiling"],
+        "edit_judge": numbers["judge"]["digest"],
+    }
 
 
 def digest_of(folder):

@@ -41,10 +41,10 @@ FILES = {
     "latents.png": "what each latent carries, and the codes against the prior",
     "latent_map.png": "where the test images lie in the latent space",
     "history.png": "the losses over the epochs",
-    "evaluation.json": "what the model is worth (if `python -m keras_vae evaluate` was called)",
-    "edit_strengths.png": "what edits do as they grow stronger (likewise)",
-    "edit_leakage.png": "what edits do to other attributes (likewise)",
-    "disentanglement.png": "how well each true factor is found in the code (likewise)",
+    "evaluation.json": "what the model is worth (if evaluated)",
+    "edit_strengths.png": "what edits do as they grow stronger (if evaluated)",
+    "edit_leakage.png": "what edits do to other attributes (if evaluated)",
+    "disentanglement.png": "how well each true factor is found in the code (if evaluated)",
 }
 
 SOURCES = ("mixture", "prior")  # of new images, the better one first
