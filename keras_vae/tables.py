@@ -1,7 +1,11 @@
 """The numbers of a run as a text that a person can read; `keras_vae/report.py` computes them."""
 
+import textwrap
+
 from keras_vae.evaluate.edits import MEASURABLE
 from keras_vae.names import short
+
+WIDTH = 96  # letters of a line, about
 
 
 def text(report):
@@ -35,7 +39,9 @@ def fit(numbers):
     loss = f"loss {numbers['test_loss']:,.2f}"
     if "test_kl_loss" in numbers:
         loss += f" = reconstruction {numbers['test_reconstruction_loss']:,.2f}"
-        loss += f" + KL {numbers['test_kl_loss']:,.2f} (times beta)"
+        kl = numbers["test_kl_loss"]
+        beta = (numbers["test_loss"] - numbers["test_reconstruction_loss"]) / kl if kl else 1.0
+        loss += f" + {'' if abs(beta - 1) < 0.01 else f'{beta:.3g} x '}KL {kl:,.2f}"
     yield f"{loss}, nats per image"
     picture = [
         f"MSE {numbers['test_mse']:.5f} per pixel and channel",
@@ -69,7 +75,8 @@ def latents(numbers):
             f"{numbers['mutual_information']:.2f} (its cap: log n = {cap:.2f}) "
             f"+ {numbers['kl_aggregate_posterior']:,.2f} of all codes to the prior"
         )
-    yield from numbers["advice"]
+    for sentence in numbers["advice"]:
+        yield from textwrap.wrap(sentence, WIDTH)
 
 
 def edits(numbers):
@@ -164,7 +171,7 @@ def aligned(rows):
         yield "  ".join([first.ljust(widths[0]), *cells]).rstrip()
 
 
-def wrapped(head, items, width=96):
+def wrapped(head, items, width=WIDTH):
     """Returns a list of items as lines."""
     line = head
     for item in items:
