@@ -78,7 +78,7 @@ class Judges:
             return None
         path = self._path(images, attributes, names, pictures)
         if (path / FILE).is_file():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # damaged
+            with contextlib.suppress(Exception):  # damaged, in one of many ways
                 return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
         self.told(f"Training a judge of {what} on {len(images):,} real images ...")
         classifier = classifiers.train_classifier(images, attributes, names, pictures=pictures)

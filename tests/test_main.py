@@ -156,7 +156,7 @@ once = pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "no command given; expected sample or edit"),
+        ([], "no command given; expected sample, edit, evaluate"),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
