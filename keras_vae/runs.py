@@ -291,6 +291,8 @@ def load_data(config):
     images = keras_vae.runs.load_data(run.config).test.images
     ```
     """
+    if not config.get("dataset"):
+        raise ValueError("Its config.json does not say on which data the run was trained")
     size = config.get("image_size")
     return datasets.load(
         config["dataset"],
