@@ -16,6 +16,7 @@ from keras_vae.run_folders import read_json
 
 CODES = 20_000  # training images that directions are computed from, as in train.py
 SAMPLES = 2000  # images of each kind
+FEWEST = 4  # of them; an image has to have 3 neighbours
 FACES = 4000  # for disentanglement, drawn apart
 LONG_RUN = 5000  # training images from which on a judge's training is a small part of a run
 
@@ -93,6 +94,8 @@ def samples(run, data, judges, options, bar):
     if judge is None:
         return missing("there are no attributes or classes that a classifier could learn")
     n = min(SAMPLES, len(data.test), len(data.train))
+    if n < FEWEST:
+        return missing(f"there are fewer than {FEWEST} test or training images")
     test = data.test.images[:n]
     made = {"reconstructions": lambda: run.model.reconstruct(test)}
     for source in run.sources:
