@@ -1,0 +1,392 @@
+"""`python -m keras_vae evaluate`: a small run from its folder to the table."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_vae
+from keras_vae import latent, plots, report, runs, tables
+from keras_vae.__main__ import main
+from keras_vae.arguments import PARTS, parse_command
+from keras_vae.evaluate import Classifier, classifiers
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, cache):
+    """Judges of random weights, kept from test to test: what they say does not matter here."""
+
+    def train(images, attributes, names, seed=0, pictures=0):
+        keras.utils.set_random_seed(0)
+        return Classifier(classifiers.build_network(images.shape[1:], len(names)), names)
+
+    monkeypatch.setenv("KERAS_VAE_CACHE", str(cache))
+    monkeypatch.setattr(classifiers, "train_classifier", train)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A file of 300 images of two classes, a square at the top or at the bottom."""
+    rng = np.random.default_rng(0)
+    labels = rng.random(300) < 0.5
+    images = rng.integers(0, 100, (300, 8, 8, 1), "uint8")
+    images[labels, :4] += 150
+    images[~labels, 4:] += 150
+    path = tmp_path_factory.mktemp("data") / "squares.npz"
+    np.savez(path, images=images, labels=np.array(["low", "top"])[labels.astype(int)])
+    return path
+
+
+@pytest.fixture(scope="module")
+def build(data):
+    """Returns a function that makes a run on `data`, as train.py does."""
+
+    def make(folder, variational=True, directions=True, seed=0, **settings):
+        folder.mkdir(parents=True)
+        keras.utils.set_random_seed(seed)
+        parts = keras_vae.build_mlp((8, 8, 1), 2, hidden=(16,), variational=variational)
+        model = keras_vae.VAE(*parts, seed=0) if variational else keras_vae.AutoEncoder(*parts)
+        model.compile("adam")
+        config = {"completed": True, "dataset": str(data), **settings}
+        loaded = runs.load_data(config | {"dataset": str(data)})
+        model.fit(loaded.train.images, verbose=0)
+        runs.save(folder / "model.keras", model)
+        runs.write_json(folder / "config.json", config)
+        codes = latent.codes_of(model, loaded.train.images)
+        names = loaded.attribute_names
+        if directions:
+            found = latent.fit_directions(codes, loaded.train.attributes, names)
+            runs.save(folder / "directions.npz", found)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def built(build, tmp_path_factory):
+    return build(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def run(built, tmp_path):
+    return shutil.copytree(built, tmp_path / "run")
+
+
+@pytest.fixture
+def evaluated(capsys):
+    """Returns a function that evaluates and gives (exit code, output, errors)."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = 0
+        try:
+            main(["evaluate", *map(str, arguments)])
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def numbers_of(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def test_all_of_a_run(run, evaluated, monkeypatch):
+    monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 0)  # random weights can tell little
+    code, output, errors = evaluated(run, "-n", 7, "-k", 3)
+    assert code == 0
+    assert [line for line in errors.splitlines() if "Training a judge" not in line] == []
+    numbers = numbers_of(run)
+    assert list(numbers) == ["model", *PARTS]
+    assert numbers["fit"]["log_likelihood_images"] == 7
+    assert numbers["fit"]["log_likelihood_samples"] == 3
+    loaded = runs.load_data(json.loads((run / "config.json").read_text()))
+    mse = runs.load(run).model.reconstruct(loaded.test.images) - loaded.test.images / 255
+    assert numbers["fit"]["test_mse"] == pytest.approx(np.mean(mse**2), rel=1e-4)
+    assert numbers["latents"]["latent_dim"] == 2
+    assert list(numbers["edits"]["attributes"]) == ["low", "top"]
+    methods = numbers["edits"]["attributes"]["low"]["methods"]
+    assert set(methods) == set(latent.METHODS)
+    assert numbers["edits"]["default_method"] == "discriminant"
+    assert "faces" in numbers["disentanglement"]["missing"]
+    assert list(numbers["samples"]["rows"]) == ["train", "reconstructions", "prior"]
+    assert numbers["samples"]["n"] == len(loaded.test) == 30
+    for words in ("Fit to the test images", "nats per image", "7 images, 3 samples", "\nLatents"):
+        assert words in output
+    assert "\nEdits\n  by discriminant; 30 test images" in output
+    assert "\nDisentanglement: none, the true factors" in output
+    assert "\nNew images\n" in output and "train (the floor)" in output
+    figures = ["edit_strengths.png", "edit_leakage.png"]
+    assert output.endswith(f"{run}/: evaluation.json, {', '.join(figures)}\n")
+    written = {"evaluation.json", *figures}
+    assert {path.name for path in run.iterdir()} - written == {
+        "model.keras",
+        "config.json",
+        "directions.npz",
+    }
+    assert all((run / name).stat().st_size > 1000 for name in written)
+
+
+def test_parts_that_are_not_asked_for_are_kept_for_the_same_model(run, build, evaluated, tmp_path):
+    assert evaluated(run, "--only", "latents")[0] == 0
+    before = numbers_of(run)
+    assert list(before) == ["model", "latents"]
+    _, output, _ = evaluated(run, "--only", "fit", "-n", 2, "-k", 2)
+    after = numbers_of(run)
+    assert list(after) == ["model", "fit", "latents"] and after["latents"] == before["latents"]
+    assert "Latents" in output
+    other = build(tmp_path / "other", seed=1)
+    (other / "model.keras").replace(run / "model.keras")
+    _, output, _ = evaluated(run, "--only", "latents")
+    assert list(numbers_of(run)) == ["model", "latents"] and "Fit" not in output
+    assert numbers_of(run)["model"] != before["model"]
+    (run / "evaluation.json").write_text("[]")
+    assert evaluated(run, "--only", "latents")[0] == 0
+
+
+def test_a_plain_autoencoder(build, evaluated, tmp_path):
+    run = build(tmp_path / "run", variational=False)
+    code, output, _ = evaluated(run, "--only", "fit", "latents", "samples")
+    numbers = numbers_of(run)
+    assert code == 0 and "KL" not in output and "no log p(x): a plain autoencoder" in output
+    assert numbers["fit"]["log_likelihood"] is None and "kl_loss" not in numbers["latents"]
+    assert list(numbers["samples"]["rows"]) == ["train", "reconstructions"]
+
+
+def test_what_is_missing_has_a_reason(build, evaluated, tmp_path, data):
+    run = build(tmp_path / "run", directions=False)
+    code, output, _ = evaluated(run, "--only", "edits")
+    assert code == 0 and "Edits: none, the run has no directions" in output
+    assert list(run.glob("*.png")) == []
+    with np.load(data) as arrays:
+        np.save(tmp_path / "plain.npy", arrays["images"])
+    settings = json.loads((run / "config.json").read_text())
+    runs.write_json(run / "config.json", settings | {"dataset": str(tmp_path / "plain.npy")})
+    _, output, _ = evaluated(run, "--only", "edits", "samples")
+    assert "New images: none, there are no attributes or classes" in output
+
+
+def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
+    with np.load(data) as arrays:
+        np.savez(tmp_path / "few.npz", **{name: array[:39] for name, array in arrays.items()})
+    config = json.loads((run / "config.json").read_text())
+    runs.write_json(run / "config.json", config | {"dataset": str(tmp_path / "few.npz")})
+    code, output, _ = evaluated(run, "--only", "latents", "samples")
+    assert code == 0 and "New images: none, there are fewer than 4 test" in output
+
+
+@pytest.mark.parametrize("gone", ["deleted", "never"])
+def test_data_that_are_gone_give_one_line(run, evaluated, tmp_path, gone):
+    config = json.loads((run / "config.json").read_text())
+    del config["dataset"]
+    if gone == "deleted":
+        config["dataset"] = str(tmp_path / "gone.npz")
+    runs.write_json(run / "config.json", config)
+    code, output, errors = evaluated(run)
+    assert (code, output) == (2, "") and len(errors.splitlines()) == 1
+    assert ("gone.npz" if gone == "deleted" else "on which data") in errors
+    assert not (run / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["--only", "edits", "--attribute", "nose"],
+            "There is no attribute 'nose'. There are: low, top",
+        ),
+        (
+            ["--only", "edits", "--attribute", "low", "--watch", "nose"],
+            "no attribute 'nose'. There",
+        ),
+        (["--only", "all"], "invalid choice: 'all'"),
+        (["-n", "0"], "whole number from 1 to 10,000,000"),
+        (["-k", "0"], "whole number from 1 to 1,000,000"),
+        (["--seed", "-1"], "whole number from 0"),
+    ],
+)
+def test_a_mistake_gives_one_line(run, evaluated, arguments, message):
+    code, output, errors = evaluated(run, *arguments)
+    assert (code, output) == (2, "") and message in errors
+    told = [line for line in errors.splitlines() if "Training a judge" not in line]
+    assert len(told) == 1 and told[0].startswith("python -m keras_vae: error: ")
+    assert not (run / "evaluation.json").exists()
+
+
+def test_a_folder_that_cannot_be_written_gives_one_line(run, evaluated):
+    (run / "evaluation.json").mkdir()
+    code, output, errors = evaluated(run, "--only", "latents")
+    assert (code, output) == (2, "") and len(errors.splitlines()) == 1
+    assert f"{run} cannot be written to: " in errors
+    assert not list(run.glob(f"{runs.TEMPORARY}*"))
+
+
+def test_only_and_its_defaults():
+    options = parse_command(["evaluate"])
+    assert options.parts == PARTS == tuple(report.PARTS) == tuple(tables.PARTS)
+    assert (options.n, options.k, options.seed) == (500, 100, 0)
+    options = parse_command(["evaluate", "a", "--attribute", "x", "y", "--attribute", "z"])
+    assert options.attribute == ["x", "y", "z"] and options.watch is None and options.run == "a"
+
+
+# The table and the figures, of numbers that are made up.
+
+
+def point(rate=0.9, leak=0.1, identity=0.8, into="red", **more):
+    def interval(value):
+        return None if value is None else [value - 0.05, min(1, value + 0.025)]
+
+    return {
+        "n": 1234,
+        "flip_rate": rate,
+        "flip_rate_interval": interval(rate),
+        "largest_leakage": leak,
+        "largest_leakage_interval": interval(leak),
+        "leaks_into": into,
+        "identity": identity,
+        "identity_interval": interval(identity),
+        "leakage": {} if leak is None else {into: leak},
+        **more,
+    }
+
+
+def edit_numbers(**nothing):
+    mirror = point(0.7, **nothing) if not nothing else point(**nothing)
+    curve = [{"strength": strength, **point(**nothing)} for strength in (0.5, 1)]
+    whole = {"mirror": mirror, "strength": 1.5, "curve": curve}
+    detail = point(**nothing, mirror=mirror)
+    hat = {
+        "measurable": True,
+        "identity_ceiling": None if nothing else 0.95,
+        "methods": {
+            "regression": point(**nothing, **whole, keep_detail=detail),
+            "discriminant": point(**nothing, **whole),
+        },
+    }
+    accuracy = {
+        "hat": {"photos": 0.91, "reconstructions": None, "measurable": True},
+        "red": {"photos": None, "reconstructions": 0.5, "measurable": False},
+    }
+    return {
+        "judge": {"digest": "abc", "balanced_accuracy": accuracy},
+        "images": {"validation": 5, "curve": 6, "test": 2000},
+        "watched": ["red"],
+        "default_method": "regression",
+        "attributes": {"hat": hat, "red": {**hat, "measurable": False}},
+    }
+
+
+FACTOR = {"name": "size", "mig": 0.3, "latent": 2, "informativeness": 0.8, "sap": 0.2}
+DISENTANGLEMENT = {
+    "mig": 0.3,
+    "dci_disentanglement": 0.4,
+    "dci_completeness": 0.5,
+    "dci_informativeness_r2": 0.6,
+    "dci_informativeness_accuracy": None,
+    "sap": 0.2,
+    "factors": [FACTOR, {**FACTOR, "name": "hue", "mig": 0.7, "latent": 1}],
+}
+
+
+def test_the_table_of_edits():
+    text = tables.text({"edits": edit_numbers()})
+    assert "by regression; 2,000 test images, judge abc" in text
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+    assert rows["hat"][1:] == [
+        *("0.910", "-", "1.5", "0.900", "±0.050", "1,234"),
+        *("0.100", "±0.050", "into", "red", "0.800", "±0.050", "0.700"),
+    ]
+    assert rows["red"][1] == "*" and rows["keep_detail"][1] == "0.900"
+    assert rows["discriminant"][1:3] == ["1.5", "0.900"]
+    assert "its ceiling: 0.950 or more" in text
+    assert "below 0.85: red (-, redrawn 0.500)" in text
+
+
+def test_the_table_without_numbers():
+    nothing = {"rate": None, "leak": None, "identity": None, "into": None}
+    text = tables.text({"edits": edit_numbers(**nothing)})
+    assert "None" not in text and "ceiling" not in text
+    (row,) = [line for line in text.splitlines() if line.startswith("  hat")]
+    assert row.split() == ["hat", "0.910", "-", "1.5", "-", "1,234", "-", "-", "-"]
+    no_edits = {**edit_numbers(), "attributes": {}}
+    assert "not measurable" in tables.text({"edits": no_edits})
+    assert tables.text({"edits": {"missing": "no reason"}}) == "Edits: none, no reason."
+    assert tables.text({}) == ""
+
+
+def test_the_table_of_fit():
+    numbers = {
+        "test_loss": 1234.5,
+        "test_reconstruction_loss": 1200,
+        "test_kl_loss": 34.5,
+        "test_mse": 0.01,
+        "test_psnr": 20.0,
+        "test_ssim": None,
+        "bits_per_dim": None,
+        "log_likelihood": None,
+        "log_likelihood_missing": "grey pixels",
+    }
+    text = tables.text({"fit": numbers})
+    assert "loss 1,234.50 = reconstruction 1,200.00 + KL 34.50" in text
+    assert "no log p(x): grey pixels" in text and "SSIM" not in text and "bits" not in text
+    numbers |= {"test_ssim": 0.5, "bits_per_dim": 3.25, "log_likelihood": -1000.0}
+    numbers |= {"log_likelihood_standard_error": None, "log_likelihood_elbo": -1001.0}
+    numbers |= {"log_likelihood_images": 1, "log_likelihood_samples": 100}
+    text = tables.text({"fit": numbers})
+    assert "log p(x) -1,000.00 nats per image, ELBO -1,001.00: 1 images, 100 samples" in text
+    assert "SSIM 0.500" in text and "at most 3.250 bits" in text
+    numbers["log_likelihood_standard_error"] = 2.5
+    assert "log p(x) -1,000.00 ± 2.50 nats" in tables.text({"fit": numbers})
+
+
+def test_the_table_of_latents_and_of_factors():
+    numbers = {"latent_dim": 8, "active_units": 3, "advice": ["Do this."]}
+    text = tables.text({"latents": numbers, "disentanglement": DISENTANGLEMENT})
+    assert "3 of 8 in use" in text and "KL" not in text and "  Do this." in text
+    assert "MIG 0.300" in text and "R² 0.600" in text and "balanced accuracy" not in text
+    assert "hue in z 1 (0.70), size in z 2 (0.30)" in text
+    numbers |= {"kl_loss": 5.0, "mutual_information": 3.0, "mutual_information_cap": 3.05}
+    numbers |= {"mutual_information_is_capped": True, "kl_aggregate_posterior": 2.0}
+    assert "mutual information at least 3.00" in tables.text({"latents": numbers})
+
+
+def test_long_lists_and_names_leave_the_lines_short():
+    names = [f"attribute {i} with a name that never ends" for i in range(40)]
+    weak = {"photos": 0.5, "reconstructions": 0.5, "measurable": False}
+    numbers = edit_numbers()
+    numbers["judge"]["balanced_accuracy"] |= dict.fromkeys(names, weak)
+    lines = tables.text({"edits": numbers}).splitlines()
+    assert max(map(len, lines)) <= 112 and sum("attribute 39" in line for line in lines) == 1
+
+
+def test_figures_of_what_was_measured(tmp_path):
+    assert plots.evaluation({}) == {}
+    parts = {"edits": {"missing": "x"}, "disentanglement": {"missing": "x"}, "fit": {}}
+    assert plots.evaluation(parts) == {}
+    assert plots.evaluation({"edits": {**edit_numbers(), "attributes": {}}}) == {}
+    nothing = {"rate": None, "leak": None, "identity": None, "into": None}
+    for edits in (edit_numbers(), edit_numbers(**nothing)):
+        found = plots.evaluation({"edits": edits, "disentanglement": DISENTANGLEMENT})
+        assert list(found) == ["edit_strengths.png", "edit_leakage.png", "disentanglement.png"]
+        for name, figure in found.items():
+            figure.savefig(tmp_path / name)
+    figures = plots.evaluation({"edits": edit_numbers()})
+    panel = figures["edit_strengths.png"].axes[0]
+    assert panel.get_title(loc="left") == "hat"
+    assert [list(line.get_ydata()) for line in panel.lines[1:4]] == [
+        [0.9] * 2,
+        [0.8] * 2,
+        [0.1] * 2,
+    ]
+    shown = figures["edit_leakage.png"].axes[0].images[0].get_array()
+    np.testing.assert_array_equal(shown, [[0.9, 0.1], [np.nan, 0.9]])
