@@ -5,6 +5,7 @@ To add one: a function here, its name in `COMMANDS`, its arguments in `arguments
 
 import os
 import sys
+import tempfile
 import warnings
 
 import numpy as np
@@ -35,7 +36,7 @@ def main(arguments=None):
         raise
     try:
         print(text, flush=True)
-    except OSError:  # nobody listens, such as `| head -0`; the picture is written all the same
+    except BrokenPipeError:  # nobody listens, such as `| head -0`; files are written all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -112,7 +113,16 @@ def write(picture, path, **options):
 def evaluate(args):
     """Writes what a run is worth in numbers, and figures; returns what to print."""
     run = runs.load(args.run)
+    report.check_names(run, args.attribute, args.watch)
+    target = run.folder / "evaluation.json"
+    if target.is_dir():
+        fail(f"{target} is a folder; expected a file, or none")
+    try:  # before minutes of work
+        tempfile.TemporaryFile(dir=run.folder).close()
+    except OSError as error:
+        fail(f"{run.folder} cannot be written to: {error.strerror or error}")
     data = runs.load_data(run.config)
+    report.check_data(run, data)
 
     def bar(what, total):
         bars.append(tqdm(desc=what, total=total, leave=False, disable=None))
@@ -122,17 +132,14 @@ def evaluate(args):
     numbers = report.measure(run, data, args, bar, told)
     for finished in bars:
         finished.close()
-    numbers = {"model": report.digest_of(run.folder), **numbers}
     numbers = report.join(run.folder, numbers)
-    figures = plots.evaluation(numbers)
-    try:
-        for name, figure in figures.items():
-            runs.write_figure(run.folder / name, figure)
-        runs.write_json(run.folder / "evaluation.json", numbers)
-    except OSError as error:
-        fail(f"{run.folder} cannot be written to: {error.strerror or error}")
-    written = ", ".join(["evaluation.json", *figures])
-    return f"{tables.text(numbers)}\n\n{run.folder}/: {written}"
+    text, figures = tables.text(numbers), plots.evaluation(numbers)
+    for name in plots.EVALUATION:
+        (run.folder / name).unlink(missing_ok=True)
+    for name, figure in figures.items():
+        runs.write_figure(run.folder / name, figure)
+    runs.write_json(target, numbers)
+    return f"{text}\n\n{run.folder}/: {', '.join([target.name, *figures])}"
 
 
 def told(text):

@@ -189,7 +189,8 @@ def add_evaluate(commands):
         choices=PARTS,
         default=PARTS,
         metavar="PART",
-        help=f"measure only these of {', '.join(PARTS)}, and keep what was measured of others",
+        help=f"measure only these of {', '.join(PARTS)}; what was measured of the others before is "
+        "kept",
     )
     add(
         "-n",

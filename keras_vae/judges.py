@@ -77,13 +77,11 @@ class Judges:
         if not names:
             return None
         path = self._path(images, attributes, names, pictures)
-        if (path / FILE).is_file():
-            with contextlib.suppress(Exception):  # damaged, in one of many ways
-                return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
+        if found := load(path, names):
+            return found
         self.told(f"Training a judge of {what} on {len(images):,} real images ...")
         classifier = classifiers.train_classifier(images, attributes, names, pictures=pictures)
-        keep(classifier, path)
-        return classifier
+        return keep(classifier, path)
 
     def _path(self, images, attributes, names, pictures):
         slug = re.sub(r"[^\w.-]+", "-", Path(self.data.name).stem).strip("-.")[:40] or "images"
@@ -93,15 +91,26 @@ class Judges:
         return cache.folder() / f"{slug}-judge-{content.hexdigest()[:16]}"
 
 
+def load(path, names):
+    """Returns the classifier that is kept there, or None."""
+    if (path / FILE).is_file():
+        with contextlib.suppress(Exception):  # damaged, in one of many ways
+            return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
+    return None
+
+
 def keep(classifier, path):
-    """Writes a classifier where it is found again; where nothing can be written, it is not."""
+    """Writes a classifier to where it is found again, if it can be; returns the one to use."""
     with contextlib.suppress(OSError, NotImplementedError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with cache.lock_of(path):
-            cache.remove(path)  # damaged, or by another run a moment ago
+            if found := load(path, classifier.names):  # by another run, a moment ago
+                return found
+            cache.remove(path)  # damaged
             unfinished = Path(tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent))
             try:
                 classifier.network.save(unfinished / FILE)
                 os.rename(unfinished, path)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
+    return classifier

@@ -6,7 +6,7 @@ How each number is computed: `keras_vae/evaluate/`. In which words it is told: `
 import contextlib
 import hashlib
 
-from keras_vae import evaluate, latent
+from keras_vae import evaluate, latent, plots, tables
 from keras_vae.datasets import faces
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
@@ -18,6 +18,7 @@ CODES = 20_000  # training images that directions are computed from, as in train
 SAMPLES = 2000  # images of each kind
 FEWEST = 4  # of them; an image has to have 3 neighbours
 FACES = 4000  # for disentanglement, drawn apart
+VERSION = 1  # of evaluation.json
 LONG_RUN = 5000  # training images from which on a judge's training is a small part of a run
 
 
@@ -48,7 +49,10 @@ def latents(run, data, judges, options, bar):
 def edit(run, data, judges, options, bar):
     """Whether edits change what they should, see `evaluate.edit_report`."""
     if run.directions is None:
-        return missing("the run has no directions: its data have no attributes, or too few images")
+        why = "its data have no attributes, or too few images"
+        if run.config.get("completed") is False:
+            why = "it was stopped before it was completed"
+        return missing(f"the run has no directions: {why}")
     if judges.judge is None:
         return missing("too few training images have an attribute, or lack it")
     by_method = {run.directions.method: run.directions, **other_directions(run, data)}
@@ -62,6 +66,7 @@ def edit(run, data, judges, options, bar):
         data.attribute_names,
         attributes=options.attribute,
         watch=options.watch,
+        exclusive=data.label_names,
         progress=bar,
     )
 
@@ -167,25 +172,69 @@ def headline(model, data, directions, told=lambda text: None):
     return {
         "edit_attribute": name,
         **{f"edit_{key}": point[key] for key in keys},
-        "edit_identity_ceiling": entry["identity_ceiling"],
+        "edit_identity_ceiling": point["identity_ceiling"],
         "edit_judge": numbers["judge"]["digest"],
     }
 
 
+def check_names(run, *lists):
+    """Raises `ValueError` if an attribute is named that the run's data do not have."""
+    there = run.config.get("attribute_names") or ()
+    for name in (name for names in lists for name in names or ()):
+        if name not in there:
+            known = ", ".join(map(str, there)) or "none"
+            raise ValueError(f"There is no attribute {name!r} in {run.folder}. There are: {known}")
+
+
+def check_data(run, data):
+    """Raises `ValueError` unless the data are what the run was trained on, as far as is known.
+
+    Data that have changed are divided in another way: images that the model has been trained on
+    would be tested on.
+    """
+    now = {part: len(getattr(data, part)) for part in ("train", "validation", "test")}
+    pairs = (
+        ("images", run.config.get("images"), now),
+        ("attributes", run.config.get("attribute_names"), list(data.attribute_names)),
+        ("image shape", list(run.model.image_shape), list(data.image_shape)),
+    )
+    for what, then, found in pairs:
+        if then is not None and then != found:
+            raise ValueError(
+                f"{run.config['dataset']} is no longer what {run.folder} was trained on: {what} "
+                f"were {then}, and are {found}. It cannot be told any more which images are new "
+                "to the model"
+            )
+
+
 def digest_of(folder):
-    """Returns a short text that is another one for another model."""
-    return hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest()[:16]
+    """Returns a short text that is another one for another model, or other directions."""
+    content = hashlib.sha256()
+    for name in ("model.keras", "directions.npz", "mixture.npz"):
+        with contextlib.suppress(FileNotFoundError):
+            content.update((folder / name).read_bytes())
+    return content.hexdigest()[:16]
 
 
 def join(folder, numbers):
     """Returns new numbers together with those parts that were measured before, of this model."""
-    before = {}
+    run, before = {"version": VERSION, "model": digest_of(folder)}, {}
     with contextlib.suppress(OSError, ValueError, RecursionError):
         before = read_json(folder / "evaluation.json")
-    if before.get("model") != numbers["model"]:
+    if {key: before.get(key) for key in run} != run:
         before = {}
-    joined = {**before, **numbers}
-    return {"model": numbers["model"], **{part: joined[part] for part in PARTS if part in joined}}
+    kept = {part: before[part] for part in PARTS if part in before and is_whole(part, before[part])}
+    joined = {**kept, **numbers}
+    return {**run, **{part: joined[part] for part in PARTS if part in joined}}
+
+
+def is_whole(part, numbers):
+    """Returns whether numbers that were read can be told; a file may have been changed."""
+    with contextlib.suppress(Exception):
+        tables.text({part: numbers})
+        plots.evaluation({part: numbers})
+        return True
+    return False
 
 
 def measure(run, data, options, bar=no_bar, told=lambda text: None):

@@ -8,6 +8,7 @@ blurred, too.
 
 import hashlib
 import math
+import random
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,7 +95,7 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
         images: uint8 ``(n, height, width, channels)``; in memory or streamed, the first 10,000.
         attributes: bool ``(n, number of attributes)``.
         names: What they are called. Those that fewer than 10 images have, or lack, are left out.
-        seed: Of the weights and the order of the images; it becomes Keras's, too.
+        seed: Of the weights and the order of the images.
         pictures: How many to learn from in all epochs together.
 
     Returns:
@@ -109,9 +110,10 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
     images, attributes, names = usable(images, attributes, names)
     if not names:
         return None
-    policy = keras.config.dtype_policy()
+    policy, state = keras.config.dtype_policy(), random.getstate()
     keras.config.set_dtype_policy("float32")  # whatever the model is trained in
-    keras.utils.set_random_seed(seed)
+    random.seed(seed)  # where Keras takes the seeds of weights and dropout from
+    rng = np.random.default_rng(seed)
     try:
         network = build_network(images.shape[1:], len(names))
         trained = keras.Model(network.input, network.output[2])
@@ -119,8 +121,12 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
         steps = epochs * -(-len(images) // BATCH)
         trained.compile(make_optimizer(3e-3, steps), weighted_cross_entropy)
         targets = np.concatenate([attributes, balanced_weights(attributes)], axis=1)
-        trained.fit(images, targets.astype("float32"), BATCH, epochs, verbose=0)
+        for _ in range(epochs):  # in an order of its own, the same on every backend
+            order = rng.permutation(len(images))
+            some = images[order], targets[order].astype("float32")
+            trained.fit(*some, batch_size=BATCH, shuffle=False, verbose=0)
     finally:
+        random.setstate(state)
         keras.config.set_dtype_policy(policy)
     return Classifier(network, names)
 

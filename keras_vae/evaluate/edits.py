@@ -16,6 +16,8 @@ MEASURABLE = 0.85  # balanced accuracy that the judge needs
 ENOUGH = 0.95  # flip rate at which an edit need not be stronger
 CURVE = 500  # images for each point of a curve
 FINAL = 2000  # test images for the numbers at the chosen strength
+MOST_VALUES = 100_000_000  # pixels and channels of them: larger images are fewer
+GROUP = 10  # images with an attribute and without, for leakage into it to count
 SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # of each point of a curve
 
 
@@ -29,6 +31,7 @@ def edit_report(
     names,
     attributes=None,
     watch=None,
+    exclusive=(),
     progress=None,
 ):
     """Returns how well edits work: for each attribute, direction method and strength.
@@ -50,6 +53,9 @@ def edit_report(
         attributes: Names of the attributes to edit; None is all measurable ones. Those that
             are named are edited all the same, and ``measurable`` says that they are not.
         watch: Names of the attributes whose leakage counts; None is all measurable ones.
+        exclusive: Names of attributes of which an image has one, such as classes. What becomes
+            a 3 must cease to be an 8: leakage between them does not count, and identity, which
+            would be that of another class, is left out.
         progress: ``progress(what, total)`` begins a bar and returns what to call with each
             number of steps done; or None.
 
@@ -71,7 +77,8 @@ def edit_report(
     for name in (*(attributes or ()), *(watch or ())):
         if name not in judge.names:
             raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(judge.names)}")
-    validation, test = validation[:CURVE], test[:FINAL]
+    most = max(1, MOST_VALUES // math.prod(test.images.shape[1:]))
+    validation, test = validation[: min(CURVE, most)], test[: min(FINAL, most)]
     accuracy = accuracy_of(judge, model, test, names)
     measurable = [name for name in judge.names if accuracy[name]["measurable"]]
     watched = [name for name in judge.names if name in (measurable if watch is None else watch)]
@@ -80,24 +87,25 @@ def edit_report(
     edited = [name for name in directions[first].names if name in wanted and name in judge.names]
     sides = {
         "validation": Side(model, judge, validation.images),
-        "curve": Side(model, judge, test.images[:CURVE]),
+        "curve": Side(model, judge, test.images[:CURVE], among=test.images),
         "test": Side(model, judge, test.images),
     }
     begin = progress or (lambda what, total: lambda steps: None)
     done = begin("edits", len(edited) * (1 + len(directions) * (2 * len(STRENGTHS) + 1)))
     report = {}
     for name in edited:
-        identity = identity_of(name) if identity_of else None
+        classes = exclusive if name in exclusive else ()
+        identity = identity_of(name) if identity_of and not classes else None
+        counted = [other for other in watched if other not in classes]
         for side in sides.values():
             side.recognise(identity)
         done(1)
         methods = {}
         for method, vectors in directions.items():
             detail = method == first
-            methods[method] = measure(sides, name, vectors[name], watched, detail, done)
+            methods[method] = measure(sides, name, vectors[name], counted, detail, done)
         report[name] = {
             "measurable": accuracy[name]["measurable"],
-            "identity_ceiling": sides["test"].ceiling,
             "identity_digest": identity and identity.digest,
             "methods": methods,
         }
@@ -117,7 +125,7 @@ def measure(sides, name, direction, watched, keep_detail, done):
         for strength in STRENGTHS:
             curve.append(sides[part].score(name, strength * direction, watched))
             done(1)
-    strength = STRENGTHS[choose(curves["validation"], sides["validation"].ceiling)]
+    strength = STRENGTHS[choose(curves["validation"])]
     shift = strength * direction
     numbers = {"strength": strength, **sides["test"].score(name, shift, watched)}
     if keep_detail:
@@ -133,58 +141,57 @@ def measure(sides, name, direction, watched, keep_detail, done):
 class Side:
     """Some images with all that is known of them before they are edited."""
 
-    def __init__(self, model, judge, images):
+    def __init__(self, model, judge, images, among=None):
         self.model, self.judge, self.images = model, judge, np.asarray(images)
+        self.among = self.images if among is None else among  # begins with `images`
         self.z = latent.codes_of(model, self.images)
         self.reconstructions = model.decode(self.z)
         self.logits = judge.logits(self.reconstructions)
         self.photo_logits = judge.logits(self.images)
 
     def recognise(self, identity):
-        """Sets by which network people are told apart; None leaves identity out."""
-        self.identity, self.ceiling = identity, None
+        """Sets by which network images are told apart; None leaves identity out."""
+        self.identity = identity
         if identity:
-            self.originals = identity.look(self.images)[0]
-            rows = np.arange(len(self.images))
-            own = recognised(identity.look(self.reconstructions)[0], self.originals, rows)
-            self.ceiling = float(own.mean())
+            self.originals = identity.look(self.among)[0]
+            self.own = self.recognised(self.reconstructions)
+
+    def recognised(self, pictures):
+        """Returns which pictures' nearest original is their own, bool ``(n,)``; or None."""
+        if self.identity is None:
+            return None
+        layouts = self.identity.look(pictures)[0]
+        return recognised(layouts, self.originals, np.arange(len(layouts)))
 
     def score(self, name, shift, watched, keep_detail=False):
         """Returns `score` of codes moved by `shift`, away from what the judge sees now."""
         before = self.photo_logits if keep_detail else self.logits
         has = before[:, self.judge.names.index(name)] > 0
         pictures = self.model.decode(self.z + np.where(has, -1, 1)[:, None] * shift)
+        unedited = self.own if self.identity else None
         if keep_detail:
             pictures = latent.with_detail(self.images, self.reconstructions, pictures)
-        own = None
-        if self.identity:
-            layout = self.identity.look(pictures)[0]
-            own = recognised(layout, self.originals, np.arange(len(layout)))
-        after = self.judge.logits(pictures)
-        parts = []
-        for rows in (~has, has):
-            parts.append(
-                score(
-                    before[rows],
-                    after[rows],
-                    self.judge.names,
-                    name,
-                    None if own is None else own[rows],
-                    watched,
-                )
-            )
-        return {**parts[0], "mirror": parts[1]}
+            unedited = self.identity and np.ones(len(has), bool)  # the photos themselves
+        own, after = self.recognised(pictures), self.judge.logits(pictures)
+
+        def part(rows):
+            known = () if own is None else (own[rows], unedited[rows])
+            names = self.judge.names
+            return score(before[rows], after[rows], names, name, *known, watched=watched)
+
+        return {**part(~has), "mirror": part(has)}
 
 
-def score(before, after, names, name, own=None, watched=None):
+def score(before, after, names, name, own=None, unedited=None, watched=None):
     """Returns what an edit did to some pictures, by a judge's logits before and after.
 
     *Flip rate*: the share whose verdict on the edited attribute changed. *Leakage*: for each
     other attribute the share whose verdict on it changed, averaged over those judged with it
     and without it before (a group of none is left out), and the mean signed change of the
     logit. *Identity*: the share that is still recognised. With 95 % intervals: Wilson's, for
-    leakage combined from those of the two groups (Newcombe 1998,
-    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+    leakage combined from those of the two groups (Newcombe 1998, "Interval estimation for the
+    difference between independent proportions", method 10); they know nothing of the largest
+    having been picked.
 
     Args:
         before: ``(n, number of attributes)``, of the unedited reconstructions.
@@ -192,12 +199,15 @@ def score(before, after, names, name, own=None, watched=None):
         names: The attributes of the logits.
         name: The one that was edited.
         own: bool ``(n,)``, which edited pictures are recognised; or None.
-        watched: Names of the attributes whose leakage counts as the largest; None is all.
+        unedited: bool ``(n,)``, which are before the edit; or None.
+        watched: Names of the attributes whose leakage counts as the largest; None is all. Those
+            are left out that fewer than 10 pictures were judged with, or without.
 
     Returns:
         A dict: ``n``; ``flip_rate``, ``largest_leakage`` and ``identity``, each in [0, 1] and
-        with its interval, or None if there is nothing to count; ``leaks_into``, which
-        attribute has the largest leakage; ``leakage`` and ``logit_change`` by attribute.
+        with its interval, or None if there is nothing to count; ``identity_ceiling``, the share
+        recognised before the edit; ``leaks_into``, which attribute has the largest leakage;
+        ``leakage`` and ``logit_change`` by attribute.
 
     Example:
 
@@ -210,7 +220,12 @@ def score(before, after, names, name, own=None, watched=None):
     was, changed = before > 0, (after > 0) != (before > 0)
     others = [other for other in range(len(names)) if other != j]
     leaks = {names[m]: group_mean(changed[:, m], was[:, m]) for m in others} if n else {}
-    counted = [other for other in leaks if watched is None or other in watched]
+    sizes = was.sum(axis=0)
+    counted = [
+        names[m]
+        for m in others
+        if (watched is None or names[m] in watched) and min(sizes[m], n - sizes[m]) >= GROUP
+    ]
     worst = max(counted, key=lambda other: leaks[other][0], default=None)
     moves = (after - before).mean(axis=0) if n else []
     flips = int(changed[:, j].sum())
@@ -223,6 +238,7 @@ def score(before, after, names, name, own=None, watched=None):
         "leaks_into": worst,
         "identity": float(np.mean(own)) if n and own is not None else None,
         "identity_interval": wilson(int(np.sum(own)), n) if n and own is not None else None,
+        "identity_ceiling": float(np.mean(unedited)) if n and unedited is not None else None,
         "leakage": {other: leak for other, (leak, _) in leaks.items()},
         "logit_change": {names[m]: float(moves[m]) for m in range(len(names))} if n else {},
     }
@@ -260,7 +276,7 @@ def recognised(layouts, originals, rows):
     return distances.argmin(axis=1) == np.asarray(rows)
 
 
-def choose(curve, ceiling=None):
+def choose(curve):
     """Returns which point of a curve is best: an index.
 
     The weakest edit with a flip rate of 0.95 or more. If there is none, the one with the best
@@ -268,7 +284,6 @@ def choose(curve, ceiling=None):
 
     Args:
         curve: What `score` gave for growing strengths.
-        ceiling: The share of unedited reconstructions that are recognised.
 
     Returns:
         An index into `curve`.
@@ -281,7 +296,7 @@ def choose(curve, ceiling=None):
     """
 
     def worth(point):
-        lost = 0 if point["identity"] is None else ceiling - point["identity"]
+        lost = 0 if point["identity"] is None else point["identity_ceiling"] - point["identity"]
         return (point["flip_rate"] or 0) - (point["largest_leakage"] or 0) - lost
 
     enough = [i for i, point in enumerate(curve) if (point["flip_rate"] or 0) >= ENOUGH]

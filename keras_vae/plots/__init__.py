@@ -7,6 +7,7 @@ from keras_vae.plots.charts import latent_map as latent_map
 from keras_vae.plots.charts import latents as latents
 from keras_vae.plots.charts import plane as plane
 from keras_vae.plots.charts import project as project
+from keras_vae.plots.evaluation import EVALUATION as EVALUATION
 from keras_vae.plots.evaluation import evaluation as evaluation
 from keras_vae.plots.strips import data as data
 from keras_vae.plots.strips import edits as edits

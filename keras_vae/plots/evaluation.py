@@ -12,6 +12,7 @@ LINES = {
     "identity": ("identity", "#5474a0", "-"),
     "largest_leakage": ("largest leakage", "#777777", "--"),
 }
+EVALUATION = ("edit_strengths.png", "edit_leakage.png", "disentanglement.png")
 MOST = 24  # attributes that there is room for
 COLUMNS = 4
 
@@ -24,7 +25,8 @@ def evaluation(numbers):
 
     Returns:
         A dict of matplotlib `Figure` by file name: ``edit_strengths.png`` and
-        ``edit_leakage.png`` if edits were measured, ``disentanglement.png`` if that was.
+        ``edit_leakage.png`` if edits were measured (the latter only with more than one
+        attribute), ``disentanglement.png`` if that was.
 
     Example:
 
@@ -36,7 +38,8 @@ def evaluation(numbers):
     edits = numbers.get("edits", {})
     if edits.get("attributes"):
         figures["edit_strengths.png"] = edit_strengths(edits)
-        figures["edit_leakage.png"] = edit_leakage(edits)
+        if len(edits["watched"]) > 1:
+            figures["edit_leakage.png"] = edit_leakage(edits)
     if "factors" in numbers.get("disentanglement", {}):
         figures["disentanglement.png"] = disentanglement(numbers["disentanglement"])
     return figures
@@ -63,13 +66,18 @@ def edit_strengths(edits):
         tidy(axes)
     for axes in panels[len(shown) :]:
         axes.axis("off")
+    for axes in panels[max(0, len(shown) - columns) : len(shown)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("strength a", fontsize=8, color=INK)
     handles = [
         panels[0].plot([], [], style, color=colour, label=label)[0]
         for label, colour, style in LINES.values()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    place = {"loc": "outside lower center", "ncols": 3 if columns > 2 else 1}
+    figure.legend(handles=handles, **place, frameon=False, fontsize=9)
+    title = "What edits do to test images; grey: the strength chosen on validation"
     figure.suptitle(
-        "Edits: test images over strength; the grey bar is the strength chosen on validation",
+        title if columns > 2 else title.replace("; ", "\n"),
         fontsize=9,
         color=INK,
         x=0.01,
@@ -113,17 +121,23 @@ def disentanglement(numbers):
     factors = sorted(numbers["factors"], key=lambda factor: -factor["informativeness"])
     figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
+    factors.sort(key=lambda factor: factor["kind"] == "boolean")  # in a scale of their own
     places, width = np.arange(len(factors)), 0.28
     for index, (key, label, colour) in enumerate(
         (
-            ("informativeness", "informativeness, from all latents", "#9aa5b1"),
+            (
+                "informativeness",
+                "informativeness: R² from all latents, * balanced accuracy",
+                "#9aa5b1",
+            ),
             ("mig", "mutual information gap (MIG)", ACCENT),
             ("sap", "gap of separate predictions (SAP)", "#5474a0"),
         )
     ):
         values = [np.nan if f[key] is None else f[key] for f in factors]
         axes.bar(places + (index - 1) * width, values, width, color=colour, label=label)
-    axes.set_xticks(places, [f["name"] for f in factors], rotation=45, ha="right", fontsize=7)
+    names = [f["name"] + ("*" if f["kind"] == "boolean" else "") for f in factors]
+    axes.set_xticks(places, names, rotation=45, ha="right", fontsize=7)
     axes.set_title("Disentanglement of the true factors", loc="left", fontsize=9, color=INK)
     axes.legend(frameon=False, fontsize=8)
     tidy(axes)
