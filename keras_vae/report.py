@@ -179,7 +179,9 @@ def headline(model, data, directions, told=lambda text: None):
 
 def check_names(run, *lists):
     """Raises `ValueError` if an attribute is named that the run's data do not have."""
-    there = run.config.get("attribute_names") or ()
+    there = run.config.get("attribute_names")
+    if there is None:  # from elsewhere
+        return
     for name in (name for names in lists for name in names or ()):
         if name not in there:
             known = ", ".join(map(str, there)) or "none"

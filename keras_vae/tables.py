@@ -21,7 +21,7 @@ def text(report):
         report: What `keras_vae.report.measure` returned.
 
     Returns:
-        Lines of up to about 100 characters.
+        Lines of up to about 120 characters.
 
     Example:
 

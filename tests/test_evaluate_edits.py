@@ -108,12 +108,14 @@ def test_an_editor_that_does_nothing_keeps_the_identity_of_reconstructions():
         return z
 
     numbers = report(towards(), Model(blind))
-    edit, entry = hat(numbers), numbers["attributes"]["hat"]
+    edit = hat(numbers)
     assert edit["flip_rate"] == edit["mirror"]["flip_rate"] == edit["largest_leakage"] == 0
-    assert entry["identity_ceiling"] == pytest.approx(0.75, abs=0.02)
     n, m = edit["n"], edit["mirror"]["n"]
     found = (n * edit["identity"] + m * edit["mirror"]["identity"]) / (n + m)
-    assert found == pytest.approx(entry["identity_ceiling"])
+    assert found == pytest.approx(0.75, abs=0.02)
+    for part in (edit, edit["mirror"]):
+        assert part["identity"] == part["identity_ceiling"]
+    assert edit["keep_detail"]["identity_ceiling"] == 1  # the photos themselves
 
 
 def test_an_editor_that_swaps_people_loses_them():
@@ -206,7 +208,7 @@ def test_without_identity_there_are_no_numbers_of_it():
     for identity_of in (None, lambda name: None):
         numbers = report(towards(hat=0.7), identity_of=identity_of)
         entry = numbers["attributes"]["hat"]
-        assert entry["identity_ceiling"] is None and entry["identity_digest"] is None
+        assert hat(numbers)["identity_ceiling"] is None and entry["identity_digest"] is None
         assert hat(numbers)["identity"] is None and hat(numbers)["identity_interval"] is None
 
 
@@ -256,7 +258,26 @@ def test_progress_reaches_its_total():
 # The parts.
 
 
-def test_score():
+def test_classes_must_give_way_to_each_other():
+    """Carrying `red` along is no leakage where an image has either a hat or is red."""
+    carried = towards(hat=0.7, red=0.7)
+    assert hat(report(carried))["leaks_into"] == "red"
+    edit = hat(report(carried, exclusive=("hat", "red")))
+    assert edit["leaks_into"] != "red" and edit["largest_leakage"] == 0
+    assert edit["identity"] is edit["identity_ceiling"] is None
+
+
+def test_leakage_into_what_few_have_does_not_count():
+    before = np.full((30, 3), -1.0)
+    before[:9, 1] = before[:10, 2] = 1  # too few are red, enough are old
+    after = before * [-1, -1, 1]
+    numbers = edits.score(before, after, NAMES, "hat")
+    assert numbers["leakage"]["red"] == 1 and numbers["leaks_into"] == "old"
+    assert numbers["largest_leakage"] == 0
+
+
+def test_score(monkeypatch):
+    monkeypatch.setattr(edits, "GROUP", 0)
     before = np.array([[-1.0, 1, -1], [-1, 1, -1], [-1, -1, -1], [-1, -1, -1]])
     after = np.array([[2.0, -1, -1], [2, 1, -1], [2, -1, -1], [-1, -1, 5]])
     own = np.array([True, True, True, False])
@@ -303,12 +324,12 @@ def test_recognised_is_who_is_nearest():
 def test_choose_takes_the_weakest_that_is_enough_or_the_best_compromise():
     def curve(*rows):
         keys = ("flip_rate", "largest_leakage", "identity")
-        return [dict(zip(keys, row)) for row in rows]
+        return [{**dict(zip(keys, row)), "identity_ceiling": 0.9} for row in rows]
 
-    assert edits.choose(curve((0.5, 0, 1), (0.95, 0.9, 0), (1, 0, 1)), 1.0) == 1
+    assert edits.choose(curve((0.5, 0, 1), (0.95, 0.9, 0), (1, 0, 1))) == 1
     assert edits.choose(curve((0.5, 0.1, None), (0.8, 0.5, None), (0.9, 0.4, None))) == 2
-    assert edits.choose(curve((0.5, 0.1, 0.9), (0.8, 0.1, 0.5), (0.9, 0.6, 0.9)), 0.9) == 0
-    assert edits.choose(curve((0.5, None, 0.9), (0.9, None, 0.8)), 0.9) == 1
+    assert edits.choose(curve((0.5, 0.1, 0.9), (0.8, 0.1, 0.5), (0.9, 0.6, 0.9))) == 0
+    assert edits.choose(curve((0.5, None, 0.9), (0.9, None, 0.8))) == 1
     assert edits.choose(curve((None, None, None), (None, None, None))) == 0
 
 

@@ -38,7 +38,7 @@ def evaluation(numbers):
     edits = numbers.get("edits", {})
     if edits.get("attributes"):
         figures["edit_strengths.png"] = edit_strengths(edits)
-        if len(edits["watched"]) > 1:
+        if len({*edits["attributes"], *edits["watched"]}) > 1:
             figures["edit_leakage.png"] = edit_leakage(edits)
     if "factors" in numbers.get("disentanglement", {}):
         figures["disentanglement.png"] = disentanglement(numbers["disentanglement"])
