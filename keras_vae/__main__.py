@@ -38,6 +38,9 @@ def main(arguments=None):
         print(text, flush=True)
     except BrokenPipeError:  # nobody listens, such as `| head -0`; files are written all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        fail(f"what there is to say cannot be printed: {error.strerror or error}")
 
 
 def sample(args):
@@ -121,6 +124,8 @@ def evaluate(args):
         tempfile.TemporaryFile(dir=run.folder).close()
     except OSError as error:
         fail(f"{run.folder} cannot be written to: {error.strerror or error}")
+    if run.config.get("completed") is False:
+        told(f"{run.folder} was stopped before it was completed; this is the model it has")
     data = runs.load_data(run.config)
     report.check_data(run, data)
 

@@ -9,6 +9,7 @@ the frameworks. In any other program it does nothing. What the commands understa
 
 import contextlib
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -109,6 +110,7 @@ def load_keras(backend, program=PROGRAM):
     """Loads Keras without a word, and sets what is to happen when the program is stopped."""
     os.environ["KERAS_BACKEND"] = backend  # read when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         with without_chatter():
             import keras  # noqa: F401

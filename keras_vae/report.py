@@ -177,15 +177,20 @@ def headline(model, data, directions, told=lambda text: None):
     }
 
 
-def check_names(run, *lists):
-    """Raises `ValueError` if an attribute is named that the run's data do not have."""
+def check_names(run, attribute, watch):
+    """Raises `ValueError` if attributes are named that the run does not have."""
     there = run.config.get("attribute_names")
-    if there is None:  # from elsewhere
-        return
-    for name in (name for names in lists for name in names or ()):
-        if name not in there:
+    for name in [*(attribute or ()), *(watch or ())]:
+        if there is not None and name not in there:
             known = ", ".join(map(str, there)) or "none"
             raise ValueError(f"There is no attribute {name!r} in {run.folder}. There are: {known}")
+    for name in attribute or ():
+        if run.directions is not None and name not in run.directions:
+            known = ", ".join(run.directions)
+            raise ValueError(
+                f"{run.folder} has no direction of {name!r}: too few images have it, or lack it. "
+                f"It has those of: {known}"
+            )
 
 
 def check_data(run, data):

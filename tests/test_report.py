@@ -187,6 +187,23 @@ def test_what_is_missing_has_a_reason(build, evaluated, tmp_path, data):
     assert "New images: none, there are no attributes or classes" in output
 
 
+def test_an_attribute_without_a_direction(run, evaluated):
+    directions = latent.Directions(("low",), np.eye(1, 2, dtype="float32"), "regression")
+    runs.save(run / "directions.npz", directions)
+    code, output, errors = evaluated(run, "--attribute", "top")
+    assert (code, output) == (2, "") and len(errors.splitlines()) == 1
+    assert "has no direction of 'top'" in errors and "those of: low" in errors
+
+
+def test_a_run_that_was_stopped_is_told(run, evaluated):
+    config = json.loads((run / "config.json").read_text())
+    runs.write_json(run / "config.json", config | {"completed": False})
+    (run / "directions.npz").unlink()
+    code, output, errors = evaluated(run, "--only", "edits")
+    assert code == 0 and "Edits: none, the run has no directions: it was stopped" in output
+    assert "was stopped before it was completed" in errors
+
+
 def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
     with np.load(data) as arrays:
         np.savez(tmp_path / "few.npz", **{name: array[:39] for name, array in arrays.items()})

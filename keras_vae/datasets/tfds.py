@@ -167,7 +167,10 @@ def read(builder, split, image_key, values):
 def hide_gpu():
     """Keeps TensorFlow from taking the GPU that belongs to the backend."""
     if keras.backend.backend() != "tensorflow":
-        import tensorflow as tf
+        from keras_vae.command_line import without_chatter
+
+        with without_chatter():
+            import tensorflow as tf
 
         with contextlib.suppress(RuntimeError):  # someone uses TensorFlow on it already
             tf.config.set_visible_devices([], "GPU")

@@ -76,7 +76,10 @@ def edit_report(
     """
     for name in (*(attributes or ()), *(watch or ())):
         if name not in judge.names:
-            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(judge.names)}")
+            raise ValueError(
+                f"The judge does not know the attribute {name!r}; too few images may have it, or "
+                f"lack it. It knows: {', '.join(judge.names)}"
+            )
     most = max(1, MOST_VALUES // math.prod(test.images.shape[1:]))
     validation, test = validation[: min(CURVE, most)], test[: min(FINAL, most)]
     accuracy = accuracy_of(judge, model, test, names)
