@@ -46,7 +46,6 @@ DEFAULTS = {
 }
 MOST_EPOCHS = 50
 
-CODES = 20_000  # images that directions and mixture are computed from
 LEAST_IMAGES = 10  # with an attribute and without, for a direction to mean something
 
 # Image sets of TFDS in which a mirrored image is another thing, or none.
@@ -352,10 +351,10 @@ def train(args):
     for name, figure in figures.items():
         runs.write_figure(folder / name, figure)
     completed = not (interrupt.asked or problem)
+    runs.write_json(folder / "config.json", config | {"completed": completed})
     if completed:
         metrics |= report.headline(model, data, directions, told)
         runs.write_json(folder / "metrics.json", metrics)
-    runs.write_json(folder / "config.json", config | {"completed": completed})
     print(last_lines(folder, metrics, len(history["loss"]), args, directions, shown))
     if problem:
         fail(f"{problem}. The saved model is that of epoch {best.epoch}")
@@ -488,6 +487,7 @@ def explore(model, data, seed):
 
     from keras_vae import latent
     from keras_vae.datasets.stream import head
+    from keras_vae.report import CODES
 
     codes = latent.codes_of(model, head(data.train.images, CODES))  # in random order
     validation_codes = latent.codes_of(model, head(data.validation.images, CODES))
@@ -562,12 +562,12 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
 
 def edit_line(metrics):
     """Returns what edits are worth, in a sentence."""
-    line = f"Edits: {metrics['edit_attribute']} at {metrics['edit_strength']:g} changes "
-    line += f"{metrics['edit_flip_rate']:.1%} of test images that lack it"
+    line = f"Edits: {metrics['edit_attribute']}={metrics['edit_strength']:g} works on "
+    line += f"{metrics['edit_flip_rate']:.1%} of test images judged to lack it"
     if metrics["edit_largest_leakage"] is not None:
-        line += f", {metrics['edit_leaks_into']} in {metrics['edit_largest_leakage']:.1%}"
+        line += f", leakage {metrics['edit_largest_leakage']:.1%} into {metrics['edit_leaks_into']}"
     if metrics["edit_identity"] is not None:
-        line += f"; {metrics['edit_identity']:.1%} are still recognised"
+        line += f", {metrics['edit_identity']:.1%} still recognised"
     return f"{line}."
 
 

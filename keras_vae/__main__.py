@@ -118,8 +118,9 @@ def evaluate(args):
     run = runs.load(args.run)
     report.check_names(run, args.attribute, args.watch)
     target = run.folder / "evaluation.json"
-    if target.is_dir():
-        fail(f"{target} is a folder; expected a file, or none")
+    for path in (target, *(run.folder / name for name in plots.EVALUATION)):
+        if path.is_dir():
+            fail(f"{path} is a folder; expected a file, or none")
     try:  # before minutes of work
         tempfile.TemporaryFile(dir=run.folder).close()
     except OSError as error:
@@ -130,21 +131,28 @@ def evaluate(args):
     report.check_data(run, data)
 
     def bar(what, total):
+        close(bars)  # of the part before
         bars.append(tqdm(desc=what, total=total, leave=False, disable=None))
         return bars[-1].update
 
     bars = []
-    numbers = report.measure(run, data, args, bar, told)
-    for finished in bars:
-        finished.close()
+    try:
+        numbers = report.measure(run, data, args, bar, told)
+    finally:
+        close(bars)
     numbers = report.join(run.folder, numbers)
     text, figures = tables.text(numbers), plots.evaluation(numbers)
-    for name in plots.EVALUATION:
-        (run.folder / name).unlink(missing_ok=True)
     for name, figure in figures.items():
         runs.write_figure(run.folder / name, figure)
     runs.write_json(target, numbers)
+    for name in set(plots.EVALUATION) - set(figures):  # of parts that are no longer there
+        (run.folder / name).unlink(missing_ok=True)
     return f"{text}\n\n{run.folder}/: {', '.join([target.name, *figures])}"
+
+
+def close(bars):
+    while bars:
+        bars.pop().close()
 
 
 def told(text):

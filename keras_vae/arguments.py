@@ -98,7 +98,9 @@ def parse_command(arguments=None):
         others = check_edit(parser, args, others)
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
-    if args.command != "evaluate":
+    if args.command == "evaluate":
+        args.parts = tuple(part for part in PARTS if part in (args.parts or PARTS))
+    else:
         check_output(parser, args.output)
     return args
 
@@ -186,8 +188,8 @@ def add_evaluate(commands):
         "--only",
         dest="parts",
         nargs="+",
+        action="extend",
         choices=PARTS,
-        default=PARTS,
         metavar="PART",
         help=f"measure only these of {', '.join(PARTS)}; what was measured of the others before is "
         "kept",

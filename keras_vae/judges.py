@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -29,16 +30,14 @@ class Judges:
     images have the same judges.
 
     Args:
-        data: The `keras_vae.datasets.Dataset` that a model was trained on. Of ``faces`` others
-            are taken, whose attributes do not go together.
+        data: The `keras_vae.datasets.Dataset` that a model was trained on. Of ``faces`` the
+            same ones are taken with glasses that do not go with a smile.
         told: Called with a line of text before something that takes long.
-
-    Attributes:
-        data: The images that they learn.
 
     Example:
 
     ```python
+    data = runs.load_data(runs.load().config)
     judges = Judges(data)
     judges.judge.logits(data.test.images) > 0
     judges.without("smiling").look(data.test.images)
@@ -46,10 +45,16 @@ class Judges:
     """
 
     def __init__(self, data, told=lambda text: None):
-        if data.factor_names:  # only the drawn faces have any
-            told("Drawing faces whose attributes do not go together ...")
-            data = datasets.load("faces", correlated=False, attributes=data.attribute_names)
-        self.data, self.told, self.made = data, told, {}
+        self.trained_on, self.told, self.made = data, told, {}
+
+    @cached_property
+    def data(self):
+        """The data set whose training images they learn."""
+        if not self.trained_on.factor_names:  # only the drawn faces have any
+            return self.trained_on
+        self.told("Drawing faces whose attributes do not go together ...")
+        names = self.trained_on.attribute_names
+        return datasets.load("faces", correlated=False, attributes=names)
 
     @property
     def judge(self):

@@ -14,12 +14,12 @@ from keras_vae.judges import Judges
 from keras_vae.names import favourite
 from keras_vae.run_folders import read_json
 
-CODES = 20_000  # training images that directions are computed from, as in train.py
+CODES = 20_000  # images that directions are computed from, and the mixture in train.py
 SAMPLES = 2000  # images of each kind
 FEWEST = 4  # of them; an image has to have 3 neighbours
-FACES = 4000  # for disentanglement, drawn apart
+FACES = 3000  # for disentanglement, drawn apart, as many as its report uses
 VERSION = 1  # of evaluation.json
-LONG_RUN = 5000  # training images from which on a judge's training is a small part of a run
+LEAST_IMAGES = 5000  # training images from which on a judge is a small part of a run
 
 
 def no_bar(what, total):
@@ -30,9 +30,13 @@ def no_bar(what, total):
 def fit(run, data, judges, options, bar):
     """How well the model fits the test images, see `evaluate.fit_report`."""
     n = min(options.n, len(data.test))
-    return evaluate.fit_report(
-        run.model, data.test.images, options.k, n, seed=options.seed, progress=bar("log p(x)", n)
-    )
+    begin = bar("log p(x)", n)
+    return {
+        "beta": run.config.get("beta"),
+        **evaluate.fit_report(
+            run.model, data.test.images, options.k, n, seed=options.seed, progress=begin
+        ),
+    }
 
 
 def latents(run, data, judges, options, bar):
@@ -55,6 +59,10 @@ def edit(run, data, judges, options, bar):
         return missing(f"the run has no directions: {why}")
     if judges.judge is None:
         return missing("too few training images have an attribute, or lack it")
+    asked = {*(options.attribute or ()), *(options.watch or ())}
+    if unknown := sorted(asked - set(judges.judge.names)):
+        few = "too few of the images that the judge learns from have, or lack"
+        return missing(f"{few}, {', '.join(unknown)}")
     by_method = {run.directions.method: run.directions, **other_directions(run, data)}
     return evaluate.edit_report(
         run.model,
@@ -98,7 +106,7 @@ def samples(run, data, judges, options, bar):
     judge = judges.judge
     if judge is None:
         return missing("there are no attributes or classes that a classifier could learn")
-    n = min(SAMPLES, len(data.test), len(data.train))
+    n = min(SAMPLES, edits.most_images(data.image_shape), len(data.test), len(data.train))
     if n < FEWEST:
         return missing(f"there are fewer than {FEWEST} test or training images")
     test = data.test.images[:n]
@@ -140,16 +148,18 @@ def headline(model, data, directions, told=lambda text: None):
         A dict for metrics.json: ``edit_attribute``, ``edit_strength``, ``edit_flip_rate``,
         ``edit_largest_leakage``, ``edit_leaks_into``, ``edit_identity``,
         ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; see
-        `evaluate.edit_report`. Empty if no attribute can be judged, or the run has fewer than
-        5,000 training images, so that training a judge would take as long as the run.
+        `evaluate.edit_report`. Empty if there are no directions, the attribute cannot be judged,
+        or there are fewer than 5,000 training images, so that training a judge would take as
+        long as the run.
 
     Example:
 
     ```python
-    metrics |= report.headline(model, data, directions)
+    run = runs.load()
+    report.headline(run.model, runs.load_data(run.config), run.directions)
     ```
     """
-    if directions is None or len(data.train) < LONG_RUN:
+    if directions is None or len(data.train) < LEAST_IMAGES:
         return {}
     judges, name = Judges(data, told), favourite(directions.names)
     if judges.judge is None or name not in judges.judge.names:
@@ -163,11 +173,13 @@ def headline(model, data, directions, told=lambda text: None):
         data.test,
         data.attribute_names,
         attributes=[name],
+        exclusive=data.label_names,
     )
     entry = numbers["attributes"][name]
-    if not entry["measurable"]:
-        return {}
     point = entry["methods"][directions.method]
+    # None where the judge finds the attribute in every picture that the model draws
+    if not entry["measurable"] or point["flip_rate"] is None:
+        return {}
     keys = ("strength", "flip_rate", "largest_leakage", "leaks_into", "identity")
     return {
         "edit_attribute": name,
@@ -210,7 +222,7 @@ def check_data(run, data):
             raise ValueError(
                 f"{run.config['dataset']} is no longer what {run.folder} was trained on: {what} "
                 f"were {then}, and are {found}. It cannot be told any more which images are new "
-                "to the model"
+                "to the model. Restore the data as they were, or train again"
             )
 
 

@@ -292,7 +292,10 @@ def load_data(config):
     ```
     """
     if not config.get("dataset"):
-        raise ValueError("Its config.json does not say on which data the run was trained")
+        raise ValueError(
+            "The config.json of this run does not say on which data it was trained (`dataset`). "
+            "Add the name, or train again"
+        )
     size = config.get("image_size")
     return datasets.load(
         config["dataset"],

@@ -10,7 +10,8 @@ LEGEND = (
     "a: the strength, what --set takes; chosen on validation images. Flip rate: of n images judged",
     "to lack it, those that have it after the edit. Leakage: verdicts on another attribute that",
     "change, the largest. Identity: the original is the nearest of all test images still; its",
-    "ceiling is that of the unedited drawing. Removed: the flip rate of the way back.",
+    "ceiling is that of the unedited drawing. Removed: the flip rate of the way back. keep_detail:",
+    "compared with the photo itself, not with the model's drawing of it.",
 )
 
 
@@ -30,10 +31,9 @@ def text(report):
     ```
     """
     blocks = []
-    for part, lines_of in PARTS.items():
+    for part, (title, lines_of) in PARTS.items():
         if part in report:
             numbers = report[part]
-            title = TITLES[part]
             if "missing" in numbers:
                 blocks.append([f"{title}: none, {numbers['missing']}."])
             else:
@@ -46,8 +46,8 @@ def fit(numbers):
     if "test_kl_loss" in numbers:
         loss += f" = reconstruction {numbers['test_reconstruction_loss']:,.2f}"
         kl = numbers["test_kl_loss"]
-        beta = (numbers["test_loss"] - numbers["test_reconstruction_loss"]) / kl if kl else 1.0
-        loss += f" + {'' if abs(beta - 1) < 0.01 else f'{beta:.3g} x '}KL {kl:,.2f}"
+        beta = numbers.get("beta")
+        loss += f" + {'' if beta in (None, 1) else f'{beta:g} x '}KL {kl:,.2f}"
     yield f"{loss}, nats per image"
     picture = [
         f"MSE {numbers['test_mse']:.5f} per pixel and channel",
@@ -55,7 +55,7 @@ def fit(numbers):
     ]
     if numbers.get("test_ssim") is not None:
         picture.append(f"SSIM {numbers['test_ssim']:.3f}")
-    yield f"decode(z_mean): {', '.join(picture)}"
+    yield f"reconstruct: {', '.join(picture)}"
     if numbers.get("bits_per_dim") is not None:
         bits = numbers["bits_per_dim"]
         hint = "; one that knows nothing has 8, so its likelihood does not fit" if bits > 8 else ""
@@ -77,11 +77,12 @@ def latents(numbers):
     yield f"{numbers['active_units']} of {numbers['latent_dim']} in use (variance above 0.01)"
     if "mutual_information" in numbers:
         cap = numbers["mutual_information_cap"]
-        at_cap = " at least" if numbers["mutual_information_is_capped"] else ""
+        capped = numbers["mutual_information_is_capped"]
+        at_least, at_most = (" at least", "at most ") if capped else ("", "")
         yield (
-            f"KL {numbers['kl_loss']:,.2f} nats = mutual information{at_cap} "
+            f"KL {numbers['kl_loss']:,.2f} nats = mutual information{at_least} "
             f"{numbers['mutual_information']:.2f} (its cap: log n = {cap:.2f}) "
-            f"+ {numbers['kl_aggregate_posterior']:,.2f} of all codes to the prior"
+            f"+ {at_most}{numbers['kl_aggregate_posterior']:,.2f} of all codes to the prior"
         )
     for sentence in numbers["advice"]:
         yield from textwrap.wrap(sentence, WIDTH)
@@ -94,7 +95,8 @@ def edits(numbers):
         f"by {default}; {numbers['images']['test']:,} test images, judge "
         f"{numbers['judge']['digest']}; ± is for 95 %"
     )
-    yield from LEGEND
+    if numbers["attributes"]:
+        yield from LEGEND
     rows = [["", "judge on", "", "", "flip", "", "", "", "", "", "removed,"]]
     rows += [
         [
@@ -123,6 +125,8 @@ def edits(numbers):
                 rows.append([f"  {method}", "", "", f"{other['strength']:g}", *cells(other)])
     if numbers["attributes"]:
         yield from aligned(rows)
+        if any("-" in row for row in rows):
+            yield "-: nothing to count; a class, for one, has to give way to another"
         if any(row[0].endswith("?") for row in rows):
             yield "? the judge errs on what the model draws unedited: read with care"
     weak = [
@@ -160,7 +164,7 @@ def samples(numbers):
     )
     rows = [["", "Fréchet distance", "precision", "recall"]]
     for name, row in numbers["rows"].items():
-        name = f"{name} (the floor)" if name == "train" else name
+        name = f"{name} (real images)" if name == "train" else name
         cells = (f"{row['frechet']:.3f}", share(row["precision"]), share(row["recall"]))
         rows.append([name, *cells])
     yield from aligned(rows)
@@ -173,7 +177,7 @@ def cells(point):
         for key in ("flip_rate", "largest_leakage", "identity")
     )
     into = "" if point["leaks_into"] is None else f"into {short(point['leaks_into'])}"
-    removed = share(point["mirror"]["flip_rate"]) if "mirror" in point else ""
+    removed = share(point["mirror"]["flip_rate"])
     ceiling = share(point["identity_ceiling"])
     return [rate, f"{point['n']:,}", leak, into, identity, ceiling, removed]
 
@@ -207,16 +211,9 @@ def wrapped(head, items, width=WIDTH):
 
 
 PARTS = {
-    "fit": fit,
-    "latents": latents,
-    "edits": edits,
-    "disentanglement": disentanglement,
-    "samples": samples,
-}
-TITLES = {
-    "fit": "Fit to the test images",
-    "latents": "Latents",
-    "edits": "Edits",
-    "disentanglement": "Disentanglement",
-    "samples": "New images",
+    "fit": ("Fit to the test images", fit),
+    "latents": ("Latents", latents),
+    "edits": ("Edits", edits),
+    "disentanglement": ("Disentanglement", disentanglement),
+    "samples": ("New images", samples),
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import gallery, latent, runs
+from keras_vae import gallery, latent, plots, runs
 from keras_vae.datasets import Dataset, Split, stream
 
 HISTORY = {"loss": [2.0, 1.0], "reconstruction_loss": [2.0, 1.0]}
@@ -24,7 +24,9 @@ def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
     figures = gallery.figures(make_vae(), data, HISTORY, DIRECTIONS, MIXTURE)
     more = {"interpolation.png", "manifold.png", "arithmetic.png", "samples.png"}
     assert set(figures) == ALWAYS | more
-    assert set(figures) | {"data.png"} == {name for name in runs.FILES if name.endswith(".png")}
+    assert set(figures) | {"data.png"} | set(plots.EVALUATION) == {
+        name for name in runs.FILES if name.endswith(".png")
+    }
     assert "'Smiling'" in figures["arithmetic.png"].texts[0].get_text()
     names = [text.get_text() for text in figures["samples.png"].axes[0].texts]
     assert names == ["prior N(0, I)", "mixture"]

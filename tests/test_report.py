@@ -2,16 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import latent, plots, report, runs, tables
+from keras_vae import datasets, judges, latent, plots, report, runs, tables
 from keras_vae.__main__ import main
 from keras_vae.arguments import PARTS, parse_command
-from keras_vae.evaluate import Classifier, classifiers
+from keras_vae.evaluate import Classifier, classifiers, edits
 
 pytestmark = pytest.mark.once
 
@@ -128,7 +129,7 @@ def test_all_of_a_run(run, evaluated, monkeypatch):
         assert words in output
     assert "\nEdits\n  by discriminant; 30 test images" in output
     assert "\nDisentanglement: none, the true factors" in output
-    assert "\nNew images\n" in output and "train (the floor)" in output
+    assert "\nNew images\n" in output and "train (real images)" in output
     figures = ["edit_strengths.png", "edit_leakage.png"]
     assert output.endswith(f"{run}/: evaluation.json, {', '.join(figures)}\n")
     written = {"evaluation.json", *figures}
@@ -202,6 +203,39 @@ def test_a_run_that_was_stopped_is_told(run, evaluated):
     code, output, errors = evaluated(run, "--only", "edits")
     assert code == 0 and "Edits: none, the run has no directions: it was stopped" in output
     assert "was stopped before it was completed" in errors
+
+
+def test_the_headline_of_a_run(run, monkeypatch):
+    """What train.py adds to metrics.json, and the sentence that it makes of it."""
+    loaded = runs.load(run)
+    data = runs.load_data(loaded.config)
+    parts = loaded.model, data, loaded.directions
+    assert report.headline(*parts) == {}  # too few training images
+    monkeypatch.setattr(report, "LEAST_IMAGES", 10)
+    assert report.headline(loaded.model, data, None) == {}
+    monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 2)
+    assert report.headline(*parts) == {}
+    monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 0)
+    numbers = report.headline(*parts)
+    assert numbers["edit_attribute"] == "low" and numbers["edit_strength"] in edits.STRENGTHS
+    assert 0 <= numbers["edit_flip_rate"] <= 1 and json.dumps(numbers)
+    assert numbers["edit_identity"] is numbers["edit_largest_leakage"] is None  # of classes
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    import train
+
+    assert train.edit_line(numbers).startswith(f"Edits: low={numbers['edit_strength']:g} works on")
+    more = {"edit_largest_leakage": 0.25, "edit_leaks_into": "red", "edit_identity": 0.5}
+    assert "leakage 25.0% into red, 50.0% still recognised." in train.edit_line(numbers | more)
+
+
+def test_faces_are_drawn_only_for_a_judge(monkeypatch):
+    faces = datasets.load("faces", limit=4)
+    told = []
+    made = judges.Judges(faces, told.append)
+    assert told == []
+    monkeypatch.setattr(judges.datasets, "load", lambda *_, **settings: settings)
+    assert made.data == {"correlated": False, "attributes": faces.attribute_names}
+    assert told == ["Drawing faces whose attributes do not go together ..."]
 
 
 def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
@@ -425,8 +459,8 @@ def test_figures_of_what_was_measured(tmp_path):
     assert plots.evaluation(parts) == {}
     assert plots.evaluation({"edits": {**edit_numbers(), "attributes": {}}}) == {}
     nothing = {"rate": None, "leak": None, "identity": None, "into": None}
-    for edits in (edit_numbers(), edit_numbers(**nothing)):
-        found = plots.evaluation({"edits": edits, "disentanglement": DISENTANGLEMENT})
+    for numbers in (edit_numbers(), edit_numbers(**nothing)):
+        found = plots.evaluation({"edits": numbers, "disentanglement": DISENTANGLEMENT})
         assert list(found) == ["edit_strengths.png", "edit_leakage.png", "disentanglement.png"]
         for name, figure in found.items():
             figure.savefig(tmp_path / name)

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_vae import datasets, latent, runs
+from keras_vae import datasets, latent, plots, runs
 
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
-ALWAYS = set(runs.FILES) - {"skipped.txt", "manifold.png"}
+EVALUATED = {"evaluation.json", *plots.EVALUATION}
+ALWAYS = set(runs.FILES) - EVALUATED - {"skipped.txt", "manifold.png"}
 
 
 def start(*arguments, **environment):
@@ -195,7 +196,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "conv 8"):
         assert part in first
     assert second == f"Skipped 1 file, see {folder}/skipped.txt"
-    assert {path.name for path in folder.iterdir()} == set(runs.FILES)
+    assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
     skipped = (folder / "skipped.txt").read_text()
     assert skipped == "cat/0.jpg: not an image that can be read\n"
     config = json.loads((folder / "config.json").read_text())

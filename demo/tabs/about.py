@@ -14,8 +14,8 @@ NUMBERS = {
     "test_kl_loss": ("of it KL", "{:,.2f}"),
     "bits_per_dim": ("Bits per dimension, at most", "{:.2f}"),
     "active_units": ("Latents in use", "{:,}"),
-    "edit_flip_rate": ("Edits that do what they should, as judged on test images", "{:.1%}"),
-    "edit_identity": ("Edited images that are still recognised", "{:.1%}"),
+    "edit_flip_rate": ("Edits of one attribute that do what they should, on test images", "{:.1%}"),
+    "edit_identity": ("Of these, still recognised", "{:.1%}"),
     "train_seconds": ("Seconds of training", "{:,.0f}"),
     "images_per_second": ("Images per second in training", "{:,.0f}"),
 }

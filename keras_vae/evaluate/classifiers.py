@@ -216,10 +216,10 @@ def balanced_weights(attributes):
     """Returns weights under which each attribute says little about the others.
 
     For each attribute, those that have it and those that lack it are weighted so that all other
-    attributes are as frequent in either group as in all images: of all weights that do so, those
-    nearest to even ones (entropy balancing, Hainmueller 2012,
-    https://doi.org/10.1093/pan/mpr025). Where that would leave less than 0.7 of a group in
-    effect, frequencies may differ as much as it takes. Each group has half of the weight.
+    attributes are about as frequent in either group as in all images: entropy balancing
+    (Hainmueller 2012, https://doi.org/10.1093/pan/mpr025) with a ridge penalty, the smallest of
+    0.1 to 30 that leaves an effective sample size (Kish) of 0.7 of the group. Each group has
+    half of the weight.
 
     Args:
         attributes: bool ``(n, number of attributes)``, none of them the same in all rows.

@@ -39,7 +39,7 @@ def edit_report(
     For each attribute the strength is chosen on the validation images, see `choose`, and what
     it does is reported on test images. Images whose reconstruction the judge finds without the
     attribute get more of it; with those that have it the mirror is measured, as much less. What
-    the numbers are: see `score`.
+    the numbers are: see `score`. With `keep_detail` edited photos are compared with the photos.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
@@ -65,7 +65,7 @@ def edit_report(
         each method the strength, the numbers there and the ``curve``.
 
     Raises:
-        ValueError: If `attributes` or `watch` names one that is unknown.
+        ValueError: If `attributes` or `watch` names one that the judge does not know.
 
     Example:
 
@@ -80,19 +80,19 @@ def edit_report(
                 f"The judge does not know the attribute {name!r}; too few images may have it, or "
                 f"lack it. It knows: {', '.join(judge.names)}"
             )
-    most = max(1, MOST_VALUES // math.prod(test.images.shape[1:]))
+    most = most_images(test.images.shape[1:])
     validation, test = validation[: min(CURVE, most)], test[: min(FINAL, most)]
-    accuracy = accuracy_of(judge, model, test, names)
+    sides = {
+        "test": Side(model, judge, test.images),
+        "validation": Side(model, judge, validation.images),
+        "curve": Side(model, judge, test.images[:CURVE], among=test.images),
+    }
+    accuracy = accuracy_of(sides["test"], test.attributes, names)
     measurable = [name for name in judge.names if accuracy[name]["measurable"]]
     watched = [name for name in judge.names if name in (measurable if watch is None else watch)]
     first = next(iter(directions))
     wanted = measurable if attributes is None else attributes
     edited = [name for name in directions[first].names if name in wanted and name in judge.names]
-    sides = {
-        "validation": Side(model, judge, validation.images),
-        "curve": Side(model, judge, test.images[:CURVE], among=test.images),
-        "test": Side(model, judge, test.images),
-    }
     begin = progress or (lambda what, total: lambda steps: None)
     done = begin("edits", len(edited) * (1 + len(directions) * (2 * len(STRENGTHS) + 1)))
     report = {}
@@ -306,14 +306,18 @@ def choose(curve):
     return enough[0] if enough else max(range(len(curve)), key=lambda i: worth(curve[i]))
 
 
-def accuracy_of(judge, model, split, names):
+def most_images(image_shape):
+    """Returns how many images of a shape may be in memory as floats."""
+    return max(1, MOST_VALUES // math.prod(image_shape))
+
+
+def accuracy_of(side, attributes, names):
     """Returns the judge's balanced accuracy on images and on their reconstructions, by name.
 
     Args:
-        judge: A `Classifier`.
-        model: A `VAE` or `AutoEncoder`.
-        split: A `keras_vae.datasets.Split` with attributes.
-        names: What its attributes are called.
+        side: A `Side`, of some images, a model and a judge.
+        attributes: What the images truly show, bool ``(n, number of attributes)``.
+        names: What those are called.
 
     Returns:
         For each attribute that the judge knows a dict of ``photos`` and ``reconstructions``
@@ -324,17 +328,14 @@ def accuracy_of(judge, model, split, names):
     Example:
 
     ```python
-    accuracy_of(judge, model, data.test, data.attribute_names)["smiling"]["measurable"]
+    side = Side(run.model, judge, data.test.images)
+    accuracy_of(side, data.test.attributes, data.attribute_names)["smiling"]["measurable"]
     ```
     """
-    images = np.asarray(split.images)
-    seen = {
-        "photos": judge.logits(images) > 0,
-        "reconstructions": judge.logits(model.reconstruct(images)) > 0,
-    }
+    seen = {"photos": side.photo_logits > 0, "reconstructions": side.logits > 0}
     accuracy = {}
-    for m, name in enumerate(judge.names):
-        has = split.attributes[:, list(names).index(name)].astype(bool)
+    for m, name in enumerate(side.judge.names):
+        has = attributes[:, list(names).index(name)].astype(bool)
         entry = {what: balanced_accuracy(says[:, m], has) for what, says in seen.items()}
         accuracy[name] = {**entry, "measurable": (entry["photos"] or 0) >= MEASURABLE}
     return accuracy

@@ -104,7 +104,8 @@ def sample_report(features):
 
     All numbers depend on n and on the classifier that gave the features: they compare only for
     the same n and the same classifier, whose digest belongs beside them. The training images
-    are real ones, so their row is what a perfect model would get: the floor of the distance.
+    are real ones, so their row says what new images can reach; reconstructions, which are of the
+    test images themselves, can come nearer.
 
     Args:
         features: Features ``(n, d)`` by name: ``"test"``, what the others are compared with,

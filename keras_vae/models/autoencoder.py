@@ -425,7 +425,7 @@ class AutoEncoder(Trainer, keras.Model):
             "to those of real images, see `keras_vae.latent.fit_mixture`."
         )
 
-    def log_likelihood(self, x, **arguments):
+    def log_likelihood(self, x, k=100, batch_size=128, seed=0, progress=None):
         """Raises `ValueError`: a plain autoencoder is no model of p(x)."""
         raise ValueError(
             "An `AutoEncoder` has no log-likelihood: without a p(z) there is no p(x). Train a "
