@@ -38,7 +38,11 @@ def in_batches(program, array, batch_size):
         batch = array[start : start + batch_size]
         # A new shape costs a compilation, so a short batch is filled up to a power of two.
         size = min(batch_size, 1 << (len(batch) - 1).bit_length())
-        filled = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-        result = program(ops.convert_to_tensor(filled))
+        result = program(ops.convert_to_tensor(filled(batch, size)))
         results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[: len(array)], *results)
+
+
+def filled(batch, size):
+    """Returns a batch of `size` items: what is missing repeats the last one."""
+    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])

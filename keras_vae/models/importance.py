@@ -6,6 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae import inputs
+from keras_vae.batches import filled
 from keras_vae.checks import check_count, check_size
 from keras_vae.images import check_images, to_pixels
 
@@ -84,11 +85,6 @@ def chunks(model, x, k, batch_size, seed):
                 for noise, rng in zip(eps, rngs):
                     rng.standard_normal(out=noise, dtype="float32")
                 yield rows, (*given, eps, np.int32(min(samples, k - drawn)))
-
-
-def filled(batch, size):
-    """Returns a batch of `size` rows: what is missing repeats the last one."""
-    return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
 
 
 def log_weights(model, x, z_mean, z_log_var, eps, count):
