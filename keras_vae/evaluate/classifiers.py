@@ -159,7 +159,8 @@ def build_network(image_shape, outputs):
         x = normalise_and_activate(layers.Dense(count)(squares(x, side)), "silu")
     x = layers.Flatten()(x)
     layout = layers.UnitNormalization(name="layout")(x)
-    x = layers.Dropout(0.3)(x)
+    # Without a seed of its own it would draw from torch's global generator there.
+    x = layers.Dropout(0.3, seed=random.randint(1, 10**9))(x)
     features = normalise_and_activate(layers.Dense(FEATURES)(x), "silu")
     return keras.Model(images, [layout, features, layers.Dense(outputs, name="logits")(features)])
 
