@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 import shutil
 import tempfile
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 
 from keras_vae import datasets
 from keras_vae.datasets import cache
+from keras_vae.datasets.source import slug_of
 from keras_vae.evaluate import classifiers
 from keras_vae.evaluate.classifiers import PICTURES
 
@@ -52,7 +52,7 @@ class Judges:
         """The data set whose training images they learn."""
         if not self.trained_on.factor_names:  # only the drawn faces have any
             return self.trained_on
-        self.told("Drawing faces whose attributes do not go together ...")
+        self.told("Reading faces whose attributes do not go together ...")
         names = self.trained_on.attribute_names
         return datasets.load("faces", correlated=False, attributes=names)
 
@@ -89,11 +89,10 @@ class Judges:
         return keep(classifier, path)
 
     def _path(self, images, attributes, names, pictures):
-        slug = re.sub(r"[^\w.-]+", "-", Path(self.data.name).stem).strip("-.")[:40] or "images"
         content = hashlib.sha256(repr((VERSION, images.shape, names, pictures)).encode())
         content.update(np.ascontiguousarray(images))
         content.update(np.packbits(attributes))
-        return cache.folder() / f"{slug}-judge-{content.hexdigest()[:16]}"
+        return cache.folder() / f"{slug_of(self.data.name)}-judge-{content.hexdigest()[:16]}"
 
 
 def load(path, names):

@@ -13,6 +13,10 @@ LEGEND = (
     "ceiling is that of the unedited drawing. Removed: the flip rate of the way back. keep_detail:",
     "compared with the photo itself, not with the model's drawing of it.",
 )
+HEAD = (
+    ("", "judge on", "", "", "flip", "", "", "", "", "", "removed,"),
+    ("", "photos", "redrawn", "a", "rate", "n", "leakage", "", "identity", "ceiling", "flip rate"),
+)
 
 
 def text(report):
@@ -97,22 +101,7 @@ def edits(numbers):
     )
     if numbers["attributes"]:
         yield from LEGEND
-    rows = [["", "judge on", "", "", "flip", "", "", "", "", "", "removed,"]]
-    rows += [
-        [
-            "",
-            "photos",
-            "redrawn",
-            "a",
-            "rate",
-            "n",
-            "leakage",
-            "",
-            "identity",
-            "ceiling",
-            "flip rate",
-        ]
-    ]
+    rows = list(HEAD)
     for name, entry in numbers["attributes"].items():
         point, seen = entry["methods"][default], accuracy[name]
         judged = [share(seen["photos"]), share(seen["reconstructions"])]

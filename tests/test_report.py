@@ -235,7 +235,7 @@ def test_faces_are_drawn_only_for_a_judge(monkeypatch):
     assert told == []
     monkeypatch.setattr(judges.datasets, "load", lambda *_, **settings: settings)
     assert made.data == {"correlated": False, "attributes": faces.attribute_names}
-    assert told == ["Drawing faces whose attributes do not go together ..."]
+    assert told == ["Reading faces whose attributes do not go together ..."]
 
 
 def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
@@ -472,5 +472,14 @@ def test_figures_of_what_was_measured(tmp_path):
         [0.8] * 2,
         [0.1] * 2,
     ]
+    legend = figures["edit_strengths.png"].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "flip rate",
+        "identity",
+        "largest leakage",
+    ]
+    only_flips = edit_numbers(leak=None, identity=None, into=None)
+    legend = plots.evaluation({"edits": only_flips})["edit_strengths.png"].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["flip rate"]
     shown = figures["edit_leakage.png"].axes[0].images[0].get_array()
     np.testing.assert_array_equal(shown, [[0.9, 0.1], [np.nan, 0.9]])

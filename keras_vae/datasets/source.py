@@ -54,7 +54,12 @@ class Source:
     @property
     def slug(self):
         """The name as part of a file name."""
-        return re.sub(r"[^\w.-]+", "-", self.name).strip("-.")[:40] or "images"
+        return slug_of(self.name)
+
+
+def slug_of(name):
+    """Returns the name of a data set as part of a file name."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:40] or "images"
 
 
 def part_called(name):

@@ -54,6 +54,7 @@ def edit_strengths(edits):
     size = (max(4.0, WIDTH * columns / COLUMNS), 0.9 + 1.75 * rows)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    drawn = set()  # of classes there is only the flip rate
     for axes, (name, entry) in zip(panels, shown):
         numbers = entry["methods"][method]
         strengths = [point["strength"] for point in numbers["curve"]]
@@ -61,6 +62,7 @@ def edit_strengths(edits):
         for key, (_, colour, style) in LINES.items():
             values = [np.nan if point[key] is None else point[key] for point in numbers["curve"]]
             axes.plot(strengths, values, style, color=colour, lw=1.8, marker="o", ms=2.5)
+            drawn |= {key} if np.isfinite(values).any() else set()
         axes.set_title(printable(short(name)), loc="left", fontsize=9, color=INK)
         axes.set_ylim(-0.04, 1.04)
         tidy(axes)
@@ -71,7 +73,8 @@ def edit_strengths(edits):
         axes.set_xlabel("strength a", fontsize=8, color=INK)
     handles = [
         panels[0].plot([], [], style, color=colour, label=label)[0]
-        for label, colour, style in LINES.values()
+        for key, (label, colour, style) in LINES.items()
+        if key in drawn
     ]
     place = {"loc": "outside lower center", "ncols": 3 if columns > 2 else 1}
     figure.legend(handles=handles, **place, frameon=False, fontsize=9)
