@@ -1,0 +1,63 @@
+"""Whether a loop by hand trains the same model as `fit`: only then do their speeds compare."""
+
+import dataclasses
+
+import by_hand
+import numpy as np
+from cases import make_images, make_model
+
+STEPS = 4
+
+
+def losses_of_both(case, precision="float32", how=None):
+    """Returns the losses of a few steps of `fit`, and those of the loop by hand.
+
+    Each is ``(STEPS, 2)``, reconstruction loss and KL. The weights of the first step are the same;
+    noise, which every framework draws in its own way, is made negligible by a tiny ``z_log_var``.
+    The later steps tell whether gradients, optimizer and schedule agree as well.
+    """
+    module = by_hand.framework()
+    images = make_images(case, 32)
+    case = dataclasses.replace(case, batch_size=len(images))
+    pixel_mean = float(images.mean() / 255)
+    model = make_model(case, pixel_mean, 2 * STEPS)
+    quiet(model)
+    loop = module.Loop(
+        case,
+        by_hand.parameters(model),
+        images,
+        pixel_mean,
+        2 * STEPS,
+        precision,
+        how or module.WAYS[0],
+    )
+    history = model.fit(
+        images, batch_size=len(images), epochs=STEPS, shuffle=False, verbose=0
+    ).history
+    ours = np.stack([history["reconstruction_loss"], history["kl_loss"]], axis=1)
+    return ours, np.stack([loop.epoch() for _ in range(STEPS)])
+
+
+def quiet(model):
+    """Sets the weights of ``z_log_var`` so that it is -30 for every image."""
+    kernel, bias = model.encoder.get_layer("z_log_var").weights
+    kernel.assign(np.zeros(kernel.shape))
+    bias.assign(np.full(bias.shape, -30))
+
+
+def check(case, precision="float32", how=None):
+    """Raises `AssertionError` unless both give the same losses.
+
+    The first losses must agree to 1e-4, under bfloat16 to 2e-2; those after some steps, in which
+    rounding has grown, to ten times that.
+    """
+    ours, theirs = losses_of_both(case, precision, how)
+    tolerance = 1e-4 if precision == "float32" else 2e-2
+    for step, (one, other) in enumerate(zip(ours, theirs)):
+        np.testing.assert_allclose(
+            other,
+            one,
+            rtol=tolerance * (10 if step else 1),
+            err_msg=f"{case.network}: reconstruction loss and KL at step {step + 1}, by hand and "
+            "of `fit`, are not those of the same model",
+        )

@@ -1,0 +1,73 @@
+"""What benchmarks/speed.py measures: the networks of train.py's defaults, on images made here."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network, and how it is trained."""
+
+    network: str
+    image_shape: tuple
+    latent_dim: int
+    widths: tuple
+    activation: str
+    likelihood: str
+    learning_rate: float
+    images: int  # no multiple of the batch size, as data sets are none
+    batch_size: int = 128
+
+    @property
+    def patch(self):
+        """Side of the squares in which `build_conv` reads an image of this size."""
+        return 2 ** max(0, round(math.log2(min(self.image_shape[:2]) / 8)))
+
+
+# Epochs of about a second or two on two CPU cores.
+CASES = {
+    "mlp-28": Case("mlp", (28, 28, 1), 16, (512, 512), "relu", "mse", 4e-3, 20_000),
+    "conv-28": Case("conv", (28, 28, 1), 16, (48,), "silu", "mse", 6e-3, 10_000),
+    "mlp-64": Case("mlp", (64, 64, 3), 64, (256,), "silu", "gaussian", 3e-3, 5_000),
+    "conv-64": Case("conv", (64, 64, 3), 64, (64,), "silu", "gaussian", 4e-3, 5_000),
+}
+# Next to no arithmetic: what a step of it costs is what a step costs besides arithmetic.
+EMPTY = Case("mlp", (1, 1, 1), 1, (1,), "relu", "mse", 1e-3, 300, batch_size=1)
+
+
+def make_images(case, count, seed=0):
+    """Returns smooth random uint8 images: 8x8 random values a channel, interpolated."""
+    height, width, channels = case.image_shape
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((count, 8, 8, channels), "float32")
+    pixels = np.einsum("hi,nijc,wj->nhwc", weights(height), coarse, weights(width), optimize=True)
+    return (255 * pixels).astype("uint8")
+
+
+def weights(size):
+    """Returns the matrix ``(size, 8)`` of linear interpolation from 8 values to `size`."""
+    places = np.linspace(0, 7, size, dtype="float32")
+    return np.maximum(0, 1 - np.abs(places[:, None] - np.arange(8, dtype="float32")))
+
+
+def make_model(case, pixel_mean, steps, seed=0):
+    """Returns the compiled VAE of a case, as train.py makes it."""
+    import keras  # here, so that the list of cases can be read before a backend is chosen
+
+    import keras_vae
+    from keras_vae import recipe
+
+    keras.utils.set_random_seed(seed)
+    build = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[case.network]
+    encoder, decoder = build(
+        case.image_shape,
+        case.latent_dim,
+        case.widths,
+        activation=case.activation,
+        pixel_mean=pixel_mean,
+    )
+    model = keras_vae.VAE(encoder, decoder, case.likelihood, seed=seed)
+    model.compile(recipe.make_optimizer(case.learning_rate, steps))
+    return model
