@@ -28,8 +28,8 @@ class Case:
 
 # Epochs of about a second or two on two CPU cores.
 CASES = {
-    "mlp-28": Case("mlp", (28, 28, 1), 16, (512, 512), "relu", "mse", 4e-3, 20_000),
-    "conv-28": Case("conv", (28, 28, 1), 16, (48,), "silu", "mse", 6e-3, 10_000),
+    "mlp-28": Case("mlp", (28, 28, 1), 16, (512, 512), "relu", "mse", 4e-3, 15_000),
+    "conv-28": Case("conv", (28, 28, 1), 16, (48,), "silu", "mse", 6e-3, 8_000),
     "mlp-64": Case("mlp", (64, 64, 3), 64, (256,), "silu", "gaussian", 3e-3, 5_000),
     "conv-64": Case("conv", (64, 64, 3), 64, (64,), "silu", "gaussian", 4e-3, 5_000),
 }
