@@ -30,8 +30,8 @@ class Case:
 CASES = {
     "mlp-28": Case("mlp", (28, 28, 1), 16, (512, 512), "relu", "mse", 4e-3, 15_000),
     "conv-28": Case("conv", (28, 28, 1), 16, (48,), "silu", "mse", 6e-3, 8_000),
-    "mlp-64": Case("mlp", (64, 64, 3), 64, (256,), "silu", "gaussian", 3e-3, 5_000),
-    "conv-64": Case("conv", (64, 64, 3), 64, (64,), "silu", "gaussian", 4e-3, 5_000),
+    "mlp-64": Case("mlp", (64, 64, 3), 64, (256,), "silu", "gaussian", 3e-3, 4_000),
+    "conv-64": Case("conv", (64, 64, 3), 64, (64,), "silu", "gaussian", 4e-3, 2_500),
 }
 # Next to no arithmetic: what a step of it costs is what a step costs besides arithmetic.
 EMPTY = Case("mlp", (1, 1, 1), 1, (1,), "relu", "mse", 1e-3, 300, batch_size=1)
