@@ -22,6 +22,8 @@ class Progress(keras.callbacks.Callback):
             compiles) and without validation; None after fewer than two epochs.
     """
 
+    several_steps = True  # may pass between two looks, see `keras_vae.training`
+
     def __init__(self, images, batch_size, epochs, file=sys.stdout):
         super().__init__()
         self.images, self.batch_size, self.epochs = images, batch_size, epochs
@@ -119,6 +121,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
     (`async_safe`), the steps would be seen out of order.
     """
 
+    several_steps = True  # may pass between two looks, see `keras_vae.training`
+
     def __init__(self):
         super().__init__()
         self.epoch, self.skips = 0, False
@@ -128,8 +132,9 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.skips = isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
 
     def on_train_batch_end(self, batch, logs=None):
-        if not self.skips:
-            self._check(f"The loss at step {batch + 1} of epoch {self.epoch + 1}", logs["loss"])
+        if not (self.skips or math.isfinite(logs["loss"])):
+            step = int(self.model.means.good) + 1
+            self._check(f"The loss at step {step} of epoch {self.epoch + 1}", logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" in logs:
@@ -155,6 +160,8 @@ class StopOnInterrupt(keras.callbacks.Callback):
     Attributes:
         asked: Whether training was stopped by Ctrl-C.
     """
+
+    several_steps = True  # may pass between two looks, see `keras_vae.training`
 
     def __init__(self, folder):
         super().__init__()

@@ -1,6 +1,7 @@
 """Inputs of `fit`, `evaluate` and `predict` that Keras alone would misread."""
 
 import copy
+import math
 
 import numpy as np
 
@@ -19,6 +20,38 @@ def labels(x, y, sample_weight):
 def is_on_disk(x):
     """Returns whether `x` are images of a streamed data set."""
     return hasattr(x, "stream") and hasattr(x, "shape")
+
+
+def is_array(x, y=None, sample_weight=None):
+    """Returns whether `x` is an array of images, with one label and weight each, if any."""
+    if not (isinstance(x, np.ndarray) and x.ndim == 4 and len(x)):
+        return False
+    return all(
+        part is None or (hasattr(part, "shape") and tuple(part.shape[:1]) == x.shape[:1])
+        for part in (y, sample_weight)
+    )
+
+
+def is_plain(x, y=None, sample_weight=None):
+    """Returns whether `x` are images that our own loop takes: an array, or images on disk."""
+    if is_on_disk(x):
+        return sample_weight is None and len(x) > 0
+    return is_array(x, y, sample_weight)
+
+
+def split(x, y, sample_weight, share):
+    """Returns x, y, weights without the last share of them, and a triple of that share."""
+    n = math.floor(len(x) * (1 - share))
+    if not 0 < n < len(x):
+        raise ValueError(
+            f"Argument `validation_split` must leave images on both sides of {len(x)}. "
+            f"Received: validation_split={share!r}"
+        )
+    first, last = (
+        [part if part is None else part[some] for part in (x, y, sample_weight)]
+        for some in (slice(n), slice(n, None))
+    )
+    return *first, tuple(last)
 
 
 def stream(x, batch_size, shuffle=False, first_epoch=0, **others):

@@ -57,10 +57,12 @@ class Sampling(keras.layers.Layer):
     def call(self, inputs, eps=None):
         z_mean, z_log_var = inputs  # (n, latent_dim) each
         if eps is None:
-            eps = keras.random.normal(
-                ops.shape(z_mean), dtype=self.compute_dtype, seed=self.seed_generator
-            )
+            eps = self.noise(ops.shape(z_mean))
         return z_mean + ops.exp(z_log_var / 2) * eps
+
+    def noise(self, shape):
+        """Returns a fresh draw of ``eps ~ N(0, I)``."""
+        return keras.random.normal(shape, dtype=self.compute_dtype, seed=self.seed_generator)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

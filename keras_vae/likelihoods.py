@@ -165,9 +165,15 @@ class Gaussian(Likelihood):
     def __init__(self, variance=0.5):
         check_number("variance", variance, above=0)
         self.variance = keras.Variable(
-            max(float(variance), self.LEAST), trainable=False, autocast=False, name="variance"
+            max(float(variance), self.LEAST),
+            trainable=False,
+            dtype="float32",  # or JAX compiles a step twice: for the number, and for the tensor
+            autocast=False,
+            name="variance",
         )
-        self.updates = keras.Variable(0.0, trainable=False, autocast=False, name="updates")
+        self.updates = keras.Variable(
+            0.0, trainable=False, dtype="float32", autocast=False, name="updates"
+        )
         self.weights = (self.variance, self.updates)
         self.config = {"variance": float(variance)}
 

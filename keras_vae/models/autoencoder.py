@@ -1,13 +1,17 @@
 """AutoEncoder: an encoder, a decoder and a reconstruction loss. The plain baseline."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import inputs, likelihoods
+from keras_vae import inputs, likelihoods, sources, training
 from keras_vae.batches import in_batches
 from keras_vae.callbacks import StopOnNonFinite
+from keras_vae.checks import check_size
 from keras_vae.images import check_images, to_pixels
+from keras_vae.means import EpochMeans
 from keras_vae.trainers import Trainer, without_gradient
 
 
@@ -52,6 +56,7 @@ class AutoEncoder(Trainer, keras.Model):
     """
 
     code = ("z",)  # what the encoder gives, by name
+    loss_names = ("loss", "reconstruction_loss")
 
     def __init__(self, encoder, decoder, likelihood="mse", augmentation=None, **kwargs):
         # The encoder casts for itself; the loss must see float32 pixels under any policy.
@@ -71,9 +76,8 @@ class AutoEncoder(Trainer, keras.Model):
         self.augmentation = augmentation
         self.likelihood = likelihoods.get(likelihood)
         self._likelihood_weights = list(self.likelihood.weights)  # known to Keras, hence saved
-        self.loss_tracker = keras.metrics.Mean(name="loss")
-        self.reconstruction_loss_tracker = keras.metrics.Mean(name="reconstruction_loss")
-        self._programs = {}
+        self.means = EpochMeans(self.loss_names)
+        self._programs, self.asked_steps = {}, None
         self.image_shape = self.latent_dim = None
         # Models made from keras.Input know their shape: then everything is checked right here,
         # otherwise when the first images arrive.
@@ -139,24 +143,33 @@ class AutoEncoder(Trainer, keras.Model):
 
     @property
     def metrics(self):
-        return [self.loss_tracker, self.reconstruction_loss_tracker]
+        return [self.means]
 
     def compute_losses(self, data, training):
         """Returns the losses of one batch by name, each in nats per image.
 
         Args:
-            data: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; ``y`` is not used.
+            data: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; ``y`` is not used. In
+                training a batch as `training_batch` gives it.
             training: Whether layers behave as in training.
 
         Returns:
-            A dict of float32 scalars with the names of `metrics`; ``loss`` is optimised.
+            A dict of float32 scalars with the names of `loss_names`; ``loss`` is optimised.
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        x = self.augmented(x) if training else x
         y = self(x, training=training, raw=True)  # the dict of `call`
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         loss = reconstruction_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
+
+    def noise_of_a_step(self, x):
+        """Returns what `compute_losses` would draw for a batch, as arguments to it."""
+        return {}
+
+    def training_batch(self, data):
+        """Returns a batch ``(x, y, sample_weight)`` with its images augmented."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        return self.augmented(x), y, sample_weight
 
     def augmented(self, x):
         """Returns a batch of images as the augmentation changes them, if there is one."""
@@ -179,22 +192,38 @@ class AutoEncoder(Trainer, keras.Model):
             self.likelihood.update(pixels, outputs, sample_weight)
         return weighted_mean(self.likelihood.nats(pixels, outputs), sample_weight)
 
-    def update_trackers(self, losses, data):
+    def update_means(self, losses, data):
         """Adds one batch to the epoch means, weighted by its size, and returns the means."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        for tracker in self.metrics:
-            tracker.update_state(losses[tracker.name], sample_weight=ops.shape(x)[0])
-        return {tracker.name: tracker.result() for tracker in self.metrics}
+        self.means.update_state(losses, ops.shape(x)[0])
+        return self.means.result()
 
-    def compile(self, optimizer="adam", **kwargs):
-        """Keras's `compile`, without `loss` and `metrics`: the model has its own."""
+    def epoch_means(self):
+        """Returns the means over the batches of this epoch so far, as numbers by name."""
+        return self.means.numbers()
+
+    def compile(self, optimizer="adam", steps_per_execution="auto", **kwargs):
+        """Keras's `compile`, without `loss` and `metrics`: the model has its own.
+
+        Args:
+            optimizer: Name or object.
+            steps_per_execution: How many steps to take in one go, with callbacks in between.
+                By default as many as are worth it on this backend; one, if there is a
+                callback that does something at each step.
+            **kwargs: See Keras.
+        """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise ValueError(
                     f"`{type(self).__name__}` has its own losses and takes no `{name}`: choose "
                     f"`likelihood` at construction. Received: {name}={kwargs[name]!r}"
                 )
-        super().compile(optimizer=optimizer, **kwargs)
+        if steps_per_execution == "auto":
+            steps_per_execution = None
+        else:
+            check_size("steps_per_execution", steps_per_execution)
+        super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution or 1, **kwargs)
+        self.asked_steps = steps_per_execution
         self._programs.clear()
 
     def compile_from_config(self, config):
@@ -207,7 +236,7 @@ class AutoEncoder(Trainer, keras.Model):
             optimizer = {**optimizer, "module": "keras.optimizers", "registered_name": None}
             config = {**config, "optimizer": optimizer}
         config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config | {"jit_compile": "auto", "steps_per_execution": 1})
+        self.compile(**config | {"jit_compile": "auto", "steps_per_execution": "auto"})
         self.optimizer.build(self.trainable_variables)
 
     def fit(
@@ -223,6 +252,7 @@ class AutoEncoder(Trainer, keras.Model):
         shuffle=True,
         class_weight=None,
         sample_weight=None,
+        validation_steps=None,
         **kwargs,
     ):
         """Keras's `fit` on images; labels are not needed and not used.
@@ -234,6 +264,38 @@ class AutoEncoder(Trainer, keras.Model):
         which step, see `keras_vae.callbacks.StopOnNonFinite`.
         """
         self._check_arrays(x, validation_data)
+        callbacks = self._with_guard(callbacks)
+        if validation_split and validation_data is None and inputs.is_array(x, y, sample_weight):
+            x, y, sample_weight, validation_data = inputs.split(
+                x, y, sample_weight, validation_split
+            )
+        validation = keras.utils.unpack_x_y_sample_weight(validation_data)
+        first_epoch = kwargs.get("initial_epoch") or 0
+        if (
+            self._takes(x, y, sample_weight)
+            and (validation_data is None or self._takes(*validation))
+            and not (class_weight or kwargs.get("steps_per_epoch") or validation_steps)
+            and not (validation_split and validation_data is None)
+        ):
+            batch_size = batch_size or inputs.BATCH_SIZE
+            source = self._source(x, sample_weight, batch_size, shuffle, first_epoch)
+            validate = None
+            if validation_data is not None:
+                validate = functools.partial(
+                    self._validate, validation, kwargs.get("validation_batch_size") or batch_size
+                )
+            self.optimizer.build(self.trainable_variables)
+            return training.fit(
+                self,
+                source,
+                validate,
+                callbacks,
+                verbose,
+                epochs,
+                first_epoch,
+                kwargs.get("validation_freq") or 1,
+            )
+        # Keras's loop: for other kinds of data, and for a number of steps of one's own.
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
             x_val, y_val, weights = validation_data
             validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
@@ -243,7 +305,7 @@ class AutoEncoder(Trainer, keras.Model):
                 x,
                 batch_size,
                 bool(shuffle),
-                kwargs.get("initial_epoch") or 0,
+                first_epoch,
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 validation_split=validation_split,
@@ -251,7 +313,7 @@ class AutoEncoder(Trainer, keras.Model):
             )
             y, shuffle = None, False
             kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or steps
-        x_val, _, weights = keras.utils.unpack_x_y_sample_weight(validation_data)
+        x_val, _, weights = validation
         if inputs.is_on_disk(x_val):
             validation_data, steps = inputs.stream(
                 x_val,
@@ -259,20 +321,54 @@ class AutoEncoder(Trainer, keras.Model):
                 sample_weight=weights,
                 steps_per_execution=steps_per_execution,
             )
-            kwargs["validation_steps"] = kwargs.get("validation_steps") or steps
+            validation_steps = validation_steps or steps
         return super().fit(
             inputs.batches(x),
             inputs.labels(x, y, sample_weight),
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=self._with_guard(callbacks),
+            callbacks=callbacks,
             validation_split=validation_split,
             validation_data=inputs.batches(validation_data),
+            validation_steps=validation_steps,
             shuffle=shuffle,
             class_weight=class_weight,
             sample_weight=sample_weight,
             **kwargs,
+        )
+
+    def _takes(self, x, y=None, sample_weight=None):
+        """Returns whether our own loop runs these data, and in this setting."""
+        return (
+            self.compiled
+            and not self.run_eagerly
+            and self.can_run_steps()
+            and inputs.is_plain(x, y, sample_weight)
+        )
+
+    def _source(self, x, sample_weight, batch_size, shuffle=False, first_epoch=0):
+        check_size("batch_size", batch_size)
+        if not self.built:
+            self.build(x.shape)
+        check_images(x, self.image_shape)
+        if inputs.is_on_disk(x):
+            return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
+        if sample_weight is not None:
+            sample_weight = np.reshape(sample_weight, (len(x), -1))[:, 0]
+        # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
+        seed = np.random.randint(2**31) if shuffle else None
+        return sources.ArraySource(self.on_device(x), sample_weight, batch_size, seed)
+
+    def _validate(self, validation, batch_size, callbacks):
+        x, y, sample_weight = validation
+        return self.evaluate(
+            x,
+            y,
+            batch_size,
+            sample_weight=sample_weight,
+            callbacks=callbacks,
+            return_dict=True,
         )
 
     def _with_guard(self, callbacks):
@@ -286,29 +382,46 @@ class AutoEncoder(Trainer, keras.Model):
         return callbacks
 
     def evaluate(
-        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, **kwargs
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
     ):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         self._check_arrays(x)
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        y = inputs.labels(x, y, sample_weight)
-        if inputs.is_on_disk(x):
-            x, steps = inputs.stream(
-                x,
+        if self._takes(x, y, sample_weight) and not steps:
+            source = self._source(x, sample_weight, batch_size or inputs.BATCH_SIZE)
+            losses = training.evaluate(self, source, callbacks, verbose)
+        else:
+            y = inputs.labels(x, y, sample_weight)
+            if inputs.is_on_disk(x):
+                x, all_steps = inputs.stream(
+                    x,
+                    batch_size,
+                    sample_weight=sample_weight,
+                    steps_per_execution=self.steps_per_execution,
+                )
+                y, steps = None, steps or all_steps
+            losses = super().evaluate(
+                inputs.batches(x),
+                y,
                 batch_size,
+                verbose,
                 sample_weight=sample_weight,
-                steps_per_execution=self.steps_per_execution,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=True,
+                **kwargs,
             )
-            y, kwargs["steps"] = None, kwargs.get("steps") or steps
-        return super().evaluate(
-            inputs.batches(x),
-            y,
-            batch_size,
-            verbose,
-            sample_weight=sample_weight,
-            **kwargs,
-        )
+        return losses if return_dict else [losses[name] for name in self.loss_names]
 
     def predict(self, x, batch_size=None, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays."""

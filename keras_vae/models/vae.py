@@ -76,6 +76,7 @@ class VAE(AutoEncoder):
     """
 
     code = ("z_mean", "z_log_var")
+    loss_names = ("loss", "reconstruction_loss", "kl_loss", "kl_weight")
 
     def __init__(
         self,
@@ -99,8 +100,6 @@ class VAE(AutoEncoder):
         self.free_bits = float(free_bits)
         self.seed = seed
         self.sampling = Sampling(seed=seed)
-        self.kl_loss_tracker = keras.metrics.Mean(name="kl_loss")
-        self.kl_weight_tracker = keras.metrics.Mean(name="kl_weight")
         if self.kl_warmup_steps:  # how many there have been; saved with the model
             self.steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
         self._noise = None
@@ -112,18 +111,12 @@ class VAE(AutoEncoder):
         z = self.sampling([z_mean, z_log_var], eps=eps)
         return self.draw(z, {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}, raw)
 
-    @property
-    def metrics(self):
-        return [*super().metrics, self.kl_loss_tracker, self.kl_weight_tracker]
-
-    def compute_losses(self, data, training):
+    def compute_losses(self, data, training, eps=None):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build(x.shape)
-        x = self.augmented(x) if training else x
-        eps = None
         if not training:  # how many images the evaluation has seen says which noise comes next
-            eps = self.fixed_noise(self.kl_loss_tracker.count, ops.shape(x)[0])
+            eps = self.fixed_noise(self.means.count, ops.shape(x)[0])
         y = self(x, training=training, eps=eps, raw=True)
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         kl = kl_per_latent(y["z_mean"], y["z_log_var"])  # (n, latent_dim)
@@ -139,6 +132,9 @@ class VAE(AutoEncoder):
             "kl_loss": kl_loss,
             "kl_weight": kl_weight,
         }
+
+    def noise_of_a_step(self, x):
+        return {"eps": self.sampling.noise((x.shape[0], self.latent_dim))}
 
     def kl_weight(self, training):
         """Returns the KL's weight in this step; in training the warm-up goes one step on."""

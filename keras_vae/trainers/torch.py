@@ -1,33 +1,68 @@
-"""Training on torch: `backward`, then the optimizer without a graph."""
+"""Training on torch: `backward`, then the optimizer; soon as a graph of torch's own operations.
+
+A Keras layer spends more time on finding out what to do than torch on doing it: of a step of the
+MLP on MNIST, a third. What a step does is the same each time, so after some steps it is recorded,
+the gradient included, and from then on played back.
+"""
+
+import contextlib
 
 import keras
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.optim.adam import adam
+
+from keras_vae.trainers.adam import can_be_fused
+from keras_vae.training import MOST_STEPS
+
+STEPS_BEFORE = 3  # a shape is recorded: the last batch of an epoch may not be worth it
 
 
 class Trainer:
-    def compile(self, *args, steps_per_execution=1, jit_compile="auto", **kwargs):
-        # Keras would refuse the one only when training begins, and would take the other: minutes
-        # of compiling and pages of warnings for steps that are several times slower.
-        refused = {
-            "steps_per_execution": steps_per_execution != 1,
-            "jit_compile": jit_compile is True,
-        }
-        for name, is_set in refused.items():
-            if is_set:
-                raise ValueError(f"`{name}` is not supported on the torch backend. Leave it out")
-        super().compile(*args, **kwargs)
+    def compile(self, *args, jit_compile="auto", **kwargs):
+        # Keras would take it: minutes of compiling and pages of warnings for slower steps.
+        if jit_compile is True:
+            raise ValueError("`jit_compile` is not supported on the torch backend. Leave it out")
+        super().compile(*args, jit_compile=False, **kwargs)
 
     def train_step(self, data):
         self.zero_grad()
+        data = self.training_batch(data)
         losses = self.compute_losses(data, training=True)
         self.optimizer.scale_loss(losses["loss"]).backward()
         gradients = [variable.value.grad for variable in self.trainable_variables]
         with torch.no_grad():
-            self.optimizer.apply(gradients, self.trainable_variables)
-            return self.update_trackers(losses, data)
+            apply(self.optimizer, gradients, self.trainable_variables)
+            return self.update_means(losses, data)
 
     def test_step(self, data):
-        return self.update_trackers(self.compute_losses(data, training=False), data)
+        return self.update_means(self.compute_losses(data, training=False), data)
+
+    def can_run_steps(self):
+        # A step of somebody's own can't be recorded: it would be torn apart.
+        return type(self).train_step is Trainer.train_step
+
+    def run_steps(self, batches, weights, at_once, training):
+        """Takes a step on each of the batches ``(steps, batch, ...)``."""
+        self.train(training)  # for layers made of torch modules
+        device = keras.ops.zeros(()).device
+        batches = torch.as_tensor(batches).to(device)
+        weights = None if weights is None else torch.as_tensor(weights).to(device)
+        key = training, batches.shape[1:], weights is None
+        recording = self._programs.setdefault(key, Recording(self, training))
+        for i, batch in enumerate(batches):
+            recording.step((batch, None, None if weights is None else weights[i]))
+
+    def best_pace(self, batch_size):
+        """Returns how many steps to take in one go: (at first, at most)."""
+        return 1, MOST_STEPS
+
+    def on_device(self, array):
+        """Returns the array in a GPU's memory if half of what is free will hold it."""
+        device = keras.ops.zeros(()).device
+        if device.type != "cuda" or array.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return array
+        return torch.as_tensor(array).to(device)
 
     # A DataLoader draws from torch's global generator even when it does not shuffle; left alone,
     # validating between two epochs would change the order of the training images.
@@ -39,6 +74,104 @@ class Trainer:
     def predict(self, *args, **kwargs):
         with torch.random.fork_rng(devices=[]):
             return super().predict(*args, **kwargs)
+
+
+class Recording:
+    """Steps on batches of one shape: layer by layer at first, then played back.
+
+    What can't be recorded goes on layer by layer, at the same numbers: a network that draws
+    random numbers of its own (dropout), or that looks at values to decide what to do.
+    """
+
+    def __init__(self, model, training):
+        self.model, self.training = model, training
+        self.steps, self.graph = 0, None
+        self.possible = True
+
+    def step(self, data):
+        model, training = self.model, self.training
+        if self.graph is None and (self.steps < STEPS_BEFORE or not self.possible):
+            self.steps += 1
+            with contextlib.nullcontext() if training else torch.no_grad():
+                model.train_step(data) if training else model.test_step(data)
+            return
+        x, _, weight = model.training_batch(data) if training else data
+        noise = model.noise_of_a_step(x) if training else {}
+        if self.graph is None:
+            try:
+                self.record(x, weight, noise)
+            except Exception:  # of any kind: the steps before went well
+                self.possible = False
+                self.step(data)
+                return
+        with torch.no_grad():
+            gradients, new = self.graph(values(self.trained), values(self.state), x, weight, noise)
+            if training:
+                apply(model.optimizer, gradients, self.trained)
+            torch._foreach_copy_(values(self.changed), new)
+
+    def record(self, x, weight, noise):
+        """Records a step, or raises; an error of the network's own was raised before."""
+        model, training = self.model, self.training
+        self.trained = model.trainable_variables if training else []
+        rest = model.variables if not training else model.non_trainable_variables
+        self.state = [*rest, *model.metrics_variables]
+        changed = []
+
+        def function(parameters, state, x, weight, noise):
+            mapping = [*zip(self.trained, parameters), *zip(self.state, state)]
+            with keras.StatelessScope(mapping, collect_losses=True) as scope:
+                losses = model.compute_losses((x, None, weight), training, **noise)
+                model.update_means(losses, (x, None, weight))
+            new = [scope.get_current_value(variable) for variable in self.state]
+            changed[:] = [i for i, value in enumerate(new) if value is not state[i]]
+            loss = model.optimizer.scale_loss(losses["loss"]) if training else None
+            gradients = torch.autograd.grad(loss, parameters) if training else ()
+            return list(gradients), [new[i].detach() for i in changed]
+
+        # With tensors that have no values: what depends on values can't be recorded by mistake.
+        graph = make_fx(function, tracing_mode="fake")(
+            [value.detach().requires_grad_() for value in values(self.trained)],
+            [value.detach() for value in values(self.state)],
+            x,
+            weight,
+            noise,
+        )
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        self.graph, self.changed = graph, [self.state[i] for i in changed]
+
+
+def values(variables):
+    return [variable.value for variable in variables]
+
+
+def apply(optimizer, gradients, variables):
+    """Keras's `optimizer.apply`; a plain Adam by torch's fused kernel: one pass, not ten."""
+    if not can_be_fused(optimizer, variables) or any(gradient is None for gradient in gradients):
+        optimizer.apply(gradients, variables)
+        return
+    optimizer.build(variables)  # nothing, if it is built
+    indices = [optimizer._get_variable_index(variable) for variable in variables]
+    step = int(optimizer.iterations)
+    adam(
+        [variable.value for variable in variables],
+        gradients,
+        [optimizer._momentums[i].value for i in indices],
+        [optimizer._velocities[i].value for i in indices],
+        [],
+        [torch.full((), float(step), device=gradient.device) for gradient in gradients],
+        fused=True,
+        amsgrad=False,
+        beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2,
+        lr=float(optimizer.learning_rate),
+        weight_decay=0.0,
+        # Keras adds epsilon before the correction of the second moment's bias, torch after it.
+        eps=optimizer.epsilon / (1 - optimizer.beta_2 ** (step + 1)) ** 0.5,
+        maximize=False,
+    )
+    optimizer.iterations.assign_add(1)
 
 
 def without_gradient(model, function):

@@ -1,0 +1,125 @@
+"""The loop behind `fit` and `evaluate`: many steps in one go, exact means over an epoch.
+
+A trainer (trainers/) gets a block of batches and works through them, and nothing is looked at in
+between. What this loop does not take, such as a `tf.data.Dataset`, Keras's own loop runs, see
+`AutoEncoder.fit`.
+"""
+
+import time
+
+import keras
+
+MOST_STEPS = 64  # in one go
+ENOUGH_SECONDS = 0.1  # of work in one go: more saves nothing, and lets Ctrl-C wait
+
+
+def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, validation_freq):
+    """Trains on a source of batches.
+
+    Args:
+        model: An `AutoEncoder` or `VAE`, compiled and built.
+        source: Where the batches come from, see `keras_vae.sources`.
+        validate: A function of the list of callbacks that returns losses by name, or None.
+        callbacks, verbose, epochs, first_epoch, validation_freq: As those of Keras's `fit`.
+
+    Returns:
+        Keras's `History`.
+    """
+    callbacks = callback_list(
+        model, callbacks, verbose, add_history=True, epochs=epochs, steps=source.steps
+    )
+    pace = choose_pace(model, source, callbacks.callbacks)
+    model.stop_training = False
+    logs = {}
+    callbacks.on_train_begin()
+    for epoch in range(first_epoch, epochs):
+        model.reset_metrics()
+        callbacks.on_epoch_begin(epoch)
+        take, step = source.epoch(epoch), 0
+        while step < source.steps and not model.stop_training:
+            callbacks.on_train_batch_begin(step)
+            step += pace.go(model, take, training=True)
+            logs = model.epoch_means()
+            callbacks.on_train_batch_end(step - 1, logs)
+        if validate and is_due(epoch, validation_freq):
+            logs |= {f"val_{name}": value for name, value in validate(callbacks).items()}
+        callbacks.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    if isinstance(model.optimizer, keras.optimizers.Optimizer) and epochs > first_epoch:
+        model.optimizer.finalize_variable_values(model.trainable_weights)  # those of an EMA
+    callbacks.on_train_end(logs)
+    return model.history
+
+
+def evaluate(model, source, callbacks, verbose):
+    """Returns the losses over a source of batches by name, in nats per image."""
+    callbacks = callback_list(model, callbacks, verbose, epochs=1, steps=source.steps)
+    pace = choose_pace(model, source, callbacks.callbacks)
+    model.stop_evaluating = False
+    model.reset_metrics()
+    callbacks.on_test_begin()
+    take, step = source.epoch(0), 0
+    while step < source.steps and not model.stop_evaluating:
+        callbacks.on_test_batch_begin(step)
+        step += pace.go(model, take, training=False)
+        callbacks.on_test_batch_end(step - 1, model.epoch_means())
+    logs = model.epoch_means()
+    callbacks.on_test_end(logs)
+    return logs
+
+
+def callback_list(model, callbacks, verbose, **arguments):
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    return keras.callbacks.CallbackList(
+        callbacks, add_progbar=verbose != 0, verbose=verbose, model=model, **arguments
+    )
+
+
+def is_due(epoch, validation_freq):
+    if isinstance(validation_freq, int):
+        return (epoch + 1) % validation_freq == 0
+    return epoch + 1 in validation_freq
+
+
+class Pace:
+    """How many steps to take in one go: `steps` at first, and up to `most` if they are quick."""
+
+    def __init__(self, steps, most):
+        self.steps, self.most = steps, most
+
+    def go(self, model, take, training):
+        """Takes a block and runs it; returns how many steps those were."""
+        started = time.perf_counter()
+        batches, weights = take(self.steps)
+        model.run_steps(batches, weights, self.steps, training)
+        if time.perf_counter() - started < ENOUGH_SECONDS:
+            self.steps = min(2 * self.steps, self.most)
+        return len(batches)
+
+
+def choose_pace(model, source, callbacks):
+    """Returns the pace that was asked for at `compile`, or else the best for this backend."""
+    if model.asked_steps:
+        steps = most = model.asked_steps
+    elif any(sees_each_step(callback) for callback in callbacks):
+        steps = most = 1
+    else:
+        steps, most = model.best_pace(source.batch_size)
+    return Pace(min(steps, source.steps), min(most, source.steps))
+
+
+def sees_each_step(callback):
+    """Returns whether a callback does something at each step that must not wait for others."""
+    if getattr(callback, "several_steps", False):  # it is one of ours
+        return False
+    if isinstance(callback, keras.callbacks.ProgbarLogger):
+        return False
+    # Of Keras's own, these act at each step only if they are told to.
+    if getattr(callback, "save_freq", getattr(callback, "update_freq", None)) == "epoch":
+        return False
+    hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
+    hooks += "on_test_batch_begin", "on_test_batch_end"
+    nothing = keras.callbacks.Callback
+    return any(getattr(type(callback), name) is not getattr(nothing, name) for name in hooks)
