@@ -74,5 +74,6 @@ class StreamSource:
 
 def as_block(rows, steps):
     """Returns ``(steps, batch, ...)``; floats as float32, which is what Keras would make them."""
-    rows = rows.astype("float32", copy=False) if rows.dtype.kind == "f" else rows
+    if isinstance(rows, np.ndarray) and rows.dtype.kind == "f":
+        rows = rows.astype("float32", copy=False)
     return rows.reshape(steps, len(rows) // steps, *rows.shape[1:])

@@ -38,8 +38,8 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
         take, step = source.epoch(epoch), 0
         while step < source.steps and not model.stop_training:
             callbacks.on_train_batch_begin(step)
-            step += pace.go(model, take, training=True)
-            logs = model.epoch_means()
+            steps, logs = pace.go(model, take, training=True)
+            step += steps
             callbacks.on_train_batch_end(step - 1, logs)
         if validate and is_due(epoch, validation_freq):
             logs |= {f"val_{name}": value for name, value in validate(callbacks).items()}
@@ -56,15 +56,15 @@ def evaluate(model, source, callbacks, verbose):
     """Returns the losses over a source of batches by name, in nats per image."""
     callbacks = callback_list(model, callbacks, verbose, epochs=1, steps=source.steps)
     pace = choose_pace(model, source, callbacks.callbacks)
-    model.stop_evaluating = False
+    model.stop_evaluating, logs = False, {}
     model.reset_metrics()
     callbacks.on_test_begin()
     take, step = source.epoch(0), 0
     while step < source.steps and not model.stop_evaluating:
         callbacks.on_test_batch_begin(step)
-        step += pace.go(model, take, training=False)
-        callbacks.on_test_batch_end(step - 1, model.epoch_means())
-    logs = model.epoch_means()
+        steps, logs = pace.go(model, take, training=False)
+        step += steps
+        callbacks.on_test_batch_end(step - 1, logs)
     callbacks.on_test_end(logs)
     return logs
 
@@ -90,13 +90,14 @@ class Pace:
         self.steps, self.most = steps, most
 
     def go(self, model, take, training):
-        """Takes a block and runs it; returns how many steps those were."""
+        """Takes a block and runs it; returns how many steps those were, and the means so far."""
         started = time.perf_counter()
         batches, weights = take(self.steps)
         model.run_steps(batches, weights, self.steps, training)
+        logs = model.epoch_means()  # waits for the device
         if time.perf_counter() - started < ENOUGH_SECONDS:
             self.steps = min(2 * self.steps, self.most)
-        return len(batches)
+        return len(batches), logs
 
 
 def choose_pace(model, source, callbacks):
@@ -122,4 +123,7 @@ def sees_each_step(callback):
     hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
     hooks += "on_test_batch_begin", "on_test_batch_end"
     nothing = keras.callbacks.Callback
-    return any(getattr(type(callback), name) is not getattr(nothing, name) for name in hooks)
+    return any(
+        getattr(getattr(callback, name), "__func__", None) is not getattr(nothing, name)
+        for name in hooks
+    )

@@ -51,44 +51,48 @@ class Trainer:
         return bool(self.jit_compile) and keras.distribution.distribution() is None
 
     def run_steps(self, batches, weights, at_once, training):
-        """Takes a step on each of the batches ``(steps, batch, ...)``, in one program."""
-        count = len(batches)
-        if 1 < count < at_once:  # the end of an epoch: another shape would cost a compilation
-            batches = filled(batches, at_once)
-            weights = None if weights is None else filled(weights, at_once)
+        """Takes a step on each of the batches ``(steps, batch, ...)``."""
         name = "train_steps" if training else "test_steps"
         if name not in self._programs:
-            self._programs[name] = steps_program(self.train_step if training else self.test_step)
+            step = self.train_step if training else self.test_step
+            fused = self._is_quick_in_a_loop()
+            self._programs[name] = in_one_program(step) if fused else one_by_one(step)
         groups = [self.trainable_variables, self.non_trainable_variables]
         groups += [self.optimizer.variables] if training else []
         groups += [self.metrics_variables]
         state = [[variable.value for variable in group] for group in groups]
-        state = self._programs[name](state, batches, weights, np.int32(count))
+        state = self._programs[name](state, batches, weights, at_once)
         for group, values in zip(groups, state):
             for variable, value in zip(group, values):
                 variable.assign(value)
 
     def best_pace(self, batch_size):
-        """Returns how many steps make one program: (at first, at most)."""
-        steps = MOST_STEPS
+        """Returns how many steps to take in one go: (at first, at most)."""
+        if not self._is_quick_in_a_loop():
+            return 1, MOST_STEPS
+        steps = MOST_STEPS  # each number of steps is a program of its own, so it must not change
         if jax.default_backend() == "cpu":
-            # In a loop XLA runs a convolution on one core, 5 to 30 times slower than outside.
-            if self._has_convolutions(batch_size):
-                return 1, 1
             steps = min(steps, OPERATIONS // (6 * self.count_params() * batch_size))
         return max(1, int(steps)), max(1, int(steps))
 
-    def _has_convolutions(self, batch_size):
-        variables = self.variables
+    def _is_quick_in_a_loop(self):
+        """Returns whether a loop over steps may be part of the program.
 
-        def forward(values, images):
-            with keras.StatelessScope(zip(variables, values)):
-                return self(images)
+        On a CPU, XLA runs a convolution in a loop on one core, 5 to 30 times slower than outside.
+        """
+        if "quick in a loop" not in self._programs:
+            variables = self.variables
 
-        images = jax.ShapeDtypeStruct((batch_size, *self.image_shape), "float32")
-        return "conv_general_dilated" in str(
-            jax.make_jaxpr(forward)([v.value for v in variables], images)
-        )
+            def forward(values, images):
+                with keras.StatelessScope(zip(variables, values)):
+                    return self(images)
+
+            images = jax.ShapeDtypeStruct((2, *self.image_shape), "float32")
+            program = jax.make_jaxpr(forward)([v.value for v in variables], images)
+            self._programs["quick in a loop"] = (
+                jax.default_backend() != "cpu" or "conv_general_dilated" not in str(program)
+            )
+        return self._programs["quick in a loop"]
 
     def on_device(self, array):
         """Returns the array in an accelerator's memory if half of that will hold it."""
@@ -98,7 +102,9 @@ class Trainer:
         return jax.device_put(array)
 
 
-def steps_program(step):
+def in_one_program(step):
+    """Returns a function that takes several steps in one compiled program."""
+
     @partial(jax.jit, donate_argnums=0)
     def program(state, batches, weights, count):
         def one(i, state):
@@ -108,7 +114,30 @@ def steps_program(step):
 
         return one(0, state) if len(batches) == 1 else jax.lax.fori_loop(0, count, one, state)
 
-    return program
+    def run(state, batches, weights, at_once):
+        count = len(batches)
+        if 1 < count < at_once:  # the end of an epoch: another shape would cost a compilation
+            batches = filled(batches, at_once)
+            weights = None if weights is None else filled(weights, at_once)
+        return program(state, batches, weights, np.int32(count))
+
+    return run
+
+
+def one_by_one(step):
+    """Returns a function that takes several steps, each a call of the same compiled program."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def program(state, batch, weights):
+        _, state = step(state, (batch, None, weights))
+        return [list(part) for part in state]
+
+    def run(state, batches, weights, at_once):
+        for i, batch in enumerate(batches):
+            state = program(state, batch, None if weights is None else weights[i])
+        return state
+
+    return run
 
 
 def without_gradient(model, function):

@@ -15,6 +15,9 @@ from torch.optim.adam import adam
 from keras_vae.trainers.adam import can_be_fused
 from keras_vae.training import MOST_STEPS
 
+# In a recording, of which no gradient is taken and whose constants nothing changes.
+DO_NOTHING = torch.ops.aten.detach.default, torch.ops.aten.lift_fresh_copy.default
+
 STEPS_BEFORE = 3  # a shape is recorded: the last batch of an epoch may not be worth it
 
 
@@ -32,7 +35,7 @@ class Trainer:
         self.optimizer.scale_loss(losses["loss"]).backward()
         gradients = [variable.value.grad for variable in self.trainable_variables]
         with torch.no_grad():
-            apply(self.optimizer, gradients, self.trainable_variables)
+            updater(self.optimizer, self.trainable_variables)(gradients)
             return self.update_means(losses, data)
 
     def test_step(self, data):
@@ -50,6 +53,7 @@ class Trainer:
         weights = None if weights is None else torch.as_tensor(weights).to(device)
         key = training, batches.shape[1:], weights is None
         recording = self._programs.setdefault(key, Recording(self, training))
+        recording.tensors = None  # somebody may have put others into the variables
         for i, batch in enumerate(batches):
             recording.step((batch, None, None if weights is None else weights[i]))
 
@@ -85,8 +89,7 @@ class Recording:
 
     def __init__(self, model, training):
         self.model, self.training = model, training
-        self.steps, self.graph = 0, None
-        self.possible = True
+        self.steps, self.possible, self.graph, self.tensors = 0, True, None, None
 
     def step(self, data):
         model, training = self.model, self.training
@@ -104,11 +107,15 @@ class Recording:
                 self.possible = False
                 self.step(data)
                 return
+        if self.tensors is None:
+            self.tensors = [values(group) for group in (self.trained, self.state, self.changed)]
+            self.update = updater(model.optimizer, self.trained) if training else None
+        trained, state, changed = self.tensors
         with torch.no_grad():
-            gradients, new = self.graph(values(self.trained), values(self.state), x, weight, noise)
+            gradients, new = self.graph(trained, state, x, weight, noise)
             if training:
-                apply(model.optimizer, gradients, self.trained)
-            torch._foreach_copy_(values(self.changed), new)
+                self.update(gradients)
+            torch._foreach_copy_(changed, new)
 
     def record(self, x, weight, noise):
         """Records a step, or raises; an error of the network's own was raised before."""
@@ -137,41 +144,79 @@ class Recording:
             weight,
             noise,
         )
-        graph.graph.eliminate_dead_code()
+        simplify(graph.graph)
         graph.recompile()
         self.graph, self.changed = graph, [self.state[i] for i in changed]
+
+
+def simplify(graph):
+    """Takes out of a recorded graph what does nothing, and what is computed a second time."""
+    seen = {}
+    for node in graph.nodes:
+        if node.op != "call_function":
+            continue
+        if node.target in DO_NOTHING:
+            node.replace_all_uses_with(node.args[0])
+        elif not any(map(has_effects, (node, *node.users))):
+            first = seen.setdefault((node.target, str(node.args), str(node.kwargs)), node)
+            if first is not node:
+                node.replace_all_uses_with(first)
+    graph.eliminate_dead_code()
+
+
+def has_effects(node):
+    """Returns whether a node writes into its input, or draws random numbers."""
+    target = node.target
+    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
+        return False
+    return target._schema.is_mutable or torch.Tag.nondeterministic_seeded in target.tags
 
 
 def values(variables):
     return [variable.value for variable in variables]
 
 
-def apply(optimizer, gradients, variables):
-    """Keras's `optimizer.apply`; a plain Adam by torch's fused kernel: one pass, not ten."""
-    if not can_be_fused(optimizer, variables) or any(gradient is None for gradient in gradients):
-        optimizer.apply(gradients, variables)
-        return
+def updater(optimizer, variables):
+    """Returns `optimizer.apply` as a function of the gradients; of a plain Adam torch's fused one.
+
+    That takes one pass over the weights, not ten.
+    """
+    if not can_be_fused(optimizer, variables):
+        return lambda gradients: optimizer.apply(gradients, variables)
     optimizer.build(variables)  # nothing, if it is built
     indices = [optimizer._get_variable_index(variable) for variable in variables]
+    weights, beta_2 = values(variables), optimizer.beta_2
+    momentums = values(optimizer._momentums[i] for i in indices)
+    velocities = values(optimizer._velocities[i] for i in indices)
     step = int(optimizer.iterations)
-    adam(
-        [variable.value for variable in variables],
-        gradients,
-        [optimizer._momentums[i].value for i in indices],
-        [optimizer._velocities[i].value for i in indices],
-        [],
-        [torch.full((), float(step), device=gradient.device) for gradient in gradients],
-        fused=True,
-        amsgrad=False,
-        beta1=optimizer.beta_1,
-        beta2=optimizer.beta_2,
-        lr=float(optimizer.learning_rate),
-        weight_decay=0.0,
-        # Keras adds epsilon before the correction of the second moment's bias, torch after it.
-        eps=optimizer.epsilon / (1 - optimizer.beta_2 ** (step + 1)) ** 0.5,
-        maximize=False,
-    )
-    optimizer.iterations.assign_add(1)
+    steps = list(torch.full((len(weights),), float(step), device=weights[0].device).unbind())
+
+    def update(gradients):
+        nonlocal step
+        if any(gradient is None for gradient in gradients):  # a layer that is not used
+            optimizer.apply(gradients, variables)
+            return
+        step += 1
+        adam(
+            weights,
+            gradients,
+            momentums,
+            velocities,
+            [],
+            steps,  # counted up there
+            fused=True,
+            amsgrad=False,
+            beta1=optimizer.beta_1,
+            beta2=beta_2,
+            lr=float(optimizer.learning_rate),
+            weight_decay=0.0,
+            # Keras adds epsilon before the second moment's bias is corrected, torch after it.
+            eps=optimizer.epsilon / (1 - beta_2**step) ** 0.5,
+            maximize=False,
+        )
+        optimizer.iterations.assign_add(1)
+
+    return update
 
 
 def without_gradient(model, function):

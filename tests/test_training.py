@@ -1,0 +1,305 @@
+"""The loop of `fit` and `evaluate`: what runs in one go, and that it changes no number."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_vae
+from keras_vae.recipe import WarmUpAndCosine, make_optimizer
+from keras_vae.sources import ArraySource
+from keras_vae.training import MOST_STEPS
+
+BACKEND = keras.backend.backend()
+BATCH = 4  # of 37 images: nine steps, and one of a single image
+
+
+class Seen(keras.callbacks.Callback):
+    """Sees each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.began, self.ended, self.losses = [], [], []
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.began.append(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ended.append(batch)
+        self.losses.append(logs["loss"])
+
+
+class InBetween(Seen):
+    several_steps = True
+
+
+def train(model, images, steps="auto", optimizer=None, **arguments):
+    model.compile(optimizer or keras.optimizers.Adam(1e-3), steps_per_execution=steps)
+    return model.fit(
+        images, **{"batch_size": BATCH, "epochs": 3, "verbose": 0, "shuffle": False, **arguments}
+    )
+
+
+def weights_of(model):
+    return [keras.ops.convert_to_numpy(v) for v in (*model.variables, *model.optimizer.variables)]
+
+
+def assert_same(one, other, rtol=2e-4):
+    for left, right in zip(one, other, strict=True):
+        np.testing.assert_allclose(left, right, rtol=rtol, atol=1e-6)
+
+
+# How many steps at once
+
+
+@pytest.mark.parametrize("likelihood", ["mse", "gaussian"])
+def test_steps_in_one_go_change_no_number(make_vae, images, likelihood):
+    arguments = {"likelihood": likelihood, "kl_warmup_steps": 12, "free_bits": 0.1}
+    weights = np.linspace(0, 2, 37)
+    results = []
+    for steps in (1, 4, "auto"):
+        model = make_vae(**arguments)
+        history = train(
+            model, images, steps, sample_weight=weights, validation_data=(images,), epochs=4
+        )
+        results.append([*weights_of(model), *history.history.values()])
+    assert_same(results[0], results[1])
+    assert_same(results[0], results[2])
+
+
+def test_the_loop_gives_the_numbers_of_keras_loop(make_vae, images):
+    class Batches(keras.utils.PyDataset):  # which our loop leaves to Keras's
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, i):
+            return (images[BATCH * i : BATCH * (i + 1)],)
+
+    ours, keras_loop = make_vae(likelihood="gaussian"), make_vae(likelihood="gaussian")
+    one = train(ours, images, epochs=2)
+    keras_loop.compile(keras.optimizers.Adam(1e-3))
+    other = keras_loop.fit(Batches(), epochs=2, shuffle=False, verbose=0)
+    assert_same(one.history.values(), other.history.values())
+    assert_same(weights_of(ours), weights_of(keras_loop))
+
+
+def test_means_over_an_epoch_are_exact_with_a_small_last_batch(make_vae, images):
+    still = keras.optimizers.SGD(0.0)
+    logs = train(make_vae(beta=0), images, optimizer=still, epochs=1, batch_size=36).history
+    alone = [
+        train(make_vae(beta=0), part, optimizer=keras.optimizers.SGD(0.0), epochs=1).history["loss"]
+        for part in (images[:36], images[36:])
+    ]
+    # The noise differs, and hardly matters at the start.
+    assert logs["loss"][0] == pytest.approx((36 * alone[0][0] + alone[1][0]) / 37, rel=1e-2)
+
+
+def test_a_callback_that_looks_at_each_step_sees_each(make_vae, images):
+    seen = Seen()
+    model = make_vae()
+    train(model, images, callbacks=[seen], epochs=2)
+    assert seen.began == seen.ended == 2 * list(range(10))
+    assert len(set(seen.losses)) == 20
+    said = []
+    each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: said.append(batch))
+    train(model, images, callbacks=[each], epochs=1)
+    assert said == list(range(10))
+
+
+def test_callbacks_come_after_as_many_steps_as_were_asked_for(make_vae, images):
+    seen = Seen()
+    train(make_vae(), images, steps=4, callbacks=[seen], epochs=1)
+    assert seen.began == [0, 4, 8, 9]  # the last batch has another size
+    assert seen.ended == [3, 7, 8, 9]
+
+
+def test_what_needs_no_look_at_each_step_slows_nothing_down(make_vae, images, tmp_path):
+    seen = InBetween()
+    callbacks = [seen, keras.callbacks.ModelCheckpoint(tmp_path / "m.keras")]
+    train(make_vae(), np.tile(images, (8, 1, 1, 1)), callbacks=callbacks, epochs=2, verbose=2)
+    assert len(seen.ended) < 2 * 74
+    assert seen.ended[-1] == 73
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1.5, "many"])
+def test_steps_must_be_a_number_of_steps(make_vae, steps):
+    with pytest.raises(ValueError, match="`steps_per_execution` must be a positive integer"):
+        make_vae().compile("adam", steps_per_execution=steps)
+
+
+def test_training_stops_where_a_callback_says_so(make_vae, images):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 2
+
+    model = make_vae()
+    history = train(model, images, callbacks=[Stop()])
+    assert int(model.optimizer.iterations) == 3
+    assert len(history.history["loss"]) == 1
+
+
+def test_validation_at_its_own_pace(make_vae, images):
+    arguments = {"validation_data": (images[:9],), "validation_batch_size": 3}
+    history = train(make_vae(), images, epochs=4, validation_freq=2, **arguments).history
+    assert (len(history["loss"]), len(history["val_loss"])) == (4, 2)
+    history = train(make_vae(), images, epochs=4, initial_epoch=2, validation_freq=[4], **arguments)
+    assert history.epoch == [2, 3] and len(history.history["val_loss"]) == 1
+    with pytest.raises(ValueError, match="validation_split"):
+        train(make_vae(), images, validation_split=1.0)
+    split = train(make_vae(), images, validation_split=0.25).history
+    whole = train(make_vae(), images[:27], validation_data=(images[27:],)).history
+    assert_same(split.values(), whole.values())
+
+
+# The order
+
+
+def test_the_order_is_random_complete_and_another_one_in_each_epoch():
+    rows = np.arange(37).reshape(37, 1, 1, 1)
+    source = ArraySource(rows, np.arange(37), BATCH, seed=5)
+    orders = []
+    for epoch in range(2):
+        take, seen = source.epoch(epoch), []
+        while len(seen) < 37:
+            batches, weights = take(4)
+            assert batches.shape[:2] == weights.shape
+            np.testing.assert_array_equal(batches.ravel(), weights.ravel())
+            seen += batches.ravel().tolist()
+        orders.append(seen)
+        assert sorted(seen) == list(range(37)) != seen
+    assert orders[0] != orders[1]
+    assert source.epoch(0)(1)[0].ravel().tolist() == orders[0][:BATCH]
+
+
+def test_a_seed_gives_the_order_and_so_do_all_backends(make_vae, images, monkeypatch):
+    keras.utils.set_random_seed(7)
+    seed = np.random.randint(2**31)
+    expected = np.random.default_rng((seed, 0)).permutation(37)
+    model, seen = make_vae(), []
+    run_steps = model.run_steps
+    monkeypatch.setattr(
+        model,
+        "run_steps",
+        lambda b, *rest: seen.extend(b.reshape(-1, 6, 5, 3)) or run_steps(b, *rest),
+    )
+    keras.utils.set_random_seed(7)
+    train(model, images, shuffle=True, epochs=1)
+    np.testing.assert_array_equal(np.array(seen), images[expected])
+
+
+def test_data_are_held_once(make_vae, images):
+    source = make_vae()._source(images, None, BATCH, shuffle=True)
+    assert source.images is images  # no copy
+    half = images.astype("float16") / 255
+    assert make_vae()._source(half, None, BATCH).epoch(0)(2)[0].dtype == "float32"
+
+
+# The optimizer
+
+
+def plain_adam_by_keras(monkeypatch):
+    if BACKEND == "jax":
+        return
+    module = f"keras_vae.trainers.{BACKEND}.can_be_fused"
+    monkeypatch.setattr(module, lambda optimizer, variables: False)
+
+
+def test_the_fused_adam_is_keras_adam(make_vae, images, monkeypatch):
+    fused, plain = make_vae(), make_vae()
+    # A large epsilon, since frameworks add it at different places.
+    arguments = {"learning_rate": 1e-2, "beta_1": 0.8, "beta_2": 0.98, "epsilon": 1e-3}
+    train(fused, images, optimizer=keras.optimizers.Adam(**arguments), epochs=2)
+    plain_adam_by_keras(monkeypatch)
+    train(plain, images, optimizer=keras.optimizers.Adam(**arguments), epochs=2)
+    assert_same(weights_of(fused), weights_of(plain), rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"clipnorm": 1.0}, {"weight_decay": 0.1}, {"use_ema": True}, {"amsgrad": True}],
+    ids=str,
+)
+def test_an_adam_with_extras_is_left_to_keras(arguments):
+    from keras_vae.trainers.adam import is_plain_adam
+
+    assert is_plain_adam(keras.optimizers.Adam())
+    assert is_plain_adam(make_optimizer(1e-3, 10))
+    assert not is_plain_adam(keras.optimizers.Adam(**arguments))
+    assert not is_plain_adam(keras.optimizers.AdamW())
+    assert not is_plain_adam(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam()))
+
+
+def test_the_schedule_is_keras_cosine_after_a_warm_up():
+    ours = WarmUpAndCosine(3e-3, 38, 777)
+    theirs = keras.optimizers.schedules.CosineDecay(
+        3e-3 / 20, 777 - 38, warmup_target=3e-3, warmup_steps=38
+    )
+    for step in (0, 1, 37, 38, 39, 400, 776, 777, 900):
+        assert float(ours(step)) == pytest.approx(float(theirs(step)), abs=1e-9)
+    again = WarmUpAndCosine.from_config(ours.get_config())
+    assert float(again(100)) == float(ours(100))
+
+
+def test_one_step_and_an_empty_epoch_have_a_schedule():
+    assert np.isfinite([float(make_optimizer(1e-3, 1).learning_rate)])
+
+
+# What each backend does
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about XLA on a CPU")
+def test_on_jax_dense_steps_are_one_program_and_convolutions_are_not(make_vae):
+    dense = make_vae()
+    assert dense._is_quick_in_a_loop()
+    assert dense.best_pace(BATCH) == (MOST_STEPS, MOST_STEPS)
+    large = keras_vae.VAE(*keras_vae.build_mlp((64, 64, 3), 8, hidden=(512,)))
+    assert large.best_pace(128)[0] < 8  # tenths of a second, not seconds
+    conv = keras_vae.VAE(*keras_vae.build_conv((8, 8, 1), 2, filters=(4,)))
+    assert not conv._is_quick_in_a_loop()
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="about recordings of torch")
+class TestRecordings:
+    def test_a_step_is_recorded_with_its_gradient(self, make_vae, images):
+        model = make_vae(likelihood="gaussian", kl_warmup_steps=9)
+        train(model, images, validation_data=(images,))
+        recorded = [key for key, one in model._programs.items() if one.graph is not None]
+        assert sorted(recorded, key=str) == [
+            (False, (BATCH, 6, 5, 3), True),
+            (True, (BATCH, 6, 5, 3), True),
+        ]
+
+    def test_convolutions_and_mirrored_images_are_recorded(self, images):
+        parts = keras_vae.build_conv((6, 5, 3), 2, filters=(4,))
+        mirror = keras.layers.RandomFlip("horizontal", seed=0, dtype="float32")
+        model = keras_vae.VAE(*parts, augmentation=mirror, seed=0)
+        train(model, images)
+        assert model._programs[True, (BATCH, 6, 5, 3), True].graph is not None
+
+    def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
+        model = make_vae()
+        inputs = keras.Input((6, 5, 3))
+        x = keras.layers.Dropout(0.5, seed=1)(keras.layers.Flatten()(inputs))
+        heads = [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)]
+        model = keras_vae.VAE(keras.Model(inputs, heads), model.decoder, seed=0)
+        seen = Seen()
+        train(model, images, callbacks=[seen])
+        recording = model._programs[True, (BATCH, 6, 5, 3), True]
+        assert recording.graph is None and not recording.possible
+        assert len(set(seen.losses)) == 30
+
+    def test_fresh_noise_in_each_step(self, make_vae, images):
+        model = make_vae()
+        seen = Seen()
+        same = np.repeat(images[:1], 40, axis=0)
+        train(model, same, optimizer=keras.optimizers.SGD(0.0), epochs=1, callbacks=[seen])
+        steps = np.diff(np.array(seen.losses) * np.arange(1, 11))
+        assert len(set(np.round(steps, 4))) > 5
+
+
+def test_images_on_the_device_give_the_same_numbers(make_vae, images, monkeypatch):
+    expected = train(make_vae(), images, shuffle=True).history
+    model = make_vae()
+    monkeypatch.setattr(model, "on_device", keras.ops.convert_to_tensor)
+    if BACKEND == "tensorflow":
+        pytest.skip("TensorFlow takes batches from the array")
+    assert_same(train(model, images, shuffle=True).history.values(), expected.values())
