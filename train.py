@@ -143,9 +143,10 @@ def parse_arguments(arguments=None):
     add(
         "--cache",
         metavar="FOLDER",
-        help="of decoded images; default: KERAS_VAE_CACHE, else ~/.cache/keras_vae",
+        help="of decoded images and compiled programs; default: KERAS_VAE_CACHE, else "
+        "~/.cache/keras_vae",
     )
-    add("--clear-cache", action="store_true", help="remove the decoded images, and end")
+    add("--clear-cache", action="store_true", help="empty the cache, and end")
     add(
         "--model",
         choices=("vae", "ae"),
@@ -246,7 +247,7 @@ def main():
         with quiet_imports():
             import keras
 
-            keras.utils.set_random_seed(args.seed)
+            set_seeds(args)
             keras.config.set_dtype_policy(args.precision)
         return clear_cache() if args.clear_cache else train(args)
     except (OSError, MemoryError) as error:
@@ -261,15 +262,36 @@ def main():
         raise
 
 
+def set_seeds(args):
+    """`keras.utils.set_random_seed`; unless that is the backend, without loading TensorFlow.
+
+    Which Keras does, for seconds, to seed it, and again to save a model; once it is not to be had,
+    Keras does not look for it any more.
+    """
+    import keras
+
+    hidden = args.backend != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None
+    try:
+        keras.utils.set_random_seed(args.seed)
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
+
+
 def clear_cache():
     from keras_vae.datasets import cache
 
-    print(f"Removed {cache.clear() / 1e6:,.0f} MB of decoded images from {cache.folder()}.")
+    print(f"Removed {cache.clear() / 1e6:,.0f} MB from {cache.folder()}.")
     return 0
 
 
 def train(args):
-    from keras_vae import callbacks, evaluate, examples, gallery, recipe, report, runs
+    from keras_vae import callbacks, evaluate, examples, gallery, recipe, report, runs, trainers
+    from keras_vae.datasets import cache
+
+    trainers.keep_compiled(cache.folder() / cache.COMPILED)
 
     # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
     new = runs.missing(args.output or "runs")

@@ -22,6 +22,8 @@ from keras_vae.recipe import make_optimizer
 class Clock(keras.callbacks.Callback):
     """Training seconds and validation loss after each epoch."""
 
+    several_steps = True  # may pass between two looks
+
     def __init__(self):
         super().__init__()
         self.seconds, self.epochs = 0.0, []

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from keras_vae import latent, photos, plots, report, runs, tables
+from keras_vae import latent, photos, plots, report, runs, tables, trainers
 from keras_vae.arguments import fail, parse_command
+from keras_vae.datasets import cache
 from keras_vae.images import to_uint8
 
 MOST_BYTES = 500_000_000  # of a photo
@@ -23,6 +24,7 @@ WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
 def main(arguments=None):
     args = parse_command(arguments)
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused anyway
+    trainers.keep_compiled(cache.folder() / cache.COMPILED)
     try:
         text = COMMANDS[args.command](args)
     except (OSError, ValueError) as error:

@@ -1,6 +1,9 @@
 """Every kind of input, in every form, and every way to compile."""
 
 import contextlib
+import shutil
+import sysconfig
+from pathlib import Path
 
 import grain
 import keras
@@ -217,10 +220,9 @@ def test_any_optimizer_learns(make_vae, images, name):
 def test_ways_to_run_a_step_change_no_number(make_vae, images, arguments):
     expected, model = make_vae(), make_vae()
     expected.compile(keras.optimizers.SGD(1e-3))
-    if BACKEND == "torch" and "jit_compile" in arguments:
-        with pytest.raises(ValueError, match=f"`{next(iter(arguments))}`.* torch"):
-            model.compile(keras.optimizers.SGD(1e-3), **arguments)
-        return
+    headers = Path(sysconfig.get_path("include"), "Python.h")
+    if BACKEND == "torch" and not (shutil.which("g++") and headers.exists()):
+        arguments.pop("jit_compile", None)  # that needs a C++ compiler
     model.compile(keras.optimizers.SGD(1e-3), **arguments)
     histories = [
         one.fit(
@@ -236,12 +238,11 @@ def test_ways_to_run_a_step_change_no_number(make_vae, images, arguments):
 
 def test_how_a_step_is_run_is_not_saved(make_vae, images, tmp_path):
     model = make_vae()
-    if BACKEND != "torch":
-        model.compile("adam", jit_compile=True, steps_per_execution=2)
+    model.compile("adam", jit_compile=BACKEND != "torch", steps_per_execution=2)
     model.fit(images, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded, fresh = keras.saving.load_model(tmp_path / "model.keras"), make_vae()
-    assert loaded.steps_per_execution == 1
+    assert loaded.steps_per_execution == 1 and loaded.asked_steps is None
     assert loaded.jit_compile == fresh.jit_compile
 
 

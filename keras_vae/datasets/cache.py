@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 VERSION = 1  # of the entries: raise it when decoding changes
 ENTRY = re.compile(r".+-[0-9a-f]{16}")
+COMPILED = "compiled"  # programs that JAX keeps
 UNFINISHED = re.compile(r"(.+-[0-9a-f]{16})\..+\.unfinished")
 
 
@@ -45,7 +46,7 @@ def clear():
     size = 0
     for path in folder().glob("*"):
         # Only the cache's own, should the folder be another one by mistake.
-        if ENTRY.fullmatch(path.name) and path.is_dir():
+        if (ENTRY.fullmatch(path.name) or path.name == COMPILED) and path.is_dir():
             held = sum(file.stat().st_size for file in path.iterdir())
             remove(path)
             size += 0 if path.exists() else held

@@ -1,17 +1,17 @@
 """The one backend-specific place: how a step is differentiated, how a function is compiled.
 
-Each file defines a `Trainer` of the same shape (`train_step`, `test_step`), `without_gradient` and
-`device_name`.
+Each file defines a `Trainer` of the same shape (`train_step`, `test_step`, `run_steps`),
+`without_gradient`, `keep_compiled` and `device_name`.
 """
 
 import keras
 
 if keras.backend.backend() == "jax":
-    from keras_vae.trainers.jax import Trainer, device_name, without_gradient
+    from keras_vae.trainers.jax import Trainer, device_name, keep_compiled, without_gradient
 elif keras.backend.backend() == "tensorflow":
-    from keras_vae.trainers.tensorflow import Trainer, device_name, without_gradient
+    from keras_vae.trainers.tensorflow import Trainer, device_name, keep_compiled, without_gradient
 elif keras.backend.backend() == "torch":
-    from keras_vae.trainers.torch import Trainer, device_name, without_gradient
+    from keras_vae.trainers.torch import Trainer, device_name, keep_compiled, without_gradient
 else:
     raise ValueError(
         "keras_vae trains on the Keras backends 'jax', 'tensorflow' and 'torch'. "
@@ -19,4 +19,4 @@ else:
         "KERAS_BACKEND to one of them before Keras is imported."
     )
 
-__all__ = ["Trainer", "device_name", "without_gradient"]
+__all__ = ["Trainer", "device_name", "keep_compiled", "without_gradient"]

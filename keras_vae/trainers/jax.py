@@ -152,6 +152,14 @@ def without_gradient(model, function):
     return lambda *tensors: pure([v.value for v in variables], *tensors)
 
 
+def keep_compiled(folder):
+    """Keeps compiled programs for the next process; seconds of compiling become tenths."""
+    if jax.config.jax_compilation_cache_dir is None:  # the user has not chosen one
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_compilation_cache_max_size", 500_000_000)
+
+
 def device_name():
     device = jax.devices()[0]
     return f"{device.platform} ({device.device_kind})" if device.platform != "cpu" else "cpu"

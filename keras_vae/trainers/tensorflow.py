@@ -92,6 +92,10 @@ def without_gradient(model, function):
     return tf.function(function, reduce_retracing=True)
 
 
+def keep_compiled(folder):
+    """Keeps compiled programs for the next process; TensorFlow keeps none."""
+
+
 def device_name():
     devices = tf.config.list_logical_devices("GPU")
     return devices[0].name.removeprefix("/device:").lower() if devices else "cpu"

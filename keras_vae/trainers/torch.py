@@ -22,11 +22,11 @@ STEPS_BEFORE = 3  # a shape is recorded: the last batch of an epoch may not be w
 
 
 class Trainer:
-    def compile(self, *args, jit_compile="auto", **kwargs):
-        # Keras would take it: minutes of compiling and pages of warnings for slower steps.
-        if jit_compile is True:
-            raise ValueError("`jit_compile` is not supported on the torch backend. Leave it out")
+    def compile(self, *args, jit_compile="auto", steps_per_execution=1, **kwargs):
+        # Compiled by torch's inductor is what was recorded; Keras would have it compile its layers,
+        # which takes minutes and makes a step slower. Nor would Keras hear of several steps.
         super().compile(*args, jit_compile=False, **kwargs)
+        self.compiles_recordings = jit_compile is True
 
     def train_step(self, data):
         self.zero_grad()
@@ -146,7 +146,8 @@ class Recording:
         )
         simplify(graph.graph)
         graph.recompile()
-        self.graph, self.changed = graph, [self.state[i] for i in changed]
+        self.changed = [self.state[i] for i in changed]
+        self.graph = torch.compile(graph) if model.compiles_recordings else graph
 
 
 def simplify(graph):
@@ -222,6 +223,10 @@ def updater(optimizer, variables):
 def without_gradient(model, function):
     """Returns `function`: tensors in, tensors out, no gradient kept."""
     return torch.no_grad()(function)
+
+
+def keep_compiled(folder):
+    """Keeps compiled programs for the next process; torch compiles none here."""
 
 
 def device_name():
