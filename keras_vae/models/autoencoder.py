@@ -252,7 +252,6 @@ class AutoEncoder(Trainer, keras.Model):
         shuffle=True,
         class_weight=None,
         sample_weight=None,
-        validation_steps=None,
         **kwargs,
     ):
         """Keras's `fit` on images; labels are not needed and not used.
@@ -271,10 +270,11 @@ class AutoEncoder(Trainer, keras.Model):
             )
         validation = keras.utils.unpack_x_y_sample_weight(validation_data)
         first_epoch = kwargs.get("initial_epoch") or 0
+        own_steps = kwargs.get("steps_per_epoch") or kwargs.get("validation_steps")
         if (
             self._takes(x, y, sample_weight)
             and (validation_data is None or self._takes(*validation))
-            and not (class_weight or kwargs.get("steps_per_epoch") or validation_steps)
+            and not (class_weight or own_steps)
             and not (validation_split and validation_data is None)
         ):
             batch_size = batch_size or inputs.BATCH_SIZE
@@ -321,7 +321,7 @@ class AutoEncoder(Trainer, keras.Model):
                 sample_weight=weights,
                 steps_per_execution=steps_per_execution,
             )
-            validation_steps = validation_steps or steps
+            kwargs["validation_steps"] = kwargs.get("validation_steps") or steps
         return super().fit(
             inputs.batches(x),
             inputs.labels(x, y, sample_weight),
@@ -331,7 +331,6 @@ class AutoEncoder(Trainer, keras.Model):
             callbacks=callbacks,
             validation_split=validation_split,
             validation_data=inputs.batches(validation_data),
-            validation_steps=validation_steps,
             shuffle=shuffle,
             class_weight=class_weight,
             sample_weight=sample_weight,
