@@ -128,14 +128,18 @@ CANDIDATES = {
         "half size, residual 384": ("Spend that on width?", blocks(384, shrink=2, residual=1)),
         "quarter size": ("Or even fewer?", blocks(256, shrink=4)),
         "half size in and out": ("The decoder, too?", blocks(384, writer="half", shrink=2)),
+        "half size, mean start": (
+            "Do the two add up?",
+            blocks(256, shrink=2) | {"start_at_mean": True},
+        ),
+        "half in and out, mean start": (
+            "And the three?",
+            blocks(384, writer="half", shrink=2) | {"start_at_mean": True},
+        ),
         "rank 64": ("Need the first and last layer all of their rank?", blocks(256, rank=64)),
         "patches 8": (
             "Shared weights for patches, then a hidden layer on all?",
             blocks(256, "patches", "patches", channels=32),
-        ),
-        "patches 16": (
-            "Larger ones?",
-            blocks(256, "patches", "patches", patch=16, channels=128),
         ),
         "mixer 8": (
             "Do patches have to talk?",
@@ -183,6 +187,14 @@ CANDIDATES = {
             "The decoder, too?",
             blocks(384, writer="half", shrink=2) | {"rate": 0.5},
         ),
+        "half in and out, mean start": (
+            "And from the mean image?",
+            blocks(384, writer="half", shrink=2) | {"rate": 0.5, "start_at_mean": True},
+        ),
+        "half size, mean start": (
+            "With every pixel of the output?",
+            blocks(256, shrink=2) | {"rate": 0.5, "start_at_mean": True},
+        ),
         "32 latents": ("Fewer latents?", {"latent_dim": 32}),
         "128 latents": ("More?", {"latent_dim": 128}),
         "256 latents": ("Many more?", {"latent_dim": 256}),
@@ -228,13 +240,15 @@ def build_model(settings, images, seed):
 
 
 def draw_at_first(decoder, image):
-    """Sets the last bias to the logits of an image; if patches share it, to those of their mean."""
-    bias = next(layer.bias for layer in decoder.layers[::-1] if hasattr(layer, "bias"))
-    height, width, channels = image.shape
-    patch = round((bias.shape[0] / channels) ** 0.5)
-    if bias.shape[0] != image.size:
+    """Sets the last bias to the logits of an image, or of as much of it as the bias can draw."""
+    last = next(layer for layer in decoder.layers[::-1] if hasattr(layer, "bias"))
+    bias, (height, width, channels) = last.bias, image.shape
+    if isinstance(last, keras.layers.Conv2D):  # a patch, the same everywhere: the mean of all
+        patch = round((bias.shape[0] / channels) ** 0.5)
         rows, columns = height // patch, width // patch
         image = image.reshape(rows, patch, columns, patch, channels).mean(axis=(0, 2))
+    elif bias.shape[0] != image.size:  # half the size
+        image = image.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
     mean = np.clip(image.reshape(-1), 0.01, 0.99)
     bias.assign(np.log(mean / (1 - mean)).astype("float32"))
 

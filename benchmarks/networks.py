@@ -50,15 +50,15 @@ class Rung:
     seeds: tuple = (0,)
     of: str | None = None
     keep: int | None = None
-    test: bool = False
+    final: bool = False
 
 
 RUNGS = {
     "1": Rung(10),
     "2": Rung(25, of="1", keep=7),
     "3": Rung(60, of="2", keep=3),
-    "final": Rung(60, (1, 2, 3), of="3", keep=2, test=True),
-    "long": Rung(180, (1,), of="final", keep=2, test=True),
+    "final": Rung(60, (1, 2, 3), of="3", keep=2, final=True),
+    "long": Rung(180, (1,), of="final", keep=2, final=True),
 }
 
 
@@ -152,7 +152,7 @@ def entrants(dataset, rung, args):
     records = records_of(dataset, before, args)
     if not records:
         sys.exit(f"{dataset}: rung {before} comes before rung {rung}")
-    others = [candidates.DEFAULT] if RUNGS[rung].test else standings.rivals(records)
+    others = [candidates.DEFAULT] if RUNGS[rung].final else standings.rivals(records)
     return [*standings.best(records, RUNGS[rung].keep), *others]
 
 
@@ -168,7 +168,7 @@ def task_of(dataset, rung, name, seed, args):
         "seed": seed,
         "seconds": RUNGS[rung].seconds * args.scale,
         "images_per_second": speed,
-        "test": RUNGS[rung].test,
+        "final": RUNGS[rung].final,
         "settings": settings,
     }
 

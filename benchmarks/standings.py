@@ -62,7 +62,7 @@ def mean(group, key):
 def table(records):
     """Returns a Markdown table of the records of one data set and one rung, the best first."""
     groups = by_name(records)
-    tested = any("test" in record for record in records)
+    tested = any(record["final"] for record in records)
     heads = ["candidate", "question", "million weights", "steps", "images/s", "wall s"]
     heads += ["elbo", "bits/dim", "MSE", "KL"]
     if tested:

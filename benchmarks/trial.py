@@ -28,7 +28,7 @@ def train(task):
 
     Args:
         task: A dict: ``dataset``, ``settings`` (those of `candidates.settings_of`), ``seed``,
-            ``seconds``, ``images_per_second`` and ``test``, whether to look at the test images
+            ``seconds``, ``images_per_second`` and ``final``, whether to look at the test images
             (once all choices are made).
 
     Returns:
@@ -67,7 +67,7 @@ def train(task):
     record["wall_seconds"] = round(time.perf_counter() - started, 1)
     best.restore(data.validation.images)
     record["validation"] = numbers(model, data.validation.images)
-    if task["test"]:
+    if task["final"]:
         record["test"] = numbers(model, data.test.images)
         record["edits"] = edits(model, data, candidates.EDITED[task["dataset"]])
     return record
