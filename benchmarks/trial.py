@@ -93,7 +93,8 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.loss:
-            self.loss, self.best = logs["val_loss"], self.model.get_weights()
+            # copies: an array of JAX may be a view of memory that the next step writes to
+            self.loss, self.best = logs["val_loss"], [np.array(w) for w in self.model.get_weights()]
 
     def restore(self, images):
         """Puts them back, unless the weights that fit ended with (maybe averaged) are better."""
@@ -166,6 +167,9 @@ def images_per_second(model, images, batch):
         stamps.clear()
         some = np.resize(images, (steps * batch, *images.shape[1:]))
         model.fit(some, batch_size=batch, epochs=1 + epochs, callbacks=[watch], verbose=0)
+        # With averaged weights Keras 3.15 leaves weights and averages in one buffer on JAX, and
+        # the next fit fails on it ("donate the same buffer twice"): part them.
+        model.set_weights([np.array(weight) for weight in model.get_weights()])
         return float(np.median(np.diff(stamps))) / steps
 
     rough = seconds_of_step(10, 2)
