@@ -43,7 +43,7 @@ class Rung:
     The best candidate of another likelihood goes on, too, but not to the finals, unless it is
     named with `--also`: which likelihood to take is not for bits per dimension alone to say.
     Seeds of the finals are others than those that chose the finalists, who would else have been
-    chosen for their luck. The default takes part in them in any case, to compare with.
+    chosen for their luck. With `default` that one takes part in any case, to compare with.
     """
 
     seconds: float
@@ -51,13 +51,13 @@ class Rung:
     of: str | None = None
     keep: int | None = None
     final: bool = False
+    default: bool = False
 
 
 RUNGS = {
     "1": Rung(10),
-    "2": Rung(25, of="1", keep=7),
-    "3": Rung(60, of="2", keep=3),
-    "final": Rung(60, (1, 2, 3), of="3", keep=2, final=True),
+    "2": Rung(30, of="1", keep=7),
+    "final": Rung(60, (1, 2, 3), of="2", keep=2, final=True, default=True),
     "long": Rung(180, (1,), of="final", keep=2, final=True),
 }
 
@@ -152,7 +152,8 @@ def entrants(dataset, rung, args):
     records = records_of(dataset, before, args)
     if not records:
         sys.exit(f"{dataset}: rung {before} comes before rung {rung}")
-    others = [candidates.DEFAULT] if RUNGS[rung].final else standings.rivals(records)
+    others = [candidates.DEFAULT] if RUNGS[rung].default else []
+    others += [] if RUNGS[rung].final else standings.rivals(records)
     return [*standings.best(records, RUNGS[rung].keep), *others]
 
 
