@@ -51,7 +51,7 @@ class Trainer:
         device = keras.ops.zeros(()).device
         batches = torch.as_tensor(batches).to(device)
         weights = None if weights is None else torch.as_tensor(weights).to(device)
-        key = training, batches.shape[1:], weights is None
+        key = training, batches.shape[1:], batches.dtype, weights is None
         recording = self._programs.setdefault(key, Recording(self, training))
         recording.tensors = None  # somebody may have put others into the variables
         for i, batch in enumerate(batches):
@@ -200,7 +200,7 @@ def updater(optimizer, variables):
         step += 1
         adam(
             weights,
-            gradients,
+            [gradient.contiguous() for gradient in gradients],  # the kernel takes that for granted
             momentums,
             velocities,
             [],
