@@ -354,7 +354,7 @@ class AutoEncoder(Trainer, keras.Model):
         if inputs.is_on_disk(x):
             return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
         if sample_weight is not None:
-            sample_weight = np.reshape(sample_weight, (len(x), -1))[:, 0]
+            sample_weight = np.reshape(sample_weight, (len(x), -1))[:, 0].astype("float32")
         # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
         seed = np.random.randint(2**31) if shuffle else None
         return sources.ArraySource(self.on_device(x), sample_weight, batch_size, seed)

@@ -24,13 +24,11 @@ class Trainer:
 
     def run_steps(self, batches, weights, at_once, training):
         """Takes a step on each of the batches ``(steps, batch, ...)``, in one program."""
-        name = "train_steps" if training else "test_steps"
-        if name not in self._programs:
+        key = training, batches.dtype.name, weights is None
+        if key not in self._programs:
             step = self.train_step if training else self.test_step
-            self._programs[name] = steps_program(step, self.jit_compile)
-        self._programs[name](
-            tf.constant(batches), None if weights is None else tf.constant(weights)
-        )
+            self._programs[key] = steps_program(step, self.jit_compile, self.image_shape, *key[1:])
+        self._programs[key](batches) if weights is None else self._programs[key](batches, weights)
 
     def best_pace(self, batch_size):
         """Returns how many steps make one program: (at first, at most)."""
@@ -40,19 +38,29 @@ class Trainer:
         return array
 
 
-def steps_program(step, jit_compile):
-    def take(batch, weight):
+def steps_program(step, jit_compile, image_shape, dtype, unweighted):
+    """Returns a function that takes several steps; traced once, for any number of any size."""
+    signature = [tf.TensorSpec((None, None, *image_shape), dtype)]
+    if not unweighted:
+        signature += [tf.TensorSpec((None, None), "float32")]
+
+    def take(batch, weight=None):
         step((batch, None, weight))
 
-    take = tf.function(take, autograph=False, reduce_retracing=True, jit_compile=jit_compile)
+    take = tf.function(
+        take,
+        autograph=False,
+        jit_compile=jit_compile,
+        input_signature=[tf.TensorSpec(part.shape[1:], part.dtype) for part in signature],
+    )
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def program(batches, weights):
+    @tf.function(autograph=False, input_signature=signature)
+    def program(*blocks):
         def one(i):
-            take(batches[i], None if weights is None else weights[i])
+            take(*(block[i] for block in blocks))
             return (i + 1,)
 
-        count = tf.shape(batches)[0]
+        count = tf.shape(blocks[0])[0]
         tf.while_loop(lambda i: i < count, one, (0,), parallel_iterations=1)
 
     return program
