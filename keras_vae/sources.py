@@ -22,6 +22,7 @@ class ArraySource:
     def __init__(self, images, weights, batch_size, seed=None):
         self.images, self.weights, self.batch_size, self.seed = images, weights, batch_size, seed
         self.steps = -(-len(images) // batch_size)
+        self.batch_bytes = batch_size * images[:1].nbytes
 
     def epoch(self, number):
         """Returns a function that gives the next block, of up to so many steps, and weights."""
@@ -52,6 +53,7 @@ class StreamSource:
     def __init__(self, images, batch_size, shuffle=False, first_epoch=0):
         stream, self.steps = inputs.stream(images, batch_size, shuffle, first_epoch)
         self.batch_size, self.batches, self.ahead = batch_size, iter(stream), None
+        self.batch_bytes = batch_size * images[:1].nbytes
 
     def epoch(self, number):
         left = self.steps

@@ -10,6 +10,7 @@ import time
 import keras
 
 MOST_STEPS = 64  # in one go
+MOST_BYTES = 100e6  # of images in one go
 ENOUGH_SECONDS = 0.1  # of work in one go: more saves nothing, and lets Ctrl-C wait
 
 
@@ -108,7 +109,8 @@ def choose_pace(model, source, callbacks):
         steps = most = 1
     else:
         steps, most = model.best_pace(source.batch_size)
-    return Pace(min(steps, source.steps), min(most, source.steps))
+        most = min(most, max(1, int(MOST_BYTES // source.batch_bytes)))
+    return Pace(min(steps, most, source.steps), min(most, source.steps))
 
 
 def sees_each_step(callback):

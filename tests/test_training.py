@@ -173,6 +173,14 @@ def test_validation_at_its_own_pace(make_vae, images):
     assert_same(split.values(), whole.values())
 
 
+def test_large_images_come_a_few_at_a_time(make_vae, images, monkeypatch):
+    monkeypatch.setattr("keras_vae.training.MOST_BYTES", 2.5 * BATCH * images[0].nbytes)
+    seen = InBetween()
+    train(make_vae(), images, callbacks=[seen], epochs=2)
+    assert set(np.diff([-1, *seen.ended[-7:]])) <= {1, 2}
+    assert max(np.diff(seen.ended)) == 2
+
+
 # The order
 
 
