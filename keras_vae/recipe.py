@@ -25,7 +25,7 @@ def make_optimizer(learning_rate, steps):
     model.compile(make_optimizer(2e-3, steps=1000))
     ```
     """
-    schedule = WarmUpAndCosine(learning_rate, max(1, steps // 20), max(2, steps))
+    schedule = WarmUpAndCosine(learning_rate, max(1, steps // 20), steps)
     return keras.optimizers.Adam(schedule, beta_2=0.98)
 
 
@@ -50,7 +50,8 @@ class WarmUpAndCosine(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, peak, warmup, steps):
-        self.peak, self.warmup, self.steps = float(peak), int(warmup), int(steps)
+        self.peak, self.warmup = float(peak), int(warmup)
+        self.steps = max(int(steps), self.warmup + 1)
 
     def __call__(self, step):
         step = ops.cast(step, "float32")

@@ -33,6 +33,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
     model.stop_training = False
     logs = {}
     callbacks.on_train_begin()
+    first_epoch = getattr(model, "_initial_epoch", None) or first_epoch  # of `BackupAndRestore`
     for epoch in range(first_epoch, epochs):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)

@@ -145,6 +145,10 @@ class AutoEncoder(Trainer, keras.Model):
     def metrics(self):
         return [self.means]
 
+    @property
+    def metrics_names(self):
+        return list(self.loss_names)
+
     def compute_losses(self, data, training):
         """Returns the losses of one batch by name, each in nats per image.
 
@@ -202,7 +206,7 @@ class AutoEncoder(Trainer, keras.Model):
         """Returns the means over the batches of this epoch so far, as numbers by name."""
         return self.means.numbers()
 
-    def compile(self, optimizer="adam", steps_per_execution="auto", **kwargs):
+    def compile(self, optimizer="adam", *, steps_per_execution="auto", **kwargs):
         """Keras's `compile`, without `loss` and `metrics`: the model has its own.
 
         Args:
@@ -252,7 +256,11 @@ class AutoEncoder(Trainer, keras.Model):
         shuffle=True,
         class_weight=None,
         sample_weight=None,
-        **kwargs,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
     ):
         """Keras's `fit` on images; labels are not needed and not used.
 
@@ -269,20 +277,18 @@ class AutoEncoder(Trainer, keras.Model):
                 x, y, sample_weight, validation_split
             )
         validation = keras.utils.unpack_x_y_sample_weight(validation_data)
-        first_epoch = kwargs.get("initial_epoch") or 0
-        own_steps = kwargs.get("steps_per_epoch") or kwargs.get("validation_steps")
         if (
             self._takes(x, y, sample_weight)
             and (validation_data is None or self._takes(*validation))
-            and not (class_weight or own_steps)
+            and not (class_weight or steps_per_epoch or validation_steps)
             and not (validation_split and validation_data is None)
         ):
             batch_size = batch_size or inputs.BATCH_SIZE
-            source = self._source(x, sample_weight, batch_size, shuffle, first_epoch)
+            source = self._source(x, sample_weight, batch_size, shuffle, initial_epoch)
             validate = None
             if validation_data is not None:
                 validate = functools.partial(
-                    self._validate, validation, kwargs.get("validation_batch_size") or batch_size
+                    self._validate, validation, validation_batch_size or batch_size
                 )
             self.optimizer.build(self.trainable_variables)
             return training.fit(
@@ -292,8 +298,8 @@ class AutoEncoder(Trainer, keras.Model):
                 callbacks,
                 verbose,
                 epochs,
-                first_epoch,
-                kwargs.get("validation_freq") or 1,
+                initial_epoch,
+                validation_freq,
             )
         # Keras's loop: for other kinds of data, and for a number of steps of one's own.
         if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
@@ -305,23 +311,23 @@ class AutoEncoder(Trainer, keras.Model):
                 x,
                 batch_size,
                 bool(shuffle),
-                first_epoch,
+                initial_epoch,
                 sample_weight=sample_weight,
                 class_weight=class_weight,
                 validation_split=validation_split,
                 steps_per_execution=steps_per_execution,
             )
             y, shuffle = None, False
-            kwargs["steps_per_epoch"] = kwargs.get("steps_per_epoch") or steps
+            steps_per_epoch = steps_per_epoch or steps
         x_val, _, weights = validation
         if inputs.is_on_disk(x_val):
             validation_data, steps = inputs.stream(
                 x_val,
-                kwargs.get("validation_batch_size") or batch_size,
+                validation_batch_size or batch_size,
                 sample_weight=weights,
                 steps_per_execution=steps_per_execution,
             )
-            kwargs["validation_steps"] = kwargs.get("validation_steps") or steps
+            validation_steps = validation_steps or steps
         return super().fit(
             inputs.batches(x),
             inputs.labels(x, y, sample_weight),
@@ -334,7 +340,11 @@ class AutoEncoder(Trainer, keras.Model):
             shuffle=shuffle,
             class_weight=class_weight,
             sample_weight=sample_weight,
-            **kwargs,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
         )
 
     def _takes(self, x, y=None, sample_weight=None):
@@ -343,7 +353,18 @@ class AutoEncoder(Trainer, keras.Model):
             self.compiled
             and not self.run_eagerly
             and self.can_run_steps()
+            and self._is_as_made()
+            and not (keras.config.max_epochs() or keras.config.max_steps_per_epoch())
             and inputs.is_plain(x, y, sample_weight)
+        )
+
+    def _is_as_made(self):
+        """Returns whether nobody has put another step or other losses into this model."""
+        names = "train_step", "test_step", "compute_losses", "update_means", "metrics"
+        made = [getattr(type(self), name) for name in names]
+        modules = [getattr(part, "fget", part).__module__ for part in made]
+        return not set(names) & set(vars(self)) and all(
+            module.startswith("keras_vae.") for module in modules
         )
 
     def _source(self, x, sample_weight, batch_size, shuffle=False, first_epoch=0):
@@ -354,7 +375,7 @@ class AutoEncoder(Trainer, keras.Model):
         if inputs.is_on_disk(x):
             return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
         if sample_weight is not None:
-            sample_weight = np.reshape(sample_weight, (len(x), -1))[:, 0].astype("float32")
+            sample_weight = np.reshape(sample_weight, len(x)).astype("float32")
         # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
         seed = np.random.randint(2**31) if shuffle else None
         return sources.ArraySource(self.on_device(x), sample_weight, batch_size, seed)
@@ -390,12 +411,14 @@ class AutoEncoder(Trainer, keras.Model):
         steps=None,
         callbacks=None,
         return_dict=False,
-        **kwargs,
+        _use_cached_eval_dataset=False,  # in Keras's own loop
     ):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         self._check_arrays(x)
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
+        if hasattr(x, "shape") and tuple(x.shape[:1]) == (0,):
+            raise ValueError("Argument `x` must hold at least one image. Received: none")
         if self._takes(x, y, sample_weight) and not steps:
             source = self._source(x, sample_weight, batch_size or inputs.BATCH_SIZE)
             losses = training.evaluate(self, source, callbacks, verbose)
@@ -418,7 +441,7 @@ class AutoEncoder(Trainer, keras.Model):
                 steps=steps,
                 callbacks=callbacks,
                 return_dict=True,
-                **kwargs,
+                _use_cached_eval_dataset=_use_cached_eval_dataset,
             )
         return losses if return_dict else [losses[name] for name in self.loss_names]
 
@@ -431,17 +454,19 @@ class AutoEncoder(Trainer, keras.Model):
             kwargs["steps"] = kwargs.get("steps") or steps
         return super().predict(inputs.batches(x), batch_size=batch_size, **kwargs)
 
-    def train_on_batch(self, x, *args, **kwargs):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Keras's `train_on_batch` on images."""
         self._check_arrays(x)
         x = np.asarray(x) if inputs.is_on_disk(x) else x
-        return super().train_on_batch(x, *args, **kwargs)
+        losses = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
+        return losses if return_dict else [losses[name] for name in self.loss_names]
 
-    def test_on_batch(self, x, *args, **kwargs):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Keras's `test_on_batch` on images."""
         self._check_arrays(x)
         x = np.asarray(x) if inputs.is_on_disk(x) else x
-        return super().test_on_batch(x, *args, **kwargs)
+        losses = super().test_on_batch(x, y, sample_weight, return_dict=True)
+        return losses if return_dict else [losses[name] for name in self.loss_names]
 
     def _check_arrays(self, *batches):
         """Refuses arrays of images with unusable values, which compiled code cannot look at."""

@@ -60,7 +60,8 @@ class Trainer:
         groups = [self.trainable_variables, self.non_trainable_variables]
         groups += [self.optimizer.variables] if training else []
         groups += [self.metrics_variables]
-        state = [[variable.value for variable in group] for group in groups]
+        held = set()
+        state = [[unshared(variable.value, held) for variable in group] for group in groups]
         state = self._programs[name](state, batches, weights, at_once)
         for group, values in zip(groups, state):
             for variable, value in zip(group, values):
@@ -102,6 +103,14 @@ class Trainer:
         return jax.device_put(array)
 
 
+def unshared(value, held):
+    """Returns an array, or a copy if it is one of those held: given away, it would go twice."""
+    if id(value) in held:  # Keras puts an EMA's averages into the weights without a copy
+        value = jax.numpy.array(value, copy=True)
+    held.add(id(value))
+    return value
+
+
 def in_one_program(step):
     """Returns a function that takes several steps in one compiled program."""
 
@@ -127,7 +136,7 @@ def in_one_program(step):
 def one_by_one(step):
     """Returns a function that takes several steps, each a call of the same compiled program."""
 
-    @partial(jax.jit, donate_argnums=0)
+    @jax.jit
     def program(state, batch, weights):
         _, state = step(state, (batch, None, weights))
         return [list(part) for part in state]

@@ -8,6 +8,7 @@ the gradient included, and from then on played back.
 import contextlib
 
 import keras
+import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.optim.adam import adam
@@ -49,8 +50,8 @@ class Trainer:
         """Takes a step on each of the batches ``(steps, batch, ...)``."""
         self.train(training)  # for layers made of torch modules
         device = keras.ops.zeros(()).device
-        batches = torch.as_tensor(batches).to(device)
-        weights = None if weights is None else torch.as_tensor(weights).to(device)
+        batches = as_tensor(batches).to(device)
+        weights = None if weights is None else as_tensor(weights).to(device)
         key = training, batches.shape[1:], batches.dtype, weights is None
         recording = self._programs.setdefault(key, Recording(self, training))
         recording.tensors = None  # somebody may have put others into the variables
@@ -80,6 +81,13 @@ class Trainer:
             return super().predict(*args, **kwargs)
 
 
+def as_tensor(array):
+    """`torch.as_tensor`, also of a view from back to front."""
+    if isinstance(array, np.ndarray) and not (array.flags.c_contiguous and array.flags.writeable):
+        array = array.copy()
+    return torch.as_tensor(array)
+
+
 class Recording:
     """Steps on batches of one shape: layer by layer at first, then played back.
 
@@ -98,6 +106,9 @@ class Recording:
             with contextlib.nullcontext() if training else torch.no_grad():
                 model.train_step(data) if training else model.test_step(data)
             return
+        if self.graph is None:
+            rest = values(model.non_trainable_variables)
+            before = [value.clone() for value in rest]
         x, _, weight = model.training_batch(data) if training else data
         noise = model.noise_of_a_step(x) if training else {}
         if self.graph is None:
@@ -105,6 +116,8 @@ class Recording:
                 self.record(x, weight, noise)
             except Exception:  # of any kind: the steps before went well
                 self.possible = False
+                with torch.no_grad():  # the draws of this step are drawn once more
+                    torch._foreach_copy_(rest, before)
                 self.step(data)
                 return
         if self.tensors is None:
@@ -134,7 +147,10 @@ class Recording:
             changed[:] = [i for i, value in enumerate(new) if value is not state[i]]
             loss = model.optimizer.scale_loss(losses["loss"]) if training else None
             gradients = torch.autograd.grad(loss, parameters) if training else ()
-            return list(gradients), [new[i].detach() for i in changed]
+            # What is another variable itself is copied: that one may be written first.
+            own = {id(value) for value in state}
+            new = [new[i].clone() if id(new[i]) in own else new[i].detach() for i in changed]
+            return list(gradients), new
 
         # With tensors that have no values: what depends on values can't be recorded by mistake.
         graph = make_fx(function, tracing_mode="fake")(
@@ -152,23 +168,35 @@ class Recording:
 
 def simplify(graph):
     """Takes out of a recorded graph what does nothing, and what is computed a second time."""
+    written = set().union(*map(places_written, graph.nodes))
     seen = {}
     for node in graph.nodes:
-        if node.op != "call_function":
+        if node.op != "call_function" or node in written:
             continue
         if node.target in DO_NOTHING:
             node.replace_all_uses_with(node.args[0])
-        elif not any(map(has_effects, (node, *node.users))):
+        elif not has_effects(node) and written.isdisjoint(node.all_input_nodes):
             first = seen.setdefault((node.target, str(node.args), str(node.kwargs)), node)
             if first is not node:
                 node.replace_all_uses_with(first)
     graph.eliminate_dead_code()
 
 
+def places_written(node):
+    """Returns the nodes that a node writes over: its inputs, and what those are views of."""
+    places = list(node.all_input_nodes) if has_effects(node) else []
+    for place in places:
+        if isinstance(place.target, torch._ops.OpOverload) and any(
+            result.alias_info for result in place.target._schema.returns
+        ):
+            places += place.all_input_nodes
+    return places
+
+
 def has_effects(node):
     """Returns whether a node writes into its input, or draws random numbers."""
     target = node.target
-    if node.op != "call_function" or not isinstance(target, torch._ops.OpOverload):
+    if not isinstance(target, torch._ops.OpOverload):
         return False
     return target._schema.is_mutable or torch.Tag.nondeterministic_seeded in target.tags
 
