@@ -1,6 +1,6 @@
 """The one backend-specific place: how a step is differentiated, how a function is compiled.
 
-Each file defines a `Trainer` of the same shape: `train_step` and `test_step`, as Keras has them, and
+Each file defines a `Trainer` of the same shape: `train_step` and `test_step` as Keras has them, and
 `run_steps`, `best_pace`, `can_run_steps` and `on_device` for our loop; and then `without_gradient`,
 `keep_compiled` and `device_name`.
 """
