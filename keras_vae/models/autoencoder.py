@@ -265,7 +265,8 @@ class AutoEncoder(Trainer, keras.Model):
         """Keras's `fit` on images; labels are not needed and not used.
 
         Images of a streamed data set (`keras_vae.datasets.stream.Rows`) go in like arrays, also
-        into `evaluate`, `predict` and `encode`.
+        into `evaluate`, `predict` and `encode`. Both go through a loop of our own, many steps in
+        one go (`keras_vae.training`), any other kind of data through Keras's.
 
         Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
         which step, see `keras_vae.callbacks.StopOnNonFinite`.
@@ -359,7 +360,10 @@ class AutoEncoder(Trainer, keras.Model):
         )
 
     def _is_as_made(self):
-        """Returns whether nobody has put another step or other losses into this model."""
+        """Returns whether nobody has put another step or other losses into this model.
+
+        Our loop reads no labels and no logs, and on torch it takes a step apart.
+        """
         names = "train_step", "test_step", "compute_losses", "update_means", "metrics"
         made = [getattr(type(self), name) for name in names]
         modules = [getattr(part, "fget", part).__module__ for part in made]
