@@ -26,7 +26,9 @@ class WithNoise(keras_vae.VAE):
     """A VAE that trains with given noise instead of the backend's own."""
 
     def call(self, x, training=False, eps=None, raw=False):
-        return super().call(x, training, NOISE[: x.shape[0] or ops.shape(x)[0]], raw)
+        # TensorFlow's `fit` traces a step for batches of any size: the size is a tensor there
+        eps = ops.convert_to_tensor(NOISE)[: ops.shape(x)[0]]
+        return super().call(x, training, eps, raw)
 
 
 # What is compared: the plain model, and one that has everything.
