@@ -45,6 +45,7 @@ DEFAULTS = {
     },
 }
 MOST_EPOCHS = 50
+MEAN_OF = 1000  # images, for a mean image
 
 LEAST_IMAGES = 10  # with an attribute and without, for a direction to mean something
 
@@ -161,6 +162,14 @@ def parse_arguments(arguments=None):
         metavar="N",
         help="size of the encoder, which the decoder mirrors: units of each hidden layer (mlp), "
         "channels of the first layer and after each halving (conv)",
+    )
+    add(
+        "--shrink",
+        type=positive,
+        nargs=2,
+        metavar=("IN", "OUT"),
+        help="how many times smaller a side is of what the encoder sees, and of what the decoder "
+        "draws (mlp)",
     )
     add("--activation", choices=("relu", "silu", "gelu", "tanh"), help="of the hidden layers")
     add("--latent-dim", type=positive, help="length of a code")
@@ -417,6 +426,8 @@ def build(args, images):
     image_shape, values = images.shape[1:], math.prod(images.shape[1:])
     if args.latent_dim > values:
         raise ValueError(f"--latent-dim is {args.latent_dim}; an image has only {values} values")
+    if args.shrink and args.network == "conv":
+        raise ValueError("--shrink is for the mlp: convolutions take patches of the image anyway")
     variational = args.model == "vae"
     builder = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[args.network]
     parts = builder(
@@ -424,8 +435,9 @@ def build(args, images):
         args.latent_dim,
         args.widths,
         activation=args.activation,
-        pixel_mean=float(images[:1000].mean() / 255),  # in random order
+        pixel_mean=images[:MEAN_OF].mean(axis=0) / 255,  # in random order
         variational=variational,
+        **({"shrink": args.shrink} if args.shrink else {}),
     )
     mirror = None
     if args.augment:

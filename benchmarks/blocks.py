@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from keras_vae.layers import DepthToSpace
-from keras_vae.networks import centred_images, code_heads, conv, normalise_and_activate
+from keras_vae.networks import code_heads, conv, normalise_and_activate
 
 
 def build(
@@ -32,14 +32,15 @@ def build(
     Args:
         image_shape: ``(height, width, channels)``.
         latent_dim: Length of a code.
-        width: Units of the hidden layer between reader and code, and between code and writer.
+        width: Units of the hidden layer between reader and code, and between code and writer; a
+            list, of several layers.
         activation: Name of a Keras activation.
         reader: One of `READERS`.
         writer: One of `WRITERS`.
         residual: How many residual blocks (see `residual_block`) follow each hidden layer.
         gated: Whether those blocks are gated.
         shrink: How many times smaller the image is that the encoder sees.
-        pixel_mean: Mean of the training images, in [0, 1].
+        pixel_mean: Mean of the training images, in [0, 1], or their mean image.
         options: What readers and writers take: ``rank``, ``patch``, ``channels``, ``mixers``.
             ``patch`` is in pixels of the whole image.
 
@@ -50,22 +51,26 @@ def build(
     ```
     """
 
-    def hidden(x):
-        x = normalise_and_activate(layers.Dense(width)(x), activation)
-        for _ in range(residual):
-            x = residual_block(x, width, activation, gated)
+    widths = width if isinstance(width, list) else [width]
+
+    def hidden(x, widths):
+        for width in widths:
+            x = normalise_and_activate(layers.Dense(width)(x), activation)
+            for _ in range(residual):
+                x = residual_block(x, width, activation, gated)
         return x
 
-    images, x = centred_images(image_shape, pixel_mean)
+    images = keras.Input(tuple(image_shape), name="image")
+    x = layers.Rescaling(2.0, -2.0 * pixel_mean)(images)
     if shrink > 1:
         x = layers.AveragePooling2D(shrink, data_format="channels_last")(x)
     patch = options.pop("patch", 8)
     x = READERS[reader](x, activation, patch=patch // shrink, **options)
-    encoder = keras.Model(
-        images, code_heads(hidden(layers.Flatten()(x)), latent_dim, True), name="encoder"
-    )
+    x = hidden(layers.Flatten()(x), widths)
+    encoder = keras.Model(images, code_heads(x, latent_dim, True), name="encoder")
     z = keras.Input((latent_dim,), name="z")
-    outputs = WRITERS[writer](hidden(z), image_shape, activation, patch=patch, **options)
+    x = hidden(z, widths[::-1])
+    outputs = WRITERS[writer](x, image_shape, activation, patch=patch, **options)
     outputs = layers.Reshape(tuple(image_shape), dtype="float32", name="outputs")(outputs)
     return encoder, keras.Model(z, outputs, name="decoder")
 
@@ -140,6 +145,15 @@ def write_half(x, image_shape, activation, **_):
     )(x)
 
 
+def write_detail(x, image_shape, activation, **_):
+    """Draws colours at half the size, and adds detail that is the same for all of them: eyes see
+    colours less finely than light (as JPEG takes for granted)."""
+    height, width, _ = image_shape
+    detail = layers.Dense(height * width, use_bias=False, dtype="float32")(x)
+    detail = layers.Reshape((height, width, 1))(detail)
+    return layers.Add(dtype="float32")([write_half(x, image_shape, activation), detail])
+
+
 def positions(x, image_shape, activation, patch, channels):
     """Returns features ``(n, rows, columns, channels)``, a position for each patch."""
     rows, columns = image_shape[0] // patch, image_shape[1] // patch
@@ -180,6 +194,7 @@ READERS = {"dense": read_dense, "patches": read_patches, "conv": read_conv}
 WRITERS = {
     "dense": write_dense,
     "half": write_half,
+    "detail": write_detail,
     "patches": write_patches,
     "conv": write_conv,
     "resize": write_resize,

@@ -13,6 +13,7 @@ from keras_vae import photos as photos
 from keras_vae import plots as plots
 from keras_vae import runs as runs
 from keras_vae.layers import DepthToSpace as DepthToSpace
+from keras_vae.layers import DynamicBinarization as DynamicBinarization
 from keras_vae.layers import Sampling as Sampling
 from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
 from keras_vae.models.vae import VAE as VAE

@@ -1,4 +1,5 @@
-"""Layers of a VAE: `Sampling`, and `DepthToSpace`, the up-sampling that is fast everywhere."""
+"""Layers of a VAE: `Sampling`, `DepthToSpace` (the up-sampling that is fast everywhere) and
+`DynamicBinarization`, which makes binary images of grey ones."""
 
 import keras
 import numpy as np
@@ -40,11 +41,7 @@ class Sampling(keras.layers.Layer):
         super().__init__(dtype=dtype, **kwargs)
         check_seed(seed)
         self.seed = seed
-        # Neighbouring seeds give overlapping streams on torch, so spread them out first.
-        spread = (
-            None if seed is None else int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
-        )
-        self.seed_generator = keras.random.SeedGenerator(spread)
+        self.seed_generator = seed_generator(seed)
 
     def build(self, input_shape):
         is_pair = len(input_shape) == 2 and all(isinstance(s, (list, tuple)) for s in input_shape)
@@ -69,6 +66,64 @@ class Sampling(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
+class DynamicBinarization(keras.layers.Layer):
+    """Makes each pixel 0 or 1 at random: 1 with the probability that its value in [0, 1] is.
+
+    As the `augmentation` of a VAE with the Bernoulli likelihood it shows other binary images of
+    the same grey ones in each epoch (Salakhutdinov & Murray 2008, section 5.1; "stochastically
+    binarised" in Burda et al. 2016, https://arxiv.org/abs/1509.00519). In validation images stay
+    as they are: binarise those once, by calling a layer with a seed.
+
+    Args:
+        seed: None or a non-negative integer.
+
+    Call arguments:
+        x: Pixels in [0, 1], of any shape.
+        training: If False, ``x`` is returned as it is.
+
+    Returns:
+        Zeros and ones, of the shape of ``x``.
+
+    Raises:
+        ValueError: If the seed is unusable.
+
+    Example:
+
+    ```python
+    parts = keras_vae.build_mlp((28, 28, 1), 50, hidden=(200, 200), activation="tanh")
+    binarise = keras_vae.DynamicBinarization(seed=0)
+    model = keras_vae.VAE(*parts, "bernoulli", augmentation=binarise)
+    test_images = np.asarray(keras_vae.DynamicBinarization(seed=1)(np.random.rand(8, 28, 28, 1)))
+    ```
+    """
+
+    def __init__(self, seed=None, dtype="float32", **kwargs):
+        super().__init__(dtype=dtype, **kwargs)
+        check_seed(seed)
+        self.seed = seed
+        self.seed_generator = seed_generator(seed)
+
+    def call(self, x, training=True):
+        if not training:
+            return x
+        shares = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
+        return ops.cast(shares < x, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
+def seed_generator(seed):
+    """Returns Keras's generator; neighbouring seeds, which overlap on torch, are spread out."""
+    if seed is not None:
+        seed = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+    return keras.random.SeedGenerator(seed)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_vae import DepthToSpace, Sampling
+from keras_vae import VAE, DepthToSpace, DynamicBinarization, Sampling, build_mlp
 
 
 def draw(layer, z_mean, z_log_var, **arguments):
@@ -133,3 +133,53 @@ def test_depth_to_space_refuses_a_factor_that_is_no_size(factor):
 def test_depth_to_space_refuses_what_it_cannot_spread(shape):
     with pytest.raises(ValueError, match="channels a multiple of 4"):
         DepthToSpace(2)(keras.KerasTensor(shape))
+
+
+def binarise(layer, x, **arguments):
+    return ops.convert_to_numpy(layer(np.float32(x), **arguments))
+
+
+def test_binarised_pixels_are_ones_as_often_as_their_grey_says():
+    grey = np.broadcast_to(np.float32([0, 0.25, 0.8, 1]), (50_000, 4))
+    drawn = binarise(DynamicBinarization(seed=3), grey)
+    assert drawn.dtype == np.float32 and set(np.unique(drawn)) == {0, 1}
+    np.testing.assert_allclose(drawn.mean(axis=0), [0, 0.25, 0.8, 1], atol=0.01)
+    assert np.all(drawn[:, 0] == 0) and np.all(drawn[:, 3] == 1)  # what is certain stays certain
+    assert abs(np.corrcoef(drawn[:, 1], drawn[:, 2])[0, 1]) < 0.02  # each pixel by itself
+
+
+def test_binarisation_is_fresh_repeatable_and_off_outside_of_training():
+    grey = np.full((3, 6, 5, 1), 0.5, "float32")
+    layer, twin, other = (DynamicBinarization(seed=seed) for seed in (1, 1, 2))
+    first, second = binarise(layer, grey), binarise(layer, grey)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(binarise(twin, grey), first)
+    np.testing.assert_array_equal(binarise(twin, grey), second)
+    assert not np.array_equal(binarise(other, grey), first)
+    np.testing.assert_array_equal(binarise(layer, grey, training=False), grey)
+    assert DynamicBinarization.from_config(layer.get_config()).seed == 1
+    with pytest.raises(ValueError, match="seed"):
+        DynamicBinarization(seed=-1)
+
+
+def test_a_model_sees_other_binary_images_at_each_step(tmp_path):
+    seen = []
+
+    class Watched(VAE):
+        def compute_losses(self, data, training):
+            seen.append(ops.convert_to_numpy(data[0]))
+            return super().compute_losses(data, training)
+
+    parts = build_mlp((6, 5, 1), 2, (8,))
+    model = Watched(*parts, "bernoulli", augmentation=DynamicBinarization(seed=0), seed=0)
+    model.compile(run_eagerly=True)
+    grey = np.full((4, 6, 5, 1), 128, "uint8")
+    model.fit(grey, epochs=3, batch_size=4, verbose=0)
+    assert len(seen) == 3 and all(set(np.unique(x)) == {0, 1} for x in seen)
+    assert not np.array_equal(seen[0], seen[1]) and not np.array_equal(seen[1], seen[2])
+
+    plain = VAE(*parts, "bernoulli", augmentation=DynamicBinarization(seed=0), seed=0)
+    plain.compile()
+    assert np.isfinite(plain.fit(grey, epochs=2, batch_size=4, verbose=0).history["loss"]).all()
+    plain.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").augmentation.seed == 0

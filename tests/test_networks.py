@@ -1,9 +1,11 @@
+import math
+
 import keras
 import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import build_conv, build_mlp
+from keras_vae import build_conv, build_mlp, networks
 
 
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (7, 5, 3), (1, 1, 2)])
@@ -54,6 +56,75 @@ def test_build_mlp_sees_pixels_about_their_mean():
     encoder, _ = build_mlp((4, 4, 1), 2, hidden=(8,), pixel_mean=0.25)
     centred = encoder.layers[1](keras.ops.full((1, 4, 4, 1), 0.25))
     assert float(keras.ops.max(keras.ops.abs(centred))) < 1e-6
+
+
+@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+@pytest.mark.parametrize("image_shape", [(8, 8, 1), (13, 9, 3)])
+def test_training_starts_from_the_mean_image(builder, image_shape):
+    mean = np.random.default_rng(0).uniform(0.1, 0.9, image_shape).astype("float32")
+    encoder, decoder = builder(image_shape, 2, (8,), pixel_mean=mean)
+    seen = keras.ops.convert_to_numpy(encoder.layers[1](mean[None]))
+    assert abs(seen.mean()) < 1e-5
+    drawn = keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32"))))[0]
+    if builder is build_mlp:
+        np.testing.assert_allclose(drawn, mean, atol=1e-5)
+    else:  # as much of it as is the same in all patches, which are one pixel here
+        shade = np.broadcast_to(mean.mean(axis=(0, 1)), image_shape)
+        np.testing.assert_allclose(drawn, shade, atol=0.01)
+
+
+def test_build_conv_starts_from_the_mean_patch():
+    mean = np.random.default_rng(0).uniform(0.1, 0.9, (8, 12, 3)).astype("float32")
+    _, decoder = build_conv((8, 12, 3), 2, (8,), patch=4, pixel_mean=mean)
+    drawn = keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32"))))[0]
+    patch = mean.reshape(2, 4, 3, 4, 3).mean(axis=(0, 2))
+    np.testing.assert_allclose(drawn, np.tile(patch, (2, 3, 1)), atol=1e-5)
+
+
+def test_a_mean_image_of_black_and_white_is_not_certain():
+    mean = np.stack([np.zeros((4, 2)), np.ones((4, 2))], axis=-1)
+    _, decoder = build_mlp((4, 2, 2), 2, (8,), pixel_mean=mean)
+    drawn = keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32"))))
+    np.testing.assert_allclose(drawn[0, ..., 0], 0.01, atol=1e-6)
+    np.testing.assert_allclose(drawn[0, ..., 1], 0.99, atol=1e-6)
+
+
+@pytest.mark.parametrize("image_shape, seen", [((8, 8, 1), 16), ((13, 9, 3), 7 * 5 * 3)])
+def test_an_encoder_may_see_smaller_images(image_shape, seen):
+    encoder, decoder = build_mlp(image_shape, 2, (8,), "tanh", shrink=(2, 1))
+    first = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.Dense))
+    assert tuple(first.kernel.shape) == (seen, 8)
+    assert decoder.output_shape == (None, *image_shape)
+    images = np.full((1 + math.prod(image_shape), *image_shape), 0.5, "float32")
+    images[1:].reshape(len(images) - 1, -1)[np.diag_indices(len(images) - 1)] = 1  # each once
+    z_mean = keras.ops.convert_to_numpy(encoder(images)[0])
+    assert (np.abs(z_mean[1:] - z_mean[0]).max(axis=1) > 1e-6).all()  # nothing is left out
+
+
+@pytest.mark.parametrize("image_shape, drawn", [((8, 8, 1), 16), ((13, 9, 3), 7 * 5 * 3)])
+def test_a_decoder_may_draw_smaller_images(image_shape, drawn):
+    rows = np.linspace(0.2, 0.8, image_shape[0], dtype="float32")[:, None, None]
+    mean = np.broadcast_to(rows, image_shape)
+    encoder, decoder = build_mlp(image_shape, 2, (8,), pixel_mean=mean, shrink=(1, 2))
+    first, *_, last = (
+        layer
+        for layer in [*encoder.layers, *decoder.layers]
+        if isinstance(layer, keras.layers.Dense)
+    )
+    assert tuple(first.kernel.shape) == (math.prod(image_shape), 8)
+    assert tuple(last.kernel.shape) == (8, drawn)
+    assert decoder.output_shape == (None, *image_shape)
+    outputs = keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32")))
+    # It starts from the mean image at half the size; what is enlarged is smooth in between.
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(outputs)[0], mean, atol=0.06)
+
+
+def test_smaller_images_have_the_means_of_squares():
+    image = np.arange(15, dtype="float32").reshape(1, 3, 5, 1)
+    small = keras.ops.convert_to_numpy(networks.smaller(image, 2))[0, ..., 0]
+    np.testing.assert_allclose(
+        small, [[3, 5, 6.5], [10.5, 12.5, 14]]
+    )  # at the edge, of what is there
 
 
 @pytest.mark.parametrize(
@@ -130,6 +201,9 @@ def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
         ({"pixel_mean": -0.1}, "pixel_mean"),
         ({"pixel_mean": 128}, "pixel_mean"),
         ({"pixel_mean": "0"}, "pixel_mean"),
+        ({"pixel_mean": np.zeros((8, 8))}, "pixel_mean"),
+        ({"pixel_mean": np.full((8, 8, 1), 128.0)}, "pixel_mean"),
+        ({"pixel_mean": np.full((8, 8, 1), np.nan)}, "pixel_mean"),
         ({"variational": 1}, "variational"),
         ({"widths": (16, -1)}, "hidden|filters"),
         ({"widths": 16}, "hidden|filters"),
@@ -156,6 +230,12 @@ def test_build_conv_refuses_a_patch_that_is_no_size(patch):
 def test_build_conv_refuses_to_pad_without_end(size, filters, patch, most):
     with pytest.raises(ValueError, match=f"Argument `filters` must have at most {most} entries"):
         build_conv((size, size, 1), 2, filters, patch)
+
+
+@pytest.mark.parametrize("shrink", [2, (2,), (0, 1), (1, 1.5), (True, 1), "22"])
+def test_build_mlp_refuses_a_shrink_that_is_no_pair_of_sizes(shrink):
+    with pytest.raises(ValueError, match="Argument `shrink` must be 2 positive integers"):
+        build_mlp((8, 8, 1), 2, shrink=shrink)
 
 
 @pytest.mark.parametrize("builder", [build_mlp, build_conv])

@@ -1,0 +1,193 @@
+"""How time and memory of training grow with images, resolution, latents and batch size.
+
+    KERAS_BACKEND=jax python benchmarks/cost.py --output docs/cost.png
+
+Trains `train.py`'s networks for photographs on random smooth images, each time in a process of its
+own, and draws milliseconds for an image and the most memory that the process had. One thing is
+changed at a time. Writes a JSON file beside the picture. Takes minutes; run it on an otherwise
+idle machine.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from cases import CASES, Case, make_images, make_model
+
+NETWORKS = {"mlp": CASES["mlp-64"], "conv": CASES["conv-64"]}
+COLORS = {"mlp": "#c2410c", "conv": "#5474a0"}
+USUAL = {"images": 5000, "size": 64, "latent_dim": 64, "batch_size": 128}
+CHANGED = {
+    "images": (1250, 2500, 5000, 10_000, 20_000, 40_000),
+    "size": (16, 32, 64, 128, 256),
+    "latent_dim": (2, 8, 32, 64, 128, 512),
+    "batch_size": (16, 32, 64, 128, 256, 512, 1024),
+}
+LABELS = {
+    "images": "images to train on",
+    "size": "side of the images, pixels",
+    "latent_dim": "latents",
+    "batch_size": "images in a step",
+}
+MOST_VALUES = 1000 * 256 * 256 * 3  # of all images that are larger than usual
+EPOCHS, SECONDS = 3, 8.0  # that many, unless they take longer
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--network", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    add("--change", nargs="+", choices=list(CHANGED), default=list(CHANGED))
+    add("--output", type=Path, default=Path("cost.png"))
+    add("--draw", action="store_true", help="draw what the JSON file has, measure nothing")
+    add("--measure", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        measure(json.loads(args.measure))
+        return
+    file = args.output.with_suffix(".json")
+    points = json.loads(file.read_text()) if args.draw else []
+    for task in [] if args.draw else tasks(args):
+        points.append({**task, **in_a_process(task)})
+        print(line(points[-1]), flush=True)
+        file.write_text(json.dumps(points, indent=1) + "\n")
+    draw(points, args.output)
+    print(f"{args.output}, {file}")
+
+
+def tasks(args):
+    """Returns each network with one thing changed at a time; what is usual is measured once."""
+    found = []
+    for network in args.network:
+        for name in args.change:
+            for value in CHANGED[name]:
+                task = {"network": network, **USUAL, name: value}
+                if task["size"] > USUAL["size"]:
+                    fit = MOST_VALUES // (3 * task["size"] ** 2)
+                    task["images"] = min(task["images"], fit)
+                if task not in found:
+                    found.append(task)
+    return found
+
+
+def in_a_process(task):
+    command = [sys.executable, __file__, "--measure", json.dumps(task)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(result.stderr)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def measure(task):
+    """Trains in this process; prints what it took, as JSON."""
+    import keras
+    from speed_process import peak_megabytes
+
+    case: Case = dataclasses.replace(
+        NETWORKS[task["network"]],
+        image_shape=(task["size"], task["size"], 3),
+        latent_dim=task["latent_dim"],
+        images=task["images"],
+        batch_size=task["batch_size"],
+    )
+    images = np.empty((case.images, *case.image_shape), "uint8")
+    for start in range(0, case.images, 100):  # little by little: making them must not be the peak
+        images[start : start + 100] = make_images(case, len(images[start : start + 100]), start)
+    model = make_model(case, float(images[:1000].mean() / 255), 10_000)
+    ready = peak_megabytes()
+    stamps = [time.perf_counter()]
+
+    class Clock(keras.callbacks.Callback):
+        several_steps = True
+
+        def on_epoch_end(self, epoch, logs=None):
+            stamps.append(time.perf_counter())
+            if stamps[-1] - stamps[1] > SECONDS:
+                self.model.stop_training = True
+
+    # The first epoch compiles. Of large sets a part is enough for that.
+    model.fit(images[: 5 * case.batch_size + 1], batch_size=case.batch_size, verbose=0)
+    first = time.perf_counter() - stamps[0]
+    stamps[:] = [time.perf_counter()]
+    batch = {"batch_size": case.batch_size, "epochs": 1 + EPOCHS, "verbose": 0}
+    model.fit(images, callbacks=[Clock()], **batch)
+    seconds = np.diff(stamps)
+    seconds = seconds[1:] if len(seconds) > 1 else seconds
+    result = {
+        "backend": keras.backend.backend(),
+        "parameters": model.count_params(),
+        "image_megabytes": images.nbytes / 1e6,
+        "before_megabytes": ready,
+        "peak_megabytes": peak_megabytes(),
+        "first_seconds": first,
+        "milliseconds": 1e3 * statistics.median(seconds) / case.images,
+    }
+    print(json.dumps(result))
+
+
+def line(point):
+    changed = " ".join(f"{name} {point[name]:,}" for name in USUAL)
+    return (
+        f"{point['network']:4} {changed}: {point['milliseconds']:.3f} ms an image, "
+        f"{point['peak_megabytes']:,.0f} MB at most, {point['before_megabytes']:,.0f} before fit"
+    )
+
+
+def draw(points, path):
+    """Draws a column for each thing that is changed, time above and memory below."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    names = [name for name in CHANGED if len({point[name] for point in points}) > 1]
+    figure, axes = plt.subplots(
+        2, len(names), figsize=(3.1 * len(names), 5.6), sharey="row", squeeze=False
+    )
+    for column, name in zip(axes.T, names, strict=True):
+        for network, color in COLORS.items():
+            shown = [point for point in points if point["network"] == network]
+            shown = [point for point in shown if is_usual(point, name)]
+            shown.sort(key=lambda point: point[name])
+            values = [point[name] for point in shown]
+            column[0].plot(values, [p["milliseconds"] for p in shown], "o-", color=color)
+            memory = [p["peak_megabytes"] / 1e3 for p in shown]
+            column[1].plot(values, memory, "o-", color=color, label=network)
+        column[1].plot(
+            values,
+            [p["image_megabytes"] / 1e3 for p in shown],
+            ":",
+            color="0.5",
+            label="the images alone",
+        )
+        column[1].set_xlabel(LABELS[name])
+        for axis in column:
+            axis.set_xscale("log")
+            axis.set_yscale("log")
+            axis.set_xticks(values, [f"{value:,}" for value in values], rotation=45)
+            axis.minorticks_off()
+            axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel("milliseconds for an image")
+    axes[1, 0].set_ylabel("peak memory, GB")
+    axes[1, -1].legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def is_usual(point, name):
+    """Returns whether a point differs from what is usual in that alone (and in how many images
+    there is room for)."""
+    ignored = {name, "images"} if name == "size" else {name}
+    return all(point[other] == USUAL[other] for other in set(USUAL) - ignored)
+
+
+if __name__ == "__main__":
+    main()
