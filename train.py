@@ -17,33 +17,51 @@ from datetime import UTC, datetime
 
 BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
 
-# What measured best on validation in a minute or two of training on two CPU cores. What depends
-# on the network stands below its name. All sets but faces and mnist take those of mnist, if their
-# images are small and grey, or of photographs. "images" is how many to train on in all epochs.
+# What measured best on validation in about a minute of training on two CPU cores, see
+# benchmarks/README.md. What depends on the network stands below its name. All sets but faces and
+# mnist take those of mnist, if their images are small and grey, or of photographs. "images" is how
+# many to train on in all epochs.
 DEFAULTS = {
     "faces": {
         "network": "mlp",
         "likelihood": "gaussian",
         "latent_dim": 64,
-        "mlp": {"widths": [256], "activation": "silu", "epochs": 16, "learning_rate": 3e-3},
+        "mlp": {
+            "widths": [384],
+            "shrink": [2, 1],
+            "activation": "silu",
+            "epochs": 16,
+            "learning_rate": 3e-3,
+        },
         "conv": {"widths": [64], "activation": "silu", "epochs": 8, "learning_rate": 4e-3},
     },
     "mnist": {
         "network": "mlp",
         "likelihood": "mse",
         "latent_dim": 16,
-        "mlp": {"widths": [512, 512], "activation": "relu", "epochs": 12, "learning_rate": 4e-3},
+        "mlp": {"widths": [384, 384], "activation": "silu", "epochs": 20, "learning_rate": 4e-3},
         "conv": {"widths": [48], "activation": "silu", "epochs": 7, "learning_rate": 6e-3},
     },
     "photographs": {
-        "network": "conv",
+        "network": "mlp",
         "likelihood": "gaussian",
         "latent_dim": 64,
-        "images": 150_000,
-        "mlp": {"widths": [256], "activation": "silu", "learning_rate": 2e-3},
-        "conv": {"widths": [64], "activation": "silu", "learning_rate": 4e-3},
+        "mlp": {
+            "widths": [384],
+            "shrink": [2, 2],
+            "activation": "silu",
+            "images": 500_000,
+            "learning_rate": 2e-3,
+        },
+        "conv": {
+            "widths": [64],
+            "activation": "silu",
+            "images": 150_000,
+            "learning_rate": 4e-3,
+        },
     },
 }
+LARGE = 128  # pixels a side, from where on photographs are for convolutions
 MOST_EPOCHS = 50
 MEAN_OF = 1000  # images, for a mean image
 
@@ -407,13 +425,17 @@ def fill_in_defaults(args, data):
     """Sets what was left open to what measured best for such data (and the network)."""
     height, width, channels = data.image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    best = dict(DEFAULTS["faces" if args.dataset == "faces" else kind])
+    kind = "faces" if args.dataset == "faces" else kind
+    best = dict(DEFAULTS[kind])
     networks = {name: best.pop(name) for name in ("mlp", "conv")}
+    if kind == "photographs" and max(height, width) > LARGE:
+        best["network"] = "conv"
+    args.network = args.network or best["network"]
+    best |= networks[args.network]
     if "images" in best:
         epochs = round(best.pop("images") / len(data.train))
         best["epochs"] = min(max(epochs, 1), MOST_EPOCHS)
-    args.network = args.network or best["network"]
-    for name, value in (best | networks[args.network]).items():
+    for name, value in best.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
 

@@ -1,7 +1,8 @@
 """Which recipes `networks.py` compares, as plain data, and how one becomes a model.
 
 A candidate is the data set's BASE with some settings changed; `network` is replaced as a whole.
-Each answers one question, so that a difference can be laid to one thing.
+Each answers one question, so that a difference can be laid to one thing. BASE is what train.py did
+before the search; what it does now is among the candidates.
 """
 
 import json
@@ -15,7 +16,7 @@ import keras_vae
 from keras_vae import recipe
 from keras_vae.likelihoods import Gaussian
 
-# What train.py does, and what every data set shares.
+# What every data set shares.
 SHARED = {
     "batch_size": 128,
     "schedule": "cosine",  # or "linear" to zero, or "constant"; each after a warm-up
@@ -90,7 +91,7 @@ TRAINING = {
 
 CANDIDATES = {
     "mnist": {
-        DEFAULT: ("What train.py does", {}),
+        DEFAULT: ("What train.py did before", {}),
         **TRAINING,
         "mlp 384-384": ("Narrower, for more steps?", mlp(384, 384, activation="relu")),
         "mlp 768-768": ("Wider?", mlp(768, 768, activation="relu")),
@@ -134,7 +135,7 @@ CANDIDATES = {
         ),
     },
     "faces": {
-        DEFAULT: ("What train.py does", {}),
+        DEFAULT: ("What train.py did before", {}),
         **TRAINING,
         "mlp 384": ("Wider?", mlp(384)),
         "mlp 512": ("Wider still?", mlp(512)),
@@ -178,7 +179,7 @@ CANDIDATES = {
         "gaussian per pixel": ("A variance for each pixel?", {"likelihood": "pixel gaussian"}),
     },
     "celeb_a": {
-        DEFAULT: ("What train.py does", {}),
+        DEFAULT: ("What train.py did before", {}),
         **TRAINING,
         "conv 48": ("Narrower?", conv(48)),
         "conv 32-64": ("Smaller patches, and halved once?", conv(32, 64, patch=4)),

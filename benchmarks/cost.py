@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python benchmarks/cost.py --output docs/cost.png
 
-Trains `train.py`'s networks for photographs on random smooth images, each time in a process of its
-own, and draws milliseconds for an image and the most memory that the process had. One thing is
+Trains `train.py`'s networks for photographs on smooth random images, each time in a process of
+its own, and draws milliseconds for an image and the most memory that the process had. One thing is
 changed at a time. Writes a JSON file beside the picture. Takes minutes; run it on an otherwise
 idle machine.
 """
@@ -19,9 +19,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from cases import CASES, Case, make_images, make_model
+from cases import CASES, make_images
 
-NETWORKS = {"mlp": CASES["mlp-64"], "conv": CASES["conv-64"]}
+NETWORKS = {
+    "mlp": {"hidden": (384,), "activation": "silu", "shrink": (2, 2)},
+    "conv": {"filters": (64,), "activation": "silu"},
+}
 COLORS = {"mlp": "#c2410c", "conv": "#5474a0"}
 USUAL = {"images": 5000, "size": 64, "latent_dim": 64, "batch_size": 128}
 CHANGED = {
@@ -91,17 +94,18 @@ def measure(task):
     import keras
     from speed_process import peak_megabytes
 
-    case: Case = dataclasses.replace(
-        NETWORKS[task["network"]],
-        image_shape=(task["size"], task["size"], 3),
-        latent_dim=task["latent_dim"],
-        images=task["images"],
-        batch_size=task["batch_size"],
-    )
-    images = np.empty((case.images, *case.image_shape), "uint8")
-    for start in range(0, case.images, 100):  # little by little: making them must not be the peak
+    import keras_vae
+    from keras_vae import recipe
+
+    shape, batch_size = (task["size"], task["size"], 3), task["batch_size"]
+    case = dataclasses.replace(CASES["mlp-64"], image_shape=shape)
+    images = np.empty((task["images"], *shape), "uint8")
+    for start in range(0, len(images), 100):  # little by little: making them must not be the peak
         images[start : start + 100] = make_images(case, len(images[start : start + 100]), start)
-    model = make_model(case, float(images[:1000].mean() / 255), 10_000)
+    build = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[task["network"]]
+    parts = build(shape, task["latent_dim"], **NETWORKS[task["network"]])
+    model = keras_vae.VAE(*parts, "gaussian", seed=0)
+    model.compile(recipe.make_optimizer(2e-3, 10_000))
     ready = peak_megabytes()
     stamps = [time.perf_counter()]
 
@@ -114,11 +118,10 @@ def measure(task):
                 self.model.stop_training = True
 
     # The first epoch compiles. Of large sets a part is enough for that.
-    model.fit(images[: 5 * case.batch_size + 1], batch_size=case.batch_size, verbose=0)
+    model.fit(images[: 5 * batch_size + 1], batch_size=batch_size, verbose=0)
     first = time.perf_counter() - stamps[0]
     stamps[:] = [time.perf_counter()]
-    batch = {"batch_size": case.batch_size, "epochs": 1 + EPOCHS, "verbose": 0}
-    model.fit(images, callbacks=[Clock()], **batch)
+    model.fit(images, batch_size=batch_size, epochs=1 + EPOCHS, callbacks=[Clock()], verbose=0)
     seconds = np.diff(stamps)
     seconds = seconds[1:] if len(seconds) > 1 else seconds
     result = {
@@ -128,7 +131,7 @@ def measure(task):
         "before_megabytes": ready,
         "peak_megabytes": peak_megabytes(),
         "first_seconds": first,
-        "milliseconds": 1e3 * statistics.median(seconds) / case.images,
+        "milliseconds": 1e3 * statistics.median(seconds) / len(images),
     }
     print(json.dumps(result))
 

@@ -59,7 +59,7 @@ def make(images, steps, args):
         latent_dim=50,
         hidden=(200, 200),
         activation="tanh",
-        pixel_mean=float(images.mean() / 255),
+        pixel_mean=images.mean(axis=0) / 255,
     )
     binarise = keras_vae.DynamicBinarization(seed=args.seed)
     model = keras_vae.VAE(*parts, "bernoulli", augmentation=binarise, seed=args.seed)

@@ -63,7 +63,7 @@ def table(records):
     """Returns a Markdown table of the records of one data set and one rung, the best first."""
     groups = by_name(records)
     tested = any(record["final"] for record in records)
-    heads = ["candidate", "question", "million weights", "steps", "images/s", "wall s"]
+    heads = ["candidate", "question", "million weights", "steps", "images/s"]
     heads += ["elbo", "bits/dim", "MSE", "KL"]
     if tested:
         heads += ["test elbo", "test bits/dim", "test MSE", "test KL", "edits"]
@@ -85,7 +85,6 @@ def cells(name, group, tested):
     texts += [f"{first['images_per_second']:,.0f}"]
     if "problem" in first:
         return [*texts, first["problem"].split(".")[0]]
-    texts += [spread([record["wall_seconds"] for record in group], 0)]
     texts += fit_cells(group, "validation")
     if tested:
         texts += [*fit_cells(group, "test"), edit_text(group)]

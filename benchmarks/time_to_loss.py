@@ -55,8 +55,8 @@ def main():
     add("--limit", type=int)
     add("--latent-dim", type=int, default=16)
     add("--network", choices=("mlp", "conv"), default="mlp")
-    add("--widths", type=int, nargs="+", help="default: 512 512 (mlp), 64 (conv)")
-    add("--activation", help="default: the network's own")
+    add("--widths", type=int, nargs="+", help="default: 384 384 (mlp), 64 (conv)")
+    add("--activation", default="silu")
     add("--likelihood", default="mse")
     add("--precision", default="float32")
     add("--epochs", type=int, default=15)
@@ -71,15 +71,15 @@ def main():
     keras.config.set_dtype_policy(args.precision)
     data = datasets.load(args.dataset, args.limit)
     builder, widths = {
-        "mlp": (keras_vae.build_mlp, [512, 512]),
+        "mlp": (keras_vae.build_mlp, [384, 384]),
         "conv": (keras_vae.build_conv, [64]),
     }[args.network]
     parts = builder(
         data.image_shape,
         args.latent_dim,
         args.widths or widths,
-        **({"activation": args.activation} if args.activation else {}),
-        pixel_mean=float(data.train.images.mean() / 255),
+        activation=args.activation,
+        pixel_mean=data.train.images[:1000].mean(axis=0) / 255,
     )
     model = keras_vae.VAE(*parts, args.likelihood, beta=args.beta, seed=args.seed)
     steps = -(-len(data.train) // args.batch_size) * args.epochs

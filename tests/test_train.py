@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import keras
@@ -193,7 +194,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     assert code == 0, errors
     assert errors.splitlines() == [f"Reading {source} ..."]
     first, second = output.splitlines()[:2]
-    for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "conv 8"):
+    for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "mlp 8"):
         assert part in first
     assert second == f"Skipped 1 file, see {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
@@ -246,6 +247,49 @@ def test_every_setting_of_the_model_reaches_it(tmp_path):
         weights = [float(row["kl_weight"]) for row in csv.DictReader(file)]
     # Steps of 128 and of 72 images, with 0/3, 1/3, 2/3 and 3/3 of beta.
     np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
+
+
+def test_the_encoder_may_see_and_the_decoder_draw_smaller_images(finished, tmp_path):
+    def units(folder):
+        model = runs.load_model(folder)
+        layers = [*model.encoder.layers, *model.decoder.layers]
+        kernels = [layer.kernel.shape for layer in layers if isinstance(layer, keras.layers.Dense)]
+        return kernels[0][0], kernels[-1][1]
+
+    assert units(finished[0]) == (32 * 32 * 3, 64 * 64 * 3)  # the default
+    code, _, errors = run(*SMALL, "--shrink", 4, 2, "--output", tmp_path / "run")
+    assert code == 0, errors
+    assert units(tmp_path / "run") == (16 * 16 * 3, 32 * 32 * 3)
+    code, _, errors = run(
+        *SMALL, "--shrink", 2, 1, "--network", "conv", "--output", tmp_path / "no"
+    )
+    assert code == 2 and errors.splitlines()[-1].startswith(
+        "train.py: error: --shrink is for the mlp"
+    )
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "flags, shape, images, expected",
+    [
+        ((), (64, 64, 3), 1000, ("mlp", [2, 1], 16)),
+        (("--network", "conv"), (64, 64, 3), 1000, ("conv", None, 8)),
+        (("--dataset", "mnist"), (28, 28, 1), 1000, ("mlp", None, 20)),
+        (("--dataset", "photos"), (32, 32, 1), 1000, ("mlp", None, 20)),
+        (("--dataset", "photos"), (32, 32, 3), 20_000, ("mlp", [2, 2], 25)),
+        (("--dataset", "photos", "--shrink", "1", "1"), (64, 64, 3), 1000, ("mlp", [1, 1], 50)),
+        (("--dataset", "photos"), (130, 100, 3), 10**7, ("conv", None, 1)),
+        (("--dataset", "photos", "--epochs", "7"), (130, 100, 3), 10**7, ("conv", None, 7)),
+    ],
+)
+def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    import train
+
+    args = train.parse_arguments(["--backend", BACKEND, *flags])
+    train.fill_in_defaults(args, types.SimpleNamespace(image_shape=shape, train=range(images)))
+    assert (args.network, args.shrink, args.epochs) == expected
 
 
 def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
@@ -322,6 +366,8 @@ MISTAKES = [
     (["--model", "gan"], "vae"),
     (["--network", "resnet"], "conv"),
     (["--widths", "64", "0"], "whole number of at least 1"),
+    (["--shrink", "2"], "expected 2 arguments"),
+    (["--shrink", "2", "0"], "whole number of at least 1"),
     (["--activation", "softmax"], "silu"),
     (["--likelihood", "l1"], "gaussian"),
     (["--kl-warmup", "-1"], "number of at least 0"),
