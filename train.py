@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
 
-# What measured best on validation in about a minute of training on two CPU cores, see
+# What measured best on validation in one to three minutes of training on two CPU cores, see
 # benchmarks/README.md. What depends on the network stands below its name. All sets but faces and
 # mnist take those of mnist, if their images are small and grey, or of photographs. "images" is how
 # many to train on in all epochs.
@@ -43,25 +43,19 @@ DEFAULTS = {
         "conv": {"widths": [48], "activation": "silu", "epochs": 7, "learning_rate": 6e-3},
     },
     "photographs": {
-        "network": "mlp",
+        "network": "conv",
         "likelihood": "gaussian",
         "latent_dim": 64,
         "mlp": {
             "widths": [384],
             "shrink": [2, 2],
             "activation": "silu",
-            "images": 500_000,
+            "images": 300_000,
             "learning_rate": 2e-3,
         },
-        "conv": {
-            "widths": [64],
-            "activation": "silu",
-            "images": 150_000,
-            "learning_rate": 4e-3,
-        },
+        "conv": {"widths": [64], "activation": "silu", "images": 150_000, "learning_rate": 4e-3},
     },
 }
-LARGE = 128  # pixels a side, from where on photographs are for convolutions
 MOST_EPOCHS = 50
 MEAN_OF = 1000  # images, for a mean image
 
@@ -425,11 +419,8 @@ def fill_in_defaults(args, data):
     """Sets what was left open to what measured best for such data (and the network)."""
     height, width, channels = data.image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    kind = "faces" if args.dataset == "faces" else kind
-    best = dict(DEFAULTS[kind])
+    best = dict(DEFAULTS["faces" if args.dataset == "faces" else kind])
     networks = {name: best.pop(name) for name in ("mlp", "conv")}
-    if kind == "photographs" and max(height, width) > LARGE:
-        best["network"] = "conv"
     args.network = args.network or best["network"]
     best |= networks[args.network]
     if "images" in best:

@@ -1,4 +1,5 @@
-"""What benchmarks/speed.py measures: the networks of train.py's defaults, on images made here."""
+"""What benchmarks/speed.py measures: two networks at two sizes, trained as train.py does, on images
+made here."""
 
 import dataclasses
 import math

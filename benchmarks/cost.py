@@ -70,14 +70,16 @@ def tasks(args):
     found = []
     for network in args.network:
         for name in args.change:
-            for value in CHANGED[name]:
-                task = {"network": network, **USUAL, name: value}
-                if task["size"] > USUAL["size"]:
-                    fit = MOST_VALUES // (3 * task["size"] ** 2)
-                    task["images"] = min(task["images"], fit)
-                if task not in found:
-                    found.append(task)
-    return found
+            found += [{"network": network, **changed(name, value)} for value in CHANGED[name]]
+    return [task for number, task in enumerate(found) if task not in found[:number]]
+
+
+def changed(name, value):
+    """Returns what is usual but for one thing, and for fewer images if they are large."""
+    task = {**USUAL, name: value}
+    if task["size"] > USUAL["size"]:
+        task["images"] = min(task["images"], MOST_VALUES // (3 * task["size"] ** 2))
+    return task
 
 
 def in_a_process(task):
@@ -157,39 +159,27 @@ def draw(points, path):
     )
     for column, name in zip(axes.T, names, strict=True):
         for network, color in COLORS.items():
-            shown = [point for point in points if point["network"] == network]
-            shown = [point for point in shown if is_usual(point, name)]
-            shown.sort(key=lambda point: point[name])
-            values = [point[name] for point in shown]
+            wanted = [{"network": network, **changed(name, value)} for value in CHANGED[name]]
+            shown = [p for task in wanted for p in points if task.items() <= p.items()]
+            values = [p[name] for p in shown]
             column[0].plot(values, [p["milliseconds"] for p in shown], "o-", color=color)
             memory = [p["peak_megabytes"] / 1e3 for p in shown]
             column[1].plot(values, memory, "o-", color=color, label=network)
-        column[1].plot(
-            values,
-            [p["image_megabytes"] / 1e3 for p in shown],
-            ":",
-            color="0.5",
-            label="the images alone",
-        )
+        alone = [p["image_megabytes"] / 1e3 for p in shown]
+        column[1].plot(values, alone, ":", color="0.5", label="the images alone")
         column[1].set_xlabel(LABELS[name])
+        column[0].set_yscale("log")
         for axis in column:
             axis.set_xscale("log")
-            axis.set_yscale("log")
             axis.set_xticks(values, [f"{value:,}" for value in values], rotation=45)
             axis.minorticks_off()
             axis.grid(alpha=0.3)
     axes[0, 0].set_ylabel("milliseconds for an image")
     axes[1, 0].set_ylabel("peak memory, GB")
-    axes[1, -1].legend(frameon=False)
+    axes[1, 0].set_ylim(0, 1.05 * max(p["peak_megabytes"] for p in points) / 1e3)
+    axes[1, 0].legend(frameon=False)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
-
-
-def is_usual(point, name):
-    """Returns whether a point differs from what is usual in that alone (and in how many images
-    there is room for)."""
-    ignored = {name, "images"} if name == "size" else {name}
-    return all(point[other] == USUAL[other] for other in set(USUAL) - ignored)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     assert code == 0, errors
     assert errors.splitlines() == [f"Reading {source} ..."]
     first, second = output.splitlines()[:2]
-    for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "mlp 8"):
+    for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "conv 8"):
         assert part in first
     assert second == f"Skipped 1 file, see {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
@@ -277,9 +277,10 @@ def test_the_encoder_may_see_and_the_decoder_draw_smaller_images(finished, tmp_p
         (("--network", "conv"), (64, 64, 3), 1000, ("conv", None, 8)),
         (("--dataset", "mnist"), (28, 28, 1), 1000, ("mlp", None, 20)),
         (("--dataset", "photos"), (32, 32, 1), 1000, ("mlp", None, 20)),
-        (("--dataset", "photos"), (32, 32, 3), 20_000, ("mlp", [2, 2], 25)),
-        (("--dataset", "photos", "--shrink", "1", "1"), (64, 64, 3), 1000, ("mlp", [1, 1], 50)),
-        (("--dataset", "photos"), (130, 100, 3), 10**7, ("conv", None, 1)),
+        (("--dataset", "photos"), (32, 32, 3), 10_000, ("conv", None, 15)),
+        (("--dataset", "photos"), (64, 64, 3), 1000, ("conv", None, 50)),
+        (("--dataset", "photos"), (64, 64, 3), 10**7, ("conv", None, 1)),
+        (("--dataset", "photos", "--network", "mlp"), (64, 64, 3), 10_000, ("mlp", [2, 2], 30)),
         (("--dataset", "photos", "--epochs", "7"), (130, 100, 3), 10**7, ("conv", None, 7)),
     ],
 )
