@@ -88,7 +88,7 @@ class DynamicBinarization(keras.layers.Layer):
         Zeros and ones, of the shape of ``x``.
 
     Raises:
-        ValueError: If the seed is unusable.
+        ValueError: If the seed is unusable, or pixels are whole numbers such as 0..255.
 
     Example:
 
@@ -107,6 +107,12 @@ class DynamicBinarization(keras.layers.Layer):
         self.seed_generator = seed_generator(seed)
 
     def call(self, x, training=True):
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        if not keras.backend.is_float_dtype(dtype):
+            raise ValueError(
+                "`DynamicBinarization` must be called on pixels in [0, 1], as floats: divide "
+                f"images by 255. Received: {dtype}"
+            )
         if not training:
             return x
         shares = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)

@@ -160,6 +160,8 @@ def test_binarisation_is_fresh_repeatable_and_off_outside_of_training():
     assert DynamicBinarization.from_config(layer.get_config()).seed == 1
     with pytest.raises(ValueError, match="seed"):
         DynamicBinarization(seed=-1)
+    with pytest.raises(ValueError, match=r"divide images by 255\. Received: uint8"):
+        layer(np.zeros((3, 6, 5, 1), "uint8"))
 
 
 def test_a_model_sees_other_binary_images_at_each_step(tmp_path):
