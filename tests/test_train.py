@@ -67,7 +67,7 @@ def test_the_first_line_says_what_is_trained(finished):
         BACKEND,
         "faces 64x64x3",
         "200 images to train",
-        "mlp 256",
+        "mlp 384",
         "4 latents",
         "gaussian likelihood, beta 1",
         str(folder),
