@@ -119,6 +119,22 @@ def test_a_decoder_may_draw_smaller_images(image_shape, drawn):
     np.testing.assert_allclose(keras.ops.convert_to_numpy(outputs)[0], mean, atol=0.06)
 
 
+def test_smaller_images_in_half_precision(images):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        mean = images.mean(axis=0) / 255
+        parts = build_mlp(images.shape[1:], 2, (8,), pixel_mean=mean, shrink=(2, 2))
+        model = keras_vae.VAE(*parts, "gaussian", seed=0)
+        model.compile("adam")
+        losses = model.fit(images, epochs=2, verbose=0).history["loss"]
+        drawn = model.decode(np.zeros((1, 2)))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(losses).all()
+    assert drawn.dtype == np.float32 and drawn.shape == (1, *images.shape[1:])
+    assert {layer.compute_dtype for layer in model.decoder.layers[-3:]} == {"float32"}
+
+
 def test_smaller_images_have_the_means_of_squares():
     image = np.arange(15, dtype="float32").reshape(1, 3, 5, 1)
     small = keras.ops.convert_to_numpy(networks.smaller(image, 2))[0, ..., 0]
