@@ -12,6 +12,9 @@ from keras_vae.training import MOST_STEPS
 BACKEND = keras.backend.backend()
 if BACKEND == "torch":
     import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    from keras_vae.trainers.torch import add_biases_at_once, simplify
 BATCH = 4  # of 37 images: nine steps, and one of a single image
 
 
@@ -378,6 +381,41 @@ class TestRecordings:
         model = keras_vae.VAE(*parts, augmentation=mirror, seed=0)
         train(model, images)
         assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+
+    def test_nothing_is_copied_for_nothing(self):
+        model = keras_vae.VAE(*keras_vae.build_conv((16, 16, 1), 2, filters=(4,)), seed=0)
+        train(model, np.zeros((37, 16, 16, 1), "float32"))
+        graph = model._programs[True, (BATCH, 16, 16, 1), torch.float32, True].graph.graph
+        aten, taken = torch.ops.aten, {}
+        for node in graph.nodes:
+            taken.setdefault(node.target, []).append(node)
+        assert len(taken[aten.convolution.default]) == 2
+        assert aten.constant_pad_nd.default not in taken  # 16 pixels need no margin
+        assert all(node.args[1] != 1 for node in taken[aten.pow.Tensor_Scalar])
+        copies = taken[aten.clone.default]
+        assert len(copies) == 4  # two kernels, and pixels from and to their squares
+        assert len(taken[aten.addmm.default]) == 4  # both heads, a hidden layer and the positions
+
+    def test_a_copy_stays_where_its_origin_is_written_over(self):
+        def function(x, bias):
+            y = x * 2
+            transposed = y.t().clone(memory_format=torch.contiguous_format)
+            copy = y.view(4).clone(memory_format=torch.contiguous_format)
+            again = copy.clone(memory_format=torch.contiguous_format)
+            product = x @ transposed + bias
+            y.add_(1)
+            bias.add_(1)
+            return product, copy + 1, again * 2, y
+
+        def arguments():
+            return torch.arange(4.0).reshape(2, 2), torch.ones(2)
+
+        graph = make_fx(function, tracing_mode="fake")(*arguments())
+        simplify(graph.graph)
+        add_biases_at_once(graph.graph)
+        graph.recompile()
+        for one, other in zip(graph(*arguments()), function(*arguments()), strict=True):
+            torch.testing.assert_close(one, other)
 
     def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
         model = make_vae()

@@ -16,8 +16,9 @@ from torch.optim.adam import adam
 from keras_vae.trainers.adam import can_be_fused
 from keras_vae.training import MOST_STEPS
 
+aten = torch.ops.aten
 # In a recording, of which no gradient is taken and whose constants nothing changes.
-DO_NOTHING = torch.ops.aten.detach.default, torch.ops.aten.lift_fresh_copy.default
+DO_NOTHING = aten.detach.default, aten.lift_fresh_copy.default
 
 STEPS_BEFORE = 3  # a shape is recorded: the last batch of an epoch may not be worth it
 
@@ -160,6 +161,7 @@ class Recording:
             noise,
         )
         simplify(graph.graph)
+        add_biases_at_once(graph.graph)
         graph.recompile()
         self.changed = [self.state[i] for i in changed]
         self.graph = torch.compile(graph) if model.compiles_recordings else graph
@@ -167,12 +169,13 @@ class Recording:
 
 def simplify(graph):
     """Takes out of a recorded graph what does nothing, and what is computed a second time."""
-    written = set().union(*map(places_written, graph.nodes))
-    seen = {}
+    written, seen = places_written(graph), {}
     for node in graph.nodes:
         if node.op != "call_function" or node in written:
             continue
-        if node.target in DO_NOTHING:
+        if is_a_copy(node) and is_a_copy(node.args[0]) and node.args[0].args[0] not in written:
+            node.args = node.args[0].args
+        if node.target in DO_NOTHING or (changes_nothing(node) and node.args[0] not in written):
             node.replace_all_uses_with(node.args[0])
         elif not has_effects(node) and written.isdisjoint(node.all_input_nodes):
             first = seen.setdefault((node.target, str(node.args), str(node.kwargs)), node)
@@ -181,15 +184,69 @@ def simplify(graph):
     graph.eliminate_dead_code()
 
 
-def places_written(node):
-    """Returns the nodes that a node writes over: its inputs, and what those are views of."""
-    places = list(node.all_input_nodes) if has_effects(node) else []
-    for place in places:
-        if isinstance(place.target, torch._ops.OpOverload) and any(
-            result.alias_info for result in place.target._schema.returns
+def changes_nothing(node):
+    """Returns whether a node's result is its input, in the same order in memory.
+
+    Keras has a convolution copy images twice, to the order that they have already, and torch
+    takes the derivative of a square by raising to the power of 1.
+    """
+    if node.target is aten.constant_pad_nd.default:
+        same = not any(node.args[1])
+    elif node.target is aten.pow.Tensor_Scalar:
+        same = node.args[1] == 1
+    else:
+        same = is_a_copy(node)
+    if not same or any(user.op == "output" for user in node.users):  # a variable's, to be written
+        return False
+    before, after = node.args[0].meta.get("val"), node.meta.get("val")
+    return None not in (before, after) and before.stride() == after.stride()
+
+
+def is_a_copy(node):
+    """Returns whether a node copies a tensor to an order in memory that it names."""
+    order = node.kwargs.get("memory_format", torch.preserve_format)
+    return node.target is aten.clone.default and order != torch.preserve_format
+
+
+def add_biases_at_once(graph):
+    """Makes one operation of a product of matrices and the bias that is added to it."""
+    written = places_written(graph)
+    for node in graph.find_nodes(op="call_function", target=aten.add.Tensor):
+        product, bias = node.args
+        if node.kwargs or product.target is not aten.mm.default or len(product.users) > 1:
+            continue
+        parts = bias, *product.args
+        tensors = [getattr(part, "meta", {}).get("val") for part in parts]
+        if (
+            written.isdisjoint(parts)
+            and tensors[0] is not None
+            and tensors[0].ndim == 1
+            and len({tensor.dtype for tensor in tensors}) == 1
         ):
+            with graph.inserting_before(node):
+                fused = graph.call_function(aten.addmm.default, parts)
+            fused.meta = dict(node.meta)
+            node.replace_all_uses_with(fused)
+    graph.eliminate_dead_code()
+
+
+def places_written(graph):
+    """Returns the nodes that are written over, what those are views of, and the views of all."""
+    places = [place for node in graph.nodes if has_effects(node) for place in node.all_input_nodes]
+    for place in places:  # which grow
+        if is_a_view(place):
             places += place.all_input_nodes
-    return places
+    written = set(places)
+    for node in graph.nodes:
+        if is_a_view(node) and not written.isdisjoint(node.all_input_nodes):
+            written.add(node)
+    return written
+
+
+def is_a_view(node):
+    """Returns whether a node's result lies in the memory of an input."""
+    is_an_operation = isinstance(node.target, torch._ops.OpOverload)
+    return is_an_operation and any(result.alias_info for result in node.target._schema.returns)
 
 
 def has_effects(node):
