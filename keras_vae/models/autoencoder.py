@@ -1,22 +1,19 @@
 """AutoEncoder: an encoder, a decoder and a reconstruction loss. The plain baseline."""
 
-import functools
-
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import inputs, likelihoods, sources, training
+from keras_vae import inputs, likelihoods
 from keras_vae.batches import in_batches
-from keras_vae.callbacks import StopOnNonFinite
-from keras_vae.checks import check_size
 from keras_vae.images import check_images, to_pixels
 from keras_vae.means import EpochMeans
-from keras_vae.trainers import Trainer, without_gradient
+from keras_vae.models.fitting import Fitting
+from keras_vae.trainers import without_gradient
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
-class AutoEncoder(Trainer, keras.Model):
+class AutoEncoder(Fitting):
     """Learns to squeeze an image into a short code ``z`` and to draw it again from there.
 
     The loss is the likelihood's, in nats per image: for ``"mse"`` the squared error
@@ -139,7 +136,7 @@ class AutoEncoder(Trainer, keras.Model):
             self._check_arrays(x)
         return super().__call__(x, *args, **kwargs)
 
-    # Training. The gradient is taken in trainers/.
+    # The losses. `fit` is in fitting.py, the gradient is taken in trainers/.
 
     @property
     def metrics(self):
@@ -205,281 +202,6 @@ class AutoEncoder(Trainer, keras.Model):
     def epoch_means(self):
         """Returns the means over the batches of this epoch so far, as numbers by name."""
         return self.means.numbers()
-
-    def compile(self, optimizer="adam", *, steps_per_execution="auto", **kwargs):
-        """Keras's `compile`, without `loss` and `metrics`: the model has its own.
-
-        Args:
-            optimizer: Name or object.
-            steps_per_execution: How many steps to take in one go, with callbacks in between.
-                By default as many as are worth it on this backend; one, if there is a
-                callback that does something at each step.
-            **kwargs: See Keras.
-        """
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(name) is not None:
-                raise ValueError(
-                    f"`{type(self).__name__}` has its own losses and takes no `{name}`: choose "
-                    f"`likelihood` at construction. Received: {name}={kwargs[name]!r}"
-                )
-        if steps_per_execution == "auto":
-            steps_per_execution = None
-        else:
-            check_size("steps_per_execution", steps_per_execution)
-        super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution or 1, **kwargs)
-        self.asked_steps = steps_per_execution
-        self._programs.clear()
-
-    def compile_from_config(self, config):
-        # How a step is run belongs to the backend and the machine, and Keras stores what "auto"
-        # came to: a model from JAX would ask for XLA everywhere.
-        optimizer = config.get("optimizer")
-        module = optimizer.get("module") if isinstance(optimizer, dict) else None
-        if (module or "").startswith("keras.src.backend."):
-            # On torch Keras names a class of its own, which is of no use on other backends.
-            optimizer = {**optimizer, "module": "keras.optimizers", "registered_name": None}
-            config = {**config, "optimizer": optimizer}
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config | {"jit_compile": "auto", "steps_per_execution": "auto"})
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
-        """Keras's `fit` on images; labels are not needed and not used.
-
-        Images of a streamed data set (`keras_vae.datasets.stream.Rows`) go in like arrays, also
-        into `evaluate`, `predict` and `encode`. Both go through a loop of our own, many steps in
-        one go (`keras_vae.training`), any other kind of data through Keras's.
-
-        Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
-        which step, see `keras_vae.callbacks.StopOnNonFinite`.
-        """
-        self._check_arrays(x, validation_data)
-        callbacks = self._with_guard(callbacks)
-        if validation_split and validation_data is None and inputs.is_array(x, y, sample_weight):
-            x, y, sample_weight, validation_data = inputs.split(
-                x, y, sample_weight, validation_split
-            )
-        validation = keras.utils.unpack_x_y_sample_weight(validation_data)
-        if (
-            self._takes(x, y, sample_weight)
-            and (validation_data is None or self._takes(*validation))
-            and not (class_weight or steps_per_epoch or validation_steps)
-            and not (validation_split and validation_data is None)
-        ):
-            batch_size = batch_size or inputs.BATCH_SIZE
-            source = self._source(x, sample_weight, batch_size, shuffle, initial_epoch)
-            validate = None
-            if validation_data is not None:
-                validate = functools.partial(
-                    self._validate, validation, validation_batch_size or batch_size
-                )
-            self.optimizer.build(self.trainable_variables)
-            return training.fit(
-                self,
-                source,
-                validate,
-                callbacks,
-                verbose,
-                epochs,
-                initial_epoch,
-                validation_freq,
-            )
-        # Keras's loop: for other kinds of data, and for a number of steps of one's own.
-        if isinstance(validation_data, (list, tuple)) and len(validation_data) == 3:
-            x_val, y_val, weights = validation_data
-            validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
-        steps_per_execution = self.steps_per_execution if self.compiled else 1
-        if inputs.is_on_disk(x):
-            x, steps = inputs.stream(
-                x,
-                batch_size,
-                bool(shuffle),
-                initial_epoch,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-                validation_split=validation_split,
-                steps_per_execution=steps_per_execution,
-            )
-            y, shuffle = None, False
-            steps_per_epoch = steps_per_epoch or steps
-        x_val, _, weights = validation
-        if inputs.is_on_disk(x_val):
-            validation_data, steps = inputs.stream(
-                x_val,
-                validation_batch_size or batch_size,
-                sample_weight=weights,
-                steps_per_execution=steps_per_execution,
-            )
-            validation_steps = validation_steps or steps
-        return super().fit(
-            inputs.batches(x),
-            inputs.labels(x, y, sample_weight),
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_split=validation_split,
-            validation_data=inputs.batches(validation_data),
-            shuffle=shuffle,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
-
-    def _takes(self, x, y=None, sample_weight=None):
-        """Returns whether our own loop runs these data, and in this setting."""
-        return (
-            self.compiled
-            and not self.run_eagerly
-            and self.can_run_steps()
-            and self._is_as_made()
-            and not (keras.config.max_epochs() or keras.config.max_steps_per_epoch())
-            and inputs.is_plain(x, y, sample_weight)
-        )
-
-    def _is_as_made(self):
-        """Returns whether nobody has put another step or other losses into this model.
-
-        Our loop reads no labels and no logs, and on torch it takes a step apart.
-        """
-        names = "train_step", "test_step", "compute_losses", "update_means", "metrics"
-        made = [getattr(type(self), name) for name in names]
-        modules = [getattr(part, "fget", part).__module__ for part in made]
-        return not set(names) & set(vars(self)) and all(
-            module.startswith("keras_vae.") for module in modules
-        )
-
-    def _source(self, x, sample_weight, batch_size, shuffle=False, first_epoch=0):
-        check_size("batch_size", batch_size)
-        if not self.built:
-            self.build(x.shape)
-        check_images(x, self.image_shape)
-        if inputs.is_on_disk(x):
-            return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
-        if sample_weight is not None:
-            sample_weight = np.reshape(sample_weight, len(x)).astype("float32")
-        # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
-        seed = np.random.randint(2**31) if shuffle else None
-        return sources.ArraySource(self.on_device(x), sample_weight, batch_size, seed)
-
-    def _validate(self, validation, batch_size, callbacks):
-        x, y, sample_weight = validation
-        return self.evaluate(
-            x,
-            y,
-            batch_size,
-            sample_weight=sample_weight,
-            callbacks=callbacks,
-            return_dict=True,
-        )
-
-    def _with_guard(self, callbacks):
-        """Returns callbacks with the guard first, so that nothing of a broken epoch is saved."""
-        guard = StopOnNonFinite()
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            return [guard, *keras.tree.flatten(callbacks or [])]
-        if not any(isinstance(callback, StopOnNonFinite) for callback in callbacks.callbacks):
-            guard.set_model(self)
-            callbacks.callbacks.insert(0, guard)
-        return callbacks
-
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        _use_cached_eval_dataset=False,  # in Keras's own loop
-    ):
-        """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
-        self._check_arrays(x)
-        if not self.compiled:
-            raise ValueError("Call `compile` before `evaluate`.")
-        if hasattr(x, "shape") and tuple(x.shape[:1]) == (0,):
-            raise ValueError("Argument `x` must hold at least one image. Received: none")
-        if self._takes(x, y, sample_weight) and not steps:
-            source = self._source(x, sample_weight, batch_size or inputs.BATCH_SIZE)
-            losses = training.evaluate(self, source, callbacks, verbose)
-        else:
-            y = inputs.labels(x, y, sample_weight)
-            if inputs.is_on_disk(x):
-                x, all_steps = inputs.stream(
-                    x,
-                    batch_size,
-                    sample_weight=sample_weight,
-                    steps_per_execution=self.steps_per_execution,
-                )
-                y, steps = None, steps or all_steps
-            losses = super().evaluate(
-                inputs.batches(x),
-                y,
-                batch_size,
-                verbose,
-                sample_weight=sample_weight,
-                steps=steps,
-                callbacks=callbacks,
-                return_dict=True,
-                _use_cached_eval_dataset=_use_cached_eval_dataset,
-            )
-        return losses if return_dict else [losses[name] for name in self.loss_names]
-
-    def predict(self, x, batch_size=None, **kwargs):
-        """Keras's `predict`: what `call` returns, as NumPy arrays."""
-        self._check_arrays(x)
-        if inputs.is_on_disk(x):
-            together = self.steps_per_execution if self.compiled else 1
-            x, steps = inputs.stream(x, batch_size, steps_per_execution=together)
-            kwargs["steps"] = kwargs.get("steps") or steps
-        return super().predict(inputs.batches(x), batch_size=batch_size, **kwargs)
-
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """Keras's `train_on_batch` on images."""
-        self._check_arrays(x)
-        x = np.asarray(x) if inputs.is_on_disk(x) else x
-        losses = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
-        return losses if return_dict else [losses[name] for name in self.loss_names]
-
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Keras's `test_on_batch` on images."""
-        self._check_arrays(x)
-        x = np.asarray(x) if inputs.is_on_disk(x) else x
-        losses = super().test_on_batch(x, y, sample_weight, return_dict=True)
-        return losses if return_dict else [losses[name] for name in self.loss_names]
-
-    def _check_arrays(self, *batches):
-        """Refuses arrays of images with unusable values, which compiled code cannot look at."""
-        for batch in batches:
-            x = keras.utils.unpack_x_y_sample_weight(batch)[0]
-            if ops.is_tensor(x):
-                x = ops.convert_to_numpy(x)
-            if isinstance(x, np.ndarray) or inputs.is_on_disk(x):
-                check_images(x, self.image_shape or x.shape[1:])
 
     # Using the trained model: arrays in, NumPy out.
 
