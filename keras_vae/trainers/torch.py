@@ -198,8 +198,10 @@ def changes_nothing(node):
         same = is_a_copy(node)
     if not same or any(user.op == "output" for user in node.users):  # a variable's, to be written
         return False
-    before, after = node.args[0].meta.get("val"), node.meta.get("val")
-    return None not in (before, after) and before.stride() == after.stride()
+    before, after = (one.meta.get("val") for one in (node.args[0], node))
+    if before is None or after is None:
+        return False
+    return (before.dtype, before.stride()) == (after.dtype, after.stride())
 
 
 def is_a_copy(node):
