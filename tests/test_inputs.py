@@ -143,7 +143,9 @@ def test_every_kind_of_input_gives_what_arrays_give(restart, by_arrays, kind, fo
 def test_the_forms_are_told_apart(by_arrays):
     """Labels change nothing, weights do."""
     losses = [losses for _, _, losses, _ in by_arrays.values()]
-    assert losses[0] == losses[1] != losses[2]
+    # Nearly: on torch the first steps are taken layer by layer, later ones are played back.
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-2)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"generator"}))
