@@ -145,7 +145,7 @@ def test_the_forms_are_told_apart(by_arrays):
     losses = [losses for _, _, losses, _ in by_arrays.values()]
     # Nearly: on torch the first steps are taken layer by layer, later ones are played back.
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert losses[0] != pytest.approx(losses[2], rel=1e-2)
+    assert losses[0] != pytest.approx(losses[2], rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"generator"}))
