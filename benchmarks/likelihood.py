@@ -7,8 +7,8 @@ with tanh and the Bernoulli likelihood; a VAE has 86.76 nats there, after hours 
 it is trained on all 60,000 training images, made binary anew in each epoch, by Adam with
 train.py's schedule; the number of epochs is what fits into the minutes, by the speed of the second
 one. Then log p(x) of the 10,000 test images, made binary once, by importance sampling. The
-learning rate was chosen by validation images, in runs of one to three minutes on the others;
-nothing is chosen by test images. Run it on an otherwise idle machine.
+learning rate was chosen by validation images, in runs of 45 to 150 seconds on the others; nothing
+is chosen by test images. Run it on an otherwise idle machine.
 """
 
 import argparse

@@ -116,6 +116,9 @@ def restart():
 def by_arrays(restart):
     """What plain arrays give: for each form the arrays, the history, the losses and the codes."""
     results = {}
+    # On torch first steps are taken layer by layer and later ones played back, rounded otherwise.
+    restart().fit(IMAGES, batch_size=BATCH, verbose=0)
+    restart().evaluate(IMAGES, batch_size=BATCH, verbose=0)
     for form in FORMS:
         arrays = arrays_of(form, IMAGES)
         names = dict(zip(("x", "y", "sample_weight"), arrays))
@@ -143,9 +146,7 @@ def test_every_kind_of_input_gives_what_arrays_give(restart, by_arrays, kind, fo
 def test_the_forms_are_told_apart(by_arrays):
     """Labels change nothing, weights do."""
     losses = [losses for _, _, losses, _ in by_arrays.values()]
-    # Nearly: on torch the first steps are taken layer by layer, later ones are played back.
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert losses[0] != pytest.approx(losses[2], rel=1e-4)
+    assert losses[0] == losses[1] != losses[2]
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"generator"}))

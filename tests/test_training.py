@@ -15,6 +15,7 @@ if BACKEND == "torch":
     from torch.fx.experimental.proxy_tensor import make_fx
 
     from keras_vae.trainers.torch import add_biases_at_once, simplify
+
 BATCH = 4  # of 37 images: nine steps, and one of a single image
 
 
@@ -396,7 +397,7 @@ class TestRecordings:
         assert len(copies) == 4  # two kernels, and pixels from and to their squares
         assert len(taken[aten.addmm.default]) == 4  # both heads, a hidden layer and the positions
 
-    def test_a_copy_stays_where_its_origin_is_written_over(self):
+    def test_what_is_left_out_changes_no_result(self):
         def function(x, bias):
             y = x * 2
             transposed = y.t().clone(memory_format=torch.contiguous_format)
@@ -405,7 +406,8 @@ class TestRecordings:
             product = x @ transposed + bias
             y.add_(1)
             bias.add_(1)
-            return product, copy + 1, again * 2, y
+            wider = x @ x[:, :1] + x[0]  # of shape (2, 2): the product alone is (2, 1)
+            return product, copy + 1, again * 2, y, wider
 
         def arguments():
             return torch.arange(4.0).reshape(2, 2), torch.ones(2)

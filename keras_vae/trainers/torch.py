@@ -223,6 +223,7 @@ def add_biases_at_once(graph):
             written.isdisjoint(parts)
             and tensors[0] is not None
             and tensors[0].ndim == 1
+            and node.meta["val"].shape == product.meta["val"].shape
             and len({tensor.dtype for tensor in tensors}) == 1
         ):
             with graph.inserting_before(node):
