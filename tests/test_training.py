@@ -10,6 +10,8 @@ from keras_vae.sources import ArraySource
 from keras_vae.training import MOST_STEPS
 
 BACKEND = keras.backend.backend()
+if BACKEND == "jax":
+    from keras_vae.trainers.jax import in_one_program
 if BACKEND == "torch":
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -363,6 +365,26 @@ def test_on_jax_dense_steps_are_one_program_and_convolutions_are_not(make_vae):
     assert large.best_pace(128)[0] < 8  # tenths of a second, not seconds
     conv = keras_vae.VAE(*keras_vae.build_conv((8, 8, 1), 2, filters=(4,)))
     assert not conv._is_quick_in_a_loop()
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="about XLA")
+def test_on_jax_a_single_step_left_over_is_not_compiled_again():
+    traced = []
+
+    def step(state, data):
+        traced.append(data[0].shape)
+        return None, [[state[0][0] + data[0].sum() * data[2].sum()]]
+
+    run, state = in_one_program(step), [[np.float32(0)]]
+    for steps in (4, 4):
+        state = run(state, np.ones((steps, 2), "float32"), np.ones((steps, 2), "float32"), 4)
+    before = len(traced)
+    for steps in (1, 3):
+        state = run(state, np.ones((steps, 2), "float32"), np.ones((steps, 2), "float32"), 4)
+    assert len(traced) == before and set(traced) == {(2,)}
+    state = run(state, np.ones((1, 1), "float32"), np.ones((1, 1), "float32"), 4)
+    assert traced[-1] == (1,)
+    assert state[0][0] == 12 * 4 + 1
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="about recordings of torch")
