@@ -1,6 +1,6 @@
 """Seconds of training to reach a validation loss, and the test numbers at the end.
 
-    KERAS_BACKEND=jax python benchmarks/time_to_loss.py --latent-dim 2 --target 36.78 --epochs 15
+    KERAS_BACKEND=jax python benchmarks/time_to_loss.py --latent-dim 2 --target 36.78 --epochs 4
     KERAS_BACKEND=jax python benchmarks/time_to_loss.py --network conv --limit 12800 --epochs 5
 
 The clock runs while `fit` trains, the compilation of the first step included, and stands still
