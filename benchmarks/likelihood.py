@@ -59,7 +59,7 @@ def make(images, steps, args):
     binarise = keras_vae.DynamicBinarization(seed=args.seed)
     parts = networks(images.mean(axis=0) / 255)
     model = keras_vae.VAE(*parts, "bernoulli", augmentation=binarise, seed=args.seed)
-    # A step of Muon costs as much as the gradient of some hundred images, so batches are large.
+    # A step of Muon costs as much as the gradient of several hundred images, so batches are large.
     optimizer = keras.optimizers.Muon(
         WarmUpAndCosine(args.learning_rate, steps // 20, steps),
         adam_lr_ratio=0.5,  # of the biases
