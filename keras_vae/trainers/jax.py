@@ -123,15 +123,15 @@ def in_one_program(step):
 
         return one(0, state) if len(batches) == 1 else jax.lax.fori_loop(0, count, one, state)
 
-    sizes = set()  # of the batches that came in full blocks
+    whole = set()  # shapes of full blocks, which are compiled
 
     def run(state, batches, weights, at_once):
-        count, size = len(batches), batches.shape[1:]
+        count, filled_up = len(batches), (at_once, *batches.shape[1:])
         if count == at_once:
-            sizes.add(size)
+            whole.add(filled_up)
         # At the end of an epoch another number of steps would cost a compilation. So does a
         # smaller last batch, but it is a step by itself, which is the quickest to compile.
-        elif count > 1 or size in sizes:
+        elif count > 1 or filled_up in whole:
             batches = filled(batches, at_once)
             weights = None if weights is None else filled(weights, at_once)
         return program(state, batches, weights, np.int32(count))
