@@ -8,12 +8,13 @@ from keras import ops
 def check_images(images, image_shape, argument="x"):
     """Raises `ValueError` unless `images` is a batch that the model can read.
 
-    Values are looked at in NumPy arrays only: a tensor or a stream is checked for its shape
-    and type when the model is called on it.
+    Values are looked at in NumPy arrays only: a tensor is checked for its shape and type when
+    the model is called on it.
 
     Args:
-        images: NumPy array ``(n, height, width, channels)``: uint8 in 0..255, or float in [0, 1].
-        image_shape: The model's ``(height, width, channels)``.
+        images: NumPy array ``(n, height, width, channels)``: integers in 0..255, float in [0, 1],
+            or bool.
+        image_shape: The model's ``(height, width, channels)``, None where it may be any.
         argument: The name to use in the message.
 
     Raises:
@@ -23,36 +24,66 @@ def check_images(images, image_shape, argument="x"):
         raise ValueError(
             f"Argument `{argument}` must be one array of images. Received: {type(images).__name__}"
         )
-    if tuple(images.shape[1:]) != tuple(image_shape):
+    if isinstance(images, np.ma.MaskedArray):
+        raise ValueError(
+            f"Argument `{argument}` must be an array without a mask, for no loss leaves out single "
+            f"pixels. Received: a masked array. Use `{argument}.filled(0)` to make them black."
+        )
+    shape = tuple(images.shape)
+    if not fits(shape[1:], image_shape):
         expected = ", ".join(str(size) for size in ("n", *image_shape))
         message = (
             f"Argument `{argument}` must be a batch of images of shape ({expected}). "
-            f"Received: shape={tuple(images.shape)}."
+            f"Received: shape={shape}."
         )
-        if tuple(images.shape) == tuple(image_shape):
+        if fits(shape, image_shape):
             message += f" A single image needs a batch axis: `{argument}[None]`."
-        elif image_shape[-1] == 1 and tuple(images.shape[1:]) == tuple(image_shape[:-1]):
+        elif image_shape[-1] == 1 and fits(shape[1:], image_shape[:-1]):
             message += f" Grey images need a channel axis: `{argument}[..., None]`."
         raise ValueError(message)
-    kind = keras.backend.standardize_dtype(images.dtype)
-    if kind != "uint8" and "float" not in kind:
+    if getattr(images.dtype, "kind", "f") in "OSUMm":  # of NumPy's, those that Keras does not know
+        kind, known = str(images.dtype), False
+    else:
+        kind = keras.backend.standardize_dtype(images.dtype)
+        known = kind == "bool" or "int" in kind or "float" in kind
+    if not known:
         raise ValueError(
-            f"Argument `{argument}` must be uint8 in 0..255 or float in [0, 1]. "
-            f"Received: dtype={kind}. Use `{argument}.astype('uint8')` for values in 0..255."
+            f"Argument `{argument}` must be {EXPECTED}. Received: dtype={kind}. Use "
+            f"`{argument}.astype('uint8')` for values in 0..255, `'float32'` for those in [0, 1]."
         )
-    if kind != "uint8" and isinstance(images, np.ndarray) and images.size:
+    if isinstance(images, np.ndarray) and images.size and kind not in ("uint8", "bool"):
         low, high = images.min(), images.max()
-        if not (low >= 0 and high <= 1):  # so that NaN is refused as well
-            raise ValueError(
-                f"Argument `{argument}` must be uint8 in 0..255 or float in [0, 1]. "
-                f"Received: dtype={kind}, with values from {low} to {high}. "
-                f"Use `{argument} / 255` or `{argument}.astype('uint8')` for values in 0..255."
-            )
+        if not (low >= 0 and high <= white(kind)):  # so that NaN is refused as well
+            raise ValueError(out_of_range(argument, kind, low, high))
+
+
+EXPECTED = "uint8 in 0..255 or float in [0, 1]"
+
+
+def out_of_range(argument, kind, low, high):
+    """Returns the message about images with values that none may have."""
+    return (
+        f"Argument `{argument}` must be {EXPECTED}. "
+        f"Received: dtype={kind}, with values from {low} to {high}. "
+        f"Use `{argument} / 255` or `{argument}.astype('uint8')` for values in 0..255."
+    )
+
+
+def fits(shape, image_shape):
+    """Returns whether a shape is the images', as far as both are known."""
+    return len(shape) == len(image_shape) and all(
+        one is None or other is None or one == other for one, other in zip(shape, image_shape)
+    )
+
+
+def white(kind):
+    """Returns the largest value of a pixel of this type, by the type's name."""
+    return 255 if "int" in kind else 1
 
 
 def to_pixels(images):
-    """Returns images as float32 pixels in [0, 1]; uint8 is divided by 255, on the device."""
-    if keras.backend.standardize_dtype(images.dtype) == "uint8":
+    """Returns images as float32 pixels in [0, 1]; integers are divided by 255, on the device."""
+    if "int" in keras.backend.standardize_dtype(images.dtype):
         return ops.cast(images, "float32") / 255.0
     return ops.cast(images, "float32")
 

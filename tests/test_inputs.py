@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 import keras_vae
-from keras_vae import inputs
+from keras_vae import evaluate, streams
 
 with contextlib.suppress(ImportError):  # the other kinds need no torch
     import torch
@@ -161,7 +161,8 @@ def test_workers_of_a_loader_can_be_other_processes():
     """What is put into the loader must bear the way to them."""
     from multiprocessing.reduction import ForkingPickler
 
-    loader = inputs.batches(torch.utils.data.DataLoader(Rows((IMAGES,)), batch_size=BATCH))
+    loader = torch.utils.data.DataLoader(Rows((IMAGES,)), batch_size=BATCH)
+    loader = streams.checked(loader, streams.Look((6, 5, 3)))
     assert len(ForkingPickler.dumps(loader.collate_fn)) > 0  # raises for what cannot go
     (batch,) = loader.collate_fn([IMAGES[0], IMAGES[1]])
     assert tuple(batch.shape) == (2, 6, 5, 3)
@@ -188,6 +189,243 @@ def test_weights_of_images_are_honoured_in_training(make_vae, images):
         results.append([*model.get_weights(), *losses])
     for one, two in zip(*results):
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
+
+
+# What users put in
+
+
+FLOATS = IMAGES.astype("float32")  # in 0..255, as Keras's `image_dataset_from_directory` has them
+PIXELS = IMAGES / np.float32(255)
+LATE = PIXELS.copy()
+LATE[-1, 0, 0, 0] = np.nan  # in the last batch
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_values_out_of_range_are_refused_in_every_kind_of_input(restart, kind):
+    model = restart()
+    before = model.get_weights()
+    message = r"^Argument `x` must be uint8 .*dtype=float32, with values from 0.0 to 255.0"
+    for method in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match=message):
+            method(KINDS[kind]((FLOATS,)), verbose=0)
+    for one, two in zip(before, model.get_weights()):  # no step was taken
+        np.testing.assert_array_equal(one, two)
+    if kind != "generator":
+        with pytest.raises(ValueError, match=r"^Argument `validation_data` must be .*to 255.0"):
+            model.fit(PIXELS, validation_data=KINDS[kind]((FLOATS,)), verbose=0)
+    # The image is named, and not the learning rate; and the model can go on.
+    with pytest.raises(ValueError, match=r"^Argument `x` .*dtype=float32, with values from nan"):
+        model.fit(KINDS[kind]((LATE,)), verbose=0)
+    assert np.isfinite(model.fit(KINDS[kind]((PIXELS,)), verbose=0).history["loss"][0])
+
+
+def test_a_folder_of_pictures_as_keras_reads_it(restart, tmp_path):
+    for i, image in enumerate(IMAGES[:4]):
+        keras.utils.save_img(tmp_path / f"{i}.png", image, scale=False)
+    data = keras.utils.image_dataset_from_directory(
+        tmp_path, labels=None, image_size=(6, 5), batch_size=2, verbose=False
+    )
+    with pytest.raises(ValueError, match=r"^Argument `x` .*dtype=float32, with values from"):
+        restart().fit(data, verbose=0)
+    losses = restart().evaluate(data.map(lambda x: x / 255), verbose=0)
+    assert losses[0] > 0
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_other_types_of_images_come_in_every_kind_of_input(restart, kind):
+    model = restart()
+    expected = model.evaluate(IMAGES, verbose=0)
+    integers = IMAGES.astype("int64")
+    assert model.evaluate(KINDS[kind]((integers,)), verbose=0) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match="dtype=int64, with values from 256 to 511"):
+        model.evaluate(KINDS[kind]((integers + 256,)), verbose=0)
+    black_and_white = IMAGES > 99
+    expected = model.evaluate(255 * black_and_white.astype("uint8"), verbose=0)
+    found = model.evaluate(KINDS[kind]((black_and_white,)), verbose=0)
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_negative_weights_are_refused_in_every_kind_of_input(restart, kind):
+    weights = np.linspace(-1, 1, len(IMAGES)).astype("float32")
+    arrays = IMAGES, np.arange(len(IMAGES)), weights
+    with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*values from -1.0 to"):
+        restart().fit(KINDS[kind](arrays), verbose=0)
+
+
+def dicts(name="image"):
+    labels = np.arange(len(IMAGES))
+    return tf.data.Dataset.from_tensor_slices({name: IMAGES, "label": labels}).batch(BATCH)
+
+
+class Dicts(Sequence):
+    def __getitem__(self, index):
+        return {"image": super().__getitem__(index), "label": np.arange(3)}
+
+
+@pytest.mark.parametrize("make", [dicts, lambda: Dicts((IMAGES,))], ids=["tf.data", "PyDataset"])
+def test_dicts_have_their_entry_image_taken(restart, by_arrays, make):
+    _, expected, losses, codes = by_arrays["x"]
+    model = restart()
+    history = model.fit(make(), validation_data=make(), shuffle=False, verbose=0).history
+    assert history["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    assert model.evaluate(make(), verbose=0) == pytest.approx(losses, rel=1e-5)
+    assert history["val_loss"][0] == pytest.approx(losses[0], rel=1e-5)
+    predicted = model.predict(make(), verbose=0)
+    np.testing.assert_allclose(predicted["z_mean"], codes, rtol=1e-4, atol=1e-5)
+    batch = {"image": IMAGES, "label": np.arange(37)}
+    assert model.test_on_batch(batch) == pytest.approx(model.test_on_batch(IMAGES), rel=1e-5)
+    assert len(model.train_on_batch(batch)) == 4
+    np.testing.assert_allclose(model.encode(batch)[0], model.encode(IMAGES)[0])
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_a_dict_without_images_says_what_it_had(restart, method):
+    message = "^Argument `x` must be images, or a dict .*with the keys 'picture', 'label'$"
+    with pytest.raises(ValueError, match=message):
+        getattr(restart(), method)(dicts("picture"), verbose=0)
+    with pytest.raises(ValueError, match=message):
+        getattr(restart(), method)({"picture": IMAGES, "label": 1}, verbose=0)
+
+
+def test_a_data_set_of_single_images_is_to_be_batched(restart):
+    with pytest.raises(ValueError, match=r"single images of shape .*`dataset.batch\(32\)`"):
+        restart().fit(dicts().unbatch(), verbose=0)
+
+
+METHODS = ("fit", "evaluate", "predict", "encode", "reconstruct", "train_on_batch", "test_on_batch")
+
+
+def ragged(*images):
+    array = np.empty(len(images), object)
+    array[:] = images
+    return array
+
+
+@pytest.mark.parametrize("method", [*METHODS, "__call__"])
+def test_lists_of_images_are_taken(restart, method):
+    results = []
+    for images in (IMAGES, list(IMAGES), ragged(*IMAGES)):
+        keras.utils.set_random_seed(0)
+        results.append(getattr(restart(), method)(images))
+    if method == "fit":
+        results = [result.history for result in results]
+    results = [keras.tree.flatten(result) for result in results]
+    for whole, parts, other in zip(*results):
+        whole, parts, other = (ops.convert_to_numpy(one) for one in (whole, parts, other))
+        np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(other, whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (list(FLOATS), "^Argument `x` .*with values from 0.0 to 255.0"),
+        ([IMAGES[0], IMAGES[1, :3]], r"of one size.* 2 images of the sizes \(6, 5, 3\), \(3, 5, 3"),
+        (ragged(IMAGES[0], IMAGES[1, :3]), r"of one size.*sizes \(6, 5, 3\), \(3, 5, 3\)"),
+        ((IMAGES, np.arange(37)), r"one array of images.* \(37, 6, 5, 3\), \(37,\).*`y`"),
+        (np.ma.masked_equal(IMAGES, 3), r"without a mask.*`x.filled\(0\)`"),
+        (list(np.ma.masked_equal(IMAGES, 3)), "without a mask"),
+        (IMAGES.astype("complex64"), "dtype=complex64"),
+        (IMAGES.astype("int32") + 1, "dtype=int32, with values from 1 to 256"),
+    ],
+    ids=["floats", "sizes", "object", "tuple", "masked", "masked list", "complex", "int"],
+)
+def test_what_is_no_batch_of_images_is_told_why(restart, method, images, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(restart(), method)(images)
+
+
+def test_validation_data_may_be_a_list_of_images(restart):
+    model = restart()
+    for data in (list(IMAGES), [list(IMAGES), np.arange(37)], {"image": IMAGES}):
+        history = model.fit(IMAGES, validation_data=data, verbose=0).history
+        expected = model.evaluate(IMAGES, verbose=0)[0]
+        assert history["val_loss"][0] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=r"^Argument `validation_data` .*to 255.0"):
+        model.fit(IMAGES, validation_data=list(FLOATS), verbose=0)
+
+
+@pytest.mark.parametrize("kind", ["int32", "int64", "bool"])
+def test_integers_and_bool_mean_what_uint8_means(restart, kind):
+    images = IMAGES.astype(kind)
+    as_bytes = 255 * images.astype("uint8") if kind == "bool" else IMAGES
+    model = restart()
+    for method in (model.encode, model.reconstruct):
+        for one, two in zip(method(images), method(as_bytes)):
+            np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    losses = []
+    for x in (images, as_bytes):
+        model = restart()
+        model.fit(x, batch_size=BATCH, shuffle=False, verbose=0)
+        losses.append(model.evaluate(x, verbose=0))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    mse = [evaluate.test_metrics(model, x)["test_mse"] for x in (images, as_bytes)]
+    assert mse[0] == pytest.approx(mse[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (np.full(37, -1.0), "finite numbers of at least 0.*from -1.0 to -1.0"),
+        (np.full(37, np.nan), "finite numbers"),
+        (np.full(37, np.inf), "finite numbers"),
+        ({0: 1.0}, "one number for each of the 37 images.*dict"),
+        ([[1.0], [2.0, 3.0]], "one number for each of the 37 images"),
+        (np.ones(36), r"one number for each of the 37 images.*shape=\(36,\)"),
+    ],
+    ids=["negative", "nan", "inf", "dict", "ragged", "too few"],
+)
+def test_weights_that_are_none_are_refused(restart, weights, message):
+    model = restart()
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*" + message):
+            method(IMAGES, sample_weight=weights)
+    with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*" + message):
+        model.fit(IMAGES, validation_data=(IMAGES, None, weights), verbose=0)
+
+
+def test_a_generator_may_not_give_weights_in_a_dict(restart):
+    data = (batch for batch in [(IMAGES, np.arange(37), {0: 1.0})])
+    with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*Received: dict"):
+        restart().fit(data, verbose=0)
+
+
+@pytest.mark.parametrize("make", [lambda: IMAGES, dicts, lambda: Sequence((IMAGES,))])
+def test_weights_of_classes_need_labels(restart, make):
+    with pytest.raises(ValueError, match=r"^Argument `class_weight` needs labels"):
+        restart().fit(make(), class_weight={0: 1.0}, verbose=0)
+
+
+@pytest.mark.parametrize("make", [lambda: IMAGES, lambda: Sequence((IMAGES,))])
+def test_a_call_that_returns_no_dict_is_told_so(make):
+    class Other(keras_vae.VAE):
+        def call(self, x, **arguments):
+            return tuple(super().call(x).values())
+
+    model = Other(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,)))
+    model.compile()
+    with pytest.raises(ValueError, match=r"^`call` must return a dict.*Received: tuple"):
+        model.fit(make(), verbose=0)
+
+
+@pytest.mark.parametrize("loss", ["kl_loss", "reconstruction_loss"])
+@pytest.mark.parametrize("make", [lambda: IMAGES, lambda: Sequence((IMAGES,))])
+def test_our_losses_can_be_monitored(restart, tmp_path, loss, make):
+    model = restart()
+    callbacks = [
+        keras.callbacks.EarlyStopping(monitor=f"val_{loss}", patience=9),
+        keras.callbacks.ReduceLROnPlateau(monitor=loss),
+        keras.callbacks.ModelCheckpoint(
+            tmp_path / "best.keras", monitor=f"val_{loss}", save_best_only=True
+        ),
+    ]
+    history = model.fit(
+        make(), validation_data=(IMAGES,), epochs=2, callbacks=callbacks, verbose=0
+    ).history
+    assert callbacks[0].best == callbacks[2].best == min(history[f"val_{loss}"])
+    assert callbacks[1].best == min(history[loss])
 
 
 # Ways to compile
@@ -359,6 +597,7 @@ def test_one_guard_is_enough_for_a_list_of_callbacks(make_vae, images):
     assert [type(callback).__name__ for callback in callbacks.callbacks] == [
         "StopOnNonFinite",
         "History",
+        "Watch",
     ]
 
 

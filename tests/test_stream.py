@@ -86,7 +86,7 @@ def test_a_user_may_set_the_steps(rows, make_vae):
     "arguments, message",
     [
         ({"sample_weight": np.ones(37)}, "`sample_weight` does not go with images that stay on"),
-        ({"class_weight": {0: 2.0}}, "`class_weight` does not go with"),
+        ({"class_weight": {0: 2.0}}, "`class_weight` needs labels"),
         ({"validation_split": 0.5}, "`validation_split` does not go with"),
         ({"batch_size": -1}, "Argument `batch_size` must be a positive integer"),
     ],
@@ -130,3 +130,13 @@ def test_predict_encode_and_evaluate_in_numbers(rows, images, make_vae):
     )
     streamed, plain = (evaluate.test_metrics(model, x) for x in (rows, images))
     assert streamed == pytest.approx(plain, rel=1e-5)
+
+
+def test_predict_takes_several_steps_in_one_go(rows, images, make_vae):
+    expected, model = make_vae(), make_vae()
+    model.compile("adam", steps_per_execution=3)
+    for one, two in zip(
+        model.predict(rows, batch_size=8, verbose=0).values(),
+        expected.predict(images, batch_size=8, verbose=0).values(),
+    ):
+        np.testing.assert_allclose(one, two, atol=1e-5)

@@ -1,0 +1,209 @@
+"""Batches that other libraries hand out: looked at one by one, before a step gets them.
+
+Keras's own loop runs such data, and inside a compiled step nobody can look at values. So each kind
+of data gets a function that its batches pass through on the way.
+"""
+
+import contextlib
+import copy
+import re
+import sys
+import types
+
+import keras
+import numpy as np
+
+from keras_vae import inputs
+from keras_vae.images import check_images, fits, out_of_range, white
+
+# In the text of TensorFlow's own error, which the numbers follow in brackets.
+MARK = "keras_vae refuses"
+
+
+class Look:
+    """A function of batches: returns ``(x,)``, ``(x, y)`` or ``(x, y, weights)``, or raises.
+
+    Goes to the worker processes of a loader.
+
+    Args:
+        image_shape: The model's, or None.
+        argument: The name to use in messages.
+        class_weight: As in `fit`.
+    """
+
+    def __init__(self, image_shape, argument="x", class_weight=None):
+        self.image_shape, self.argument, self.class_weight = image_shape, argument, class_weight
+        self.error = None  # what was raised, perhaps in a thread of another library
+
+    def __call__(self, batch):
+        try:
+            if inputs.is_list_of_images(batch, self.image_shape):
+                batch = (batch,)
+            x, y, sample_weight = self.parts(batch)
+            images = inputs.as_images(x, self.image_shape, self.argument)
+            weights = inputs.as_weights(sample_weight, len(images))
+        except ValueError as error:
+            self.error = error
+            raise
+        # Keras wants the tensors of a loader of torch as they are.
+        x = images if isinstance(x, (list, tuple, np.ndarray)) else x
+        if weights is not None:
+            return x, y, weights if isinstance(sample_weight, (list, tuple)) else sample_weight
+        return (x,) if y is None else (x, y)
+
+    def parts(self, batch):
+        """Returns images, labels and weights of a batch, or of its specification."""
+        if not isinstance(batch, (list, tuple)):
+            batch = (batch,)
+        if len(batch) > 3:
+            raise ValueError(
+                f"A batch of `{self.argument}` must be images, (x, y) or (x, y, sample_weight). "
+                f"Received: a {type(batch).__name__} of {len(batch)} parts"
+            )
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(batch))
+        inputs.check_class_weight(self.class_weight, y)
+        x = inputs.entry(x, self.argument) if isinstance(x, dict) else x
+        return x, y, sample_weight
+
+    @contextlib.contextmanager
+    def plain_errors(self):
+        """Raises what was found in a batch, without the words that other libraries put around."""
+        self.error = None
+        try:
+            yield
+        except Exception as error:
+            text = str(error)
+            found = re.search(MARK + r" (\w+) (\w+)\] \[(\S+)\] \[(\S+)\]", text)
+            if found:
+                what, kind, *limits = found.groups()
+                low, high = (float(one) if "float" in kind else one for one in limits)
+                if what == "sample_weight":
+                    raise ValueError(inputs.bad_weights(low, high)) from None
+                raise ValueError(out_of_range(what, kind, low, high)) from None
+            if self.error is not None and error is not self.error and str(self.error) in text:
+                raise self.error from None
+            raise
+
+
+def checked(x, look):
+    """Returns a data set whose batches pass through `look`: the same kind of data set.
+
+    Args:
+        x: A `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`, grain data set or
+            loader, or a generator. Anything else is returned as it is, for Keras to refuse.
+        look: A `Look`.
+    """
+    kinds = {f"{kind.__module__.split('.')[0]} {kind.__name__}" for kind in type(x).__mro__}
+    if "tensorflow DatasetV2" in kinds:
+        return checked_by_tensorflow(x, look)
+    if isinstance(x, keras.utils.PyDataset):
+        return Checked(x, look)
+    if "torch DataLoader" in kinds:
+        x = copy.copy(x)
+        x.collate_fn = Chain(x.collate_fn, look)
+    elif kinds & {"grain MapDataset", "grain IterDataset"}:
+        x = x.map(look)
+    elif "grain DataLoader" in kinds:
+        from grain.transforms import Map
+
+        x = copy.copy(x)
+        x._operations = [*x._operations, type("Check", (Map,), {"map": staticmethod(look)})()]
+    elif isinstance(x, types.GeneratorType):
+        x = (look(batch) for batch in x)
+    return x
+
+
+class Chain:
+    """One function after another; goes to workers."""
+
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+
+    def __call__(self, items):
+        return self.second(self.first(items))
+
+
+class Checked(keras.utils.PyDataset):
+    """A `PyDataset` whose batches pass through a function."""
+
+    def __init__(self, dataset, look):
+        super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
+        self.dataset, self.look = dataset, look
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        return self.look(self.dataset[index])
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()
+
+
+class InBatches(keras.utils.PyDataset):
+    """Images on disk, in batches in their order."""
+
+    def __init__(self, images, batch_size):
+        super().__init__()
+        self.images, self.batch_size = images, batch_size
+
+    def __len__(self):
+        return -(-len(self.images) // self.batch_size)
+
+    def __getitem__(self, index):
+        return (self.images[index * self.batch_size : (index + 1) * self.batch_size],)
+
+
+def checked_by_tensorflow(dataset, look):
+    """Returns a `tf.data.Dataset` that fails at a batch with unusable values.
+
+    What is known before there is a batch, its parts, shapes and types, is checked right here.
+    """
+    tf = sys.modules["tensorflow"]  # which the data set came from
+
+    x, _, sample_weight = look.parts(dataset.element_spec)
+    if isinstance(x, tf.TensorSpec) and x.shape.rank is not None:
+        shape = look.image_shape or (None, None, None)
+        if x.shape.rank == 3 and fits(tuple(x.shape), shape):
+            raise ValueError(
+                f"Argument `{look.argument}` must give batches of images. Received: a data set of "
+                f"single images of shape {tuple(x.shape)}. Use `dataset.batch(32)`."
+            )
+        check_images(x, shape, look.argument)
+    if sample_weight is not None and not isinstance(sample_weight, tf.TensorSpec):
+        inputs.as_weights(sample_weight, 0)  # which refuses it
+
+    def refuse(name, values, good):
+        def fail():
+            strange = tf.reduce_any(tf.math.is_nan(values)) if values.dtype.is_floating else False
+            low, high = tf.reduce_min(values), tf.reduce_max(values)
+            numbers = [tf.as_string(part, shortest=part.dtype.is_floating) for part in (low, high)]
+            low, high = (tf.where(strange, "nan", number) for number in numbers)
+            text = f"{MARK} {name} {values.dtype.name}"
+            return tf.debugging.Assert(False, [text, low, high], summarize=1)
+
+        return tf.cond(good, tf.no_op, fail)
+
+    @tf.autograph.experimental.do_not_convert
+    def check(*batch):
+        x, y, sample_weight = look.parts(batch if len(batch) > 1 else batch[0])
+        kind, checks = x.dtype.name, []
+        if kind not in ("uint8", "bool"):
+            limits = tf.cast(0, x.dtype), tf.cast(white(kind), x.dtype)
+            good = tf.reduce_all((x >= limits[0]) & (x <= limits[1]))
+            checks.append(refuse(look.argument, x, good))
+        if sample_weight is not None:
+            sample_weight = tf.cast(sample_weight, "float32")
+            good = tf.reduce_all((sample_weight >= 0) & (sample_weight < np.inf))
+            checks.append(refuse("sample_weight", sample_weight, good))
+        with tf.control_dependencies(checks):
+            x = tf.identity(x)
+        if sample_weight is not None:
+            return x, y, sample_weight
+        return (x,) if y is None else (x, y)
+
+    return dataset.map(check)
