@@ -1,17 +1,19 @@
-"""What happens while `fit` runs: stop at a loss that is no number (in every `fit`), and for
-train.py report progress, keep the best model, stop when asked."""
+"""What happens while `fit` runs: stop at a loss that is no number and notice what others change
+(in every `fit`), and for train.py report progress, keep the best model, stop when asked."""
 
+import contextlib
 import math
 import os
 import signal
 import sys
 import time
+import warnings
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from keras_vae import runs
+from keras_vae import programs, runs
 
 
 class Progress(keras.callbacks.Callback):
@@ -148,8 +150,43 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"{what} is {float(value)}. Try a lower learning rate, gradient clipping "
-                "(`clipnorm=1` in the optimizer) or float32, and see that all images are in [0, 1]"
+                "(`clipnorm=1` in the optimizer) or float32"
             )
+
+
+class Watch(keras.callbacks.Callback):
+    """Notices what callbacks before it change in the model; warns if float16 stops all learning.
+
+    Under ``mixed_float16`` a step whose gradients overflow changes no weight and halves the scale
+    of the loss, which is in order for some steps of a training.
+    """
+
+    several_steps = True  # may pass between two looks, see `keras_vae.training`
+
+    def on_train_begin(self, logs=None):
+        self.warned = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        model = self.model
+        model._in_epoch = True
+        programs.refresh(model, training=True)
+        skips = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        self.before = int(model.optimizer.iterations) if skips else None
+
+    def on_epoch_end(self, epoch, logs=None):
+        model = self.model
+        model._in_epoch = False
+        if self.before is None or self.warned or int(model.optimizer.iterations) > self.before:
+            return
+        self.warned = True
+        warnings.warn(
+            f"Nothing was learned in epoch {epoch + 1}: the gradients overflowed float16 in each "
+            "step, so each was skipped. Every skipped step halves the scale of the loss, now "
+            f"{float(model.optimizer.dynamic_scale):g}: train on, begin with a smaller one "
+            "(`LossScaleOptimizer(optimizer, initial_scale=...)`), raise the KL's weight slowly "
+            "(`kl_warmup_steps`), or use mixed_bfloat16 or float32",
+            stacklevel=2,
+        )
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
@@ -157,15 +194,19 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
     After training, while the results are written, the first Ctrl-C changes nothing.
 
+    Args:
+        folder: The run folder, whose unfinished files are removed before it ends at once.
+        clean_up: A function to call then, too; None is nothing.
+
     Attributes:
         asked: Whether training was stopped by Ctrl-C.
     """
 
     several_steps = True  # may pass between two looks, see `keras_vae.training`
 
-    def __init__(self, folder):
+    def __init__(self, folder, clean_up=None):
         super().__init__()
-        self.folder = folder
+        self.folder, self.clean_up = folder, clean_up
         self.asked = self.pressed = self.training = False
 
     def on_train_begin(self, logs=None):
@@ -182,9 +223,12 @@ class StopOnInterrupt(keras.callbacks.Callback):
     def _on_signal(self, number, frame):
         if self.pressed:
             runs.remove_temporary_files(self.folder)
-            sys.stderr.write("\nStopped at once.\n")
-            sys.stderr.flush()
+            if self.clean_up:
+                self.clean_up()
+            with contextlib.suppress(OSError):  # nobody listens
+                print("\nStopped at once.", file=sys.stderr, flush=True)
             os._exit(130)
         self.pressed, self.asked = True, self.training
         doing = "Stopping after this step" if self.training else "Training is over, saving"
-        sys.stderr.write(f"\n{doing}; press Ctrl-C again to stop at once.\n")
+        with contextlib.suppress(OSError):
+            print(f"\n{doing}; press Ctrl-C again to stop at once.", file=sys.stderr, flush=True)

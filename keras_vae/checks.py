@@ -2,6 +2,8 @@
 
 from numbers import Integral, Real
 
+import numpy as np
+
 LARGEST = 3e38  # about the largest float32
 
 
@@ -29,6 +31,19 @@ def check_share(argument, value):
         raise ValueError(
             f"Argument `{argument}` must be a number in [0, 1]. Received: {argument}={value!r}"
         )
+
+
+def as_known(known, shape):
+    """Returns which values are known as bool of this shape; None is all, else `ValueError`."""
+    if known is None:
+        return np.ones(shape, bool)
+    known = np.asarray(known)
+    if known.shape != shape or known.dtype != bool:
+        raise ValueError(
+            f"Argument `known` must be bool of the shape of `attributes`, {shape}. "
+            f"Received: {known.dtype}, shape={known.shape}"
+        )
+    return known
 
 
 def check_count(argument, value, below=None):

@@ -13,6 +13,11 @@ class Laplace(keras_vae.likelihoods.Likelihood):
 model = keras_vae.VAE(encoder, decoder, likelihood=Laplace())
 ```
 
+A number, text or function that is assigned to an attribute later, ``model.likelihood.scale = 2.0``,
+is used from the next call of `fit`, `evaluate` and the like on, and in `fit` from the next epoch
+on; what is changed inside a list or an array asks for `compile`. A model's file is JSON: a
+constructor that takes a tuple gets a list when the model is loaded.
+
 Losses of different likelihoods do not compare: each has its own scale, and some leave out a
 constant. Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `keras_vae.evaluate`.
 """
@@ -20,7 +25,6 @@ constant. Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `ker
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_vae.checks import check_number
@@ -209,7 +213,7 @@ def squared_error(x, pixels):
 
 def is_binary(images):
     """Returns whether images have no value but the least and the largest; few are read at once."""
-    white = 255 if images.dtype == np.uint8 else 1
+    white = 255 if images.dtype.kind in "iu" else 1
     blocks = (images[start : start + 1000] for start in range(0, len(images), 1000))
     return all(bool(((block == 0) | (block == white)).all()) for block in blocks)
 

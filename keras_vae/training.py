@@ -9,6 +9,8 @@ import time
 
 import keras
 
+from keras_vae import programs
+
 MOST_STEPS = 64  # in one go
 MOST_BYTES = 100e6  # of images in one go
 ENOUGH_SECONDS = 0.1  # of work in one go: more saves nothing, and lets Ctrl-C wait
@@ -26,6 +28,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
     Returns:
         Keras's `History`.
     """
+    programs.refresh(model, training=True)
     callbacks = callback_list(
         model, callbacks, verbose, add_history=True, epochs=epochs, steps=source.steps
     )

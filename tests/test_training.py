@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_vae
+from keras_vae.batches import filled
 from keras_vae.recipe import WarmUpAndCosine, make_optimizer
 from keras_vae.sources import ArraySource
 from keras_vae.training import MOST_STEPS
@@ -92,12 +93,15 @@ def test_the_loop_gives_the_numbers_of_keras_loop(images, network):
         return keras_vae.VAE(*parts, "gaussian", seed=0)
 
     # So large that rounding, which Adam makes steps of where gradients are 0, is not.
-    ours, keras_loop, epsilon = make(), make(), 1e-2
+    ours, keras_loop, epsilon = make(), make(), 1e-1
     one = train(ours, images, optimizer=keras.optimizers.Adam(1e-2, epsilon=epsilon))
     keras_loop.compile(keras.optimizers.Adam(1e-2, epsilon=epsilon))
     other = keras_loop.fit(Batches(), epochs=3, shuffle=False, verbose=0)
     assert_same(one.history.values(), other.history.values())
-    assert_same(weights_of(ours), weights_of(keras_loop), rtol=2e-3)
+    # Sums of gradients that cancel are off by rounding of the largest, not of themselves.
+    for left, right in zip(weights_of(ours), weights_of(keras_loop), strict=True):
+        rounding = 1e-6 + 1e-5 * np.abs(right).max()
+        np.testing.assert_allclose(left, right, rtol=2e-4, atol=rounding)
 
 
 def test_images_of_another_type_mean_the_same(make_vae, images):
@@ -323,14 +327,22 @@ def test_training_goes_on_where_a_backup_was_made(make_vae, images, tmp_path):
 
 
 def test_losses_of_ones_own_may_use_labels_and_have_names(images):
+    seen = []
+
     class Labelled(keras_vae.VAE):
         def compute_losses(self, data, training, **noise):
-            assert data[1] is not None
-            return super().compute_losses(data, training, **noise)
+            _, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+            seen.append((training, tuple(y.shape[1:])))
+            losses = super().compute_losses(data, training, **noise)
+            return losses | {"loss": losses["loss"] + keras.ops.mean(y)}
 
     keras.utils.set_random_seed(0)
     model = Labelled(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(8,)))
-    train(model, images, y=np.zeros(37), epochs=1)
+    still = keras.optimizers.SGD(0.0)
+    history = train(model, images, y=np.full(37, 1000.0), epochs=1, optimizer=still).history
+    assert (True, ()) in seen or (True, (1,)) in seen
+    total = history["reconstruction_loss"][0] + history["kl_loss"][0]
+    assert history["loss"][0] == pytest.approx(total + 1000, rel=1e-4)
 
 
 def test_regularizers_count_the_same_in_every_step(images):
@@ -387,6 +399,25 @@ def test_on_jax_a_single_step_left_over_is_not_compiled_again():
     assert state[0][0] == 12 * 4 + 1
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="about XLA")
+def test_on_jax_a_step_left_over_fills_no_block_that_was_not_compiled(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(
+        "keras_vae.trainers.jax.filled",
+        lambda batches, size: sizes.append(size) or filled(batches, size),
+    )
+
+    def step(state, data):
+        return None, [[state[0][0] + data[0].sum()]]
+
+    run, state = in_one_program(step), [[np.float32(0)]]
+    for steps, at_once in ((2, 2), (1, 4)):  # the blocks have grown since
+        state = run(state, np.ones((steps, 3), "float32"), None, at_once)
+    assert sizes == []
+    state = run(state, np.ones((1, 3), "float32"), None, 2)
+    assert sizes == [2] and state[0][0] == 12
+
+
 @pytest.mark.skipif(BACKEND != "torch", reason="about recordings of torch")
 class TestRecordings:
     def test_a_step_is_recorded_with_its_gradient(self, make_vae, images):
@@ -405,19 +436,25 @@ class TestRecordings:
         train(model, images)
         assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
 
-    def test_nothing_is_copied_for_nothing(self):
-        model = keras_vae.VAE(*keras_vae.build_conv((16, 16, 1), 2, filters=(4,)), seed=0)
-        train(model, np.zeros((37, 16, 16, 1), "float32"))
-        graph = model._programs[True, (BATCH, 16, 16, 1), torch.float32, True].graph.graph
-        aten, taken = torch.ops.aten, {}
-        for node in graph.nodes:
-            taken.setdefault(node.target, []).append(node)
-        assert len(taken[aten.convolution.default]) == 2
-        assert aten.constant_pad_nd.default not in taken  # 16 pixels need no margin
-        assert all(node.args[1] != 1 for node in taken[aten.pow.Tensor_Scalar])
-        copies = taken[aten.clone.default]
-        assert len(copies) == 4  # two kernels, and pixels from and to their squares
-        assert len(taken[aten.addmm.default]) == 4  # both heads, a hidden layer and the positions
+    def test_what_does_nothing_is_left_out_of_a_recording(self, monkeypatch):
+        images = np.random.default_rng(0).random((37, 16, 16, 1), "float32")
+        key, models = (True, (BATCH, 16, 16, 1), torch.float32, True), []
+        for left_out in (True, False):
+            if not left_out:
+                monkeypatch.setattr("keras_vae.trainers.torch.simplify", lambda graph: None)
+                monkeypatch.setattr("keras_vae.trainers.torch.add_biases_at_once", lambda g: None)
+            keras.utils.set_random_seed(0)
+            parts = keras_vae.build_conv((16, 16, 1), 2, filters=(4,))
+            models.append(keras_vae.VAE(*parts, seed=0))
+            train(models[-1], images, optimizer=keras.optimizers.SGD(1e-3))
+        short, whole = (model._programs[key].graph.graph for model in models)
+        assert len(short.nodes) < len(whole.nodes)
+        # Nothing is left of what does nothing, and every bias is part of a product.
+        count = len(short.nodes)
+        simplify(short)
+        add_biases_at_once(short)
+        assert len(short.nodes) == count
+        assert_same(*map(weights_of, models))
 
     def test_what_is_left_out_changes_no_result(self):
         def function(x, bias):
@@ -448,7 +485,9 @@ class TestRecordings:
         heads = [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)]
         model = keras_vae.VAE(keras.Model(inputs, heads), model.decoder, seed=0)
         seen = Seen()
-        train(model, images, callbacks=[seen])
+        with pytest.warns(UserWarning, match="layer by layer, which is slower.*torch says") as told:
+            train(model, images, callbacks=[seen], validation_data=(images,))
+        assert sum("layer by layer" in str(one.message) for one in told) == 1
         recording = model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True]
         assert recording.graph is None and not recording.possible
         assert len(set(seen.losses)) == 30

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import inputs, likelihoods
+from keras_vae import likelihoods, programs
 from keras_vae.batches import in_batches
 from keras_vae.images import check_images, to_pixels
 from keras_vae.means import EpochMeans
@@ -71,8 +71,7 @@ class AutoEncoder(Fitting):
         self.encoder = encoder
         self.decoder = decoder
         self.augmentation = augmentation
-        self.likelihood = likelihoods.get(likelihood)
-        self._likelihood_weights = list(self.likelihood.weights)  # known to Keras, hence saved
+        self.likelihood = likelihood
         self.means = EpochMeans(self.loss_names)
         self._programs, self.asked_steps = {}, None
         self.image_shape = self.latent_dim = None
@@ -80,6 +79,17 @@ class AutoEncoder(Fitting):
         # otherwise when the first images arrive.
         if getattr(encoder, "inputs", None):
             self._connect(encoder.inputs[0].shape)
+
+    @property
+    def likelihood(self):
+        return self._likelihood
+
+    @likelihood.setter
+    def likelihood(self, likelihood):
+        self._likelihood = likelihoods.get(likelihood)
+        for variable in getattr(self, "_likelihood_weights", ()):  # those of the one before
+            self._untrack_variable(variable)
+        self._likelihood_weights = list(self._likelihood.weights)  # known to Keras, hence saved
 
     def build(self, input_shape):
         self._connect(input_shape)
@@ -132,9 +142,19 @@ class AutoEncoder(Fitting):
         return {**result, "outputs": outputs} if raw else result
 
     def __call__(self, x, *args, **kwargs):
-        if isinstance(x, np.ndarray):
-            self._check_arrays(x)
-        return super().__call__(x, *args, **kwargs)
+        # Here and not in `call`, where Keras would put its own words around.
+        if isinstance(x, (np.ndarray, dict, list)):
+            x = self._images(x)
+        elif self.image_shape is not None:
+            check_images(x, self.image_shape)
+        result = super().__call__(x, *args, **kwargs)
+        if kwargs.get("raw") and not (isinstance(result, dict) and "outputs" in result):
+            what = sorted(result) if isinstance(result, dict) else type(result).__name__
+            raise ValueError(
+                "`call` must return a dict, with the entry 'outputs' if `raw`: return what "
+                f"`self.draw(z, code, raw)` gives. Received: {what}"
+            )
+        return result
 
     # The losses. `fit` is in fitting.py, the gradient is taken in trainers/.
 
@@ -224,10 +244,9 @@ class AutoEncoder(Fitting):
         z = model.encode(images)
         ```
         """
-        x = x if inputs.is_on_disk(x) else np.asarray(x)
+        x = self._images(x)
         if not self.built:
             self.build(x.shape)
-        check_images(x, self.image_shape)
         return self._in_batches(self._encode, x, batch_size)
 
     def decode(self, z, batch_size=128):
@@ -303,7 +322,8 @@ class AutoEncoder(Fitting):
         return self.likelihood.pixels(ops.cast(outputs, "float32"))
 
     def program(self, function):
-        """Returns a method of the model, compiled once; `compile` forgets it."""
+        """Returns a method of the model, compiled once, and again when the model has changed."""
+        programs.refresh(self)
         name = function.__name__
         if name not in self._programs:
             self._programs[name] = without_gradient(self, function)
@@ -339,3 +359,8 @@ def weighted_mean(nats, sample_weight=None):
         weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         nats = nats * (weights if len(nats.shape) == 1 else weights[:, None])
     return ops.mean(nats, axis=0)
+
+
+def mean_weight(sample_weight=None):
+    """Returns `weighted_mean` of ones."""
+    return 1.0 if sample_weight is None else ops.mean(ops.cast(sample_weight, "float32"))

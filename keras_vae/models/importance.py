@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 from keras import ops
 
-from keras_vae import inputs
 from keras_vae.batches import filled
 from keras_vae.checks import check_count, check_size
-from keras_vae.images import check_images, to_pixels
+from keras_vae.images import to_pixels
 
 
 def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
@@ -37,10 +36,9 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
     check_size("k", k)
     check_size("batch_size", batch_size)
     check_count("seed", seed)
-    x = x if inputs.is_on_disk(x) else np.asarray(x)
+    x = model._images(x)
     if not model.built:
         model.build(x.shape)
-    check_images(x, model.image_shape)
     reason = model.likelihood.why_no_distribution(x)
     if reason:
         raise ValueError(f"There is no log-likelihood of these images: {reason}")

@@ -8,7 +8,8 @@ from keras_vae.checks import check_count, check_number, check_seed
 from keras_vae.images import to_pixels
 from keras_vae.layers import Sampling
 from keras_vae.models import importance
-from keras_vae.models.autoencoder import AutoEncoder, weighted_mean
+from keras_vae.models.autoencoder import AutoEncoder, mean_weight, weighted_mean
+from keras_vae.models.settings import Setting, number, settings
 
 # How many different draws of noise an evaluation uses, one an image, and how many numbers in all.
 NOISE_ROWS, NOISE_VALUES = 4096, 2**20
@@ -26,12 +27,15 @@ class VAE(AutoEncoder):
 
     with ``kl_loss = KL[q(z|x) || N(0, I)]`` (see `gaussian_kl`). With ``beta=1`` this is the
     negative ELBO, up to the likelihood's constant; other values make the beta-VAE (Higgins
-    2017). Training draws fresh noise at each step; `evaluate`, `predict` and a plain call
-    always use the same noise, so they give the same numbers twice, on every backend.
+    2017). Training draws fresh noise at each step; `evaluate` numbers the images and always
+    uses the same noise for each number, so it gives the same losses twice, on every backend and
+    for every batch size. `predict` and a plain call draw nothing: they decode ``z_mean``.
 
     Warm-up and free bits act on what training optimises. ``kl_loss`` is always the raw KL, and
     `evaluate` always weighs it by the final beta, so ``val_loss`` means the same in every
-    epoch. ``kl_weight`` in the logs is the weight used, in an epoch on average.
+    epoch. ``kl_weight`` in the logs is the weight used, in an epoch on average. ``beta`` and
+    ``free_bits`` may be set at any time, ``model.beta = 4.0``, also by a callback: the next step
+    uses them. Reading one gives a variable, like ``optimizer.learning_rate``.
 
     Args:
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to the pair
@@ -52,8 +56,8 @@ class VAE(AutoEncoder):
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-        training: Whether to draw fresh noise.
-        eps: Optional noise ``(n, latent_dim)`` to use instead.
+        training: Whether to draw ``z`` with fresh noise. If not, it is ``z_mean``.
+        eps: Optional noise ``(n, latent_dim)`` to draw ``z`` with.
         raw: If True, the result has one more entry, ``outputs``: what the decoder gave,
             before the likelihood's activation.
 
@@ -77,6 +81,7 @@ class VAE(AutoEncoder):
 
     code = ("z_mean", "z_log_var")
     loss_names = ("loss", "reconstruction_loss", "kl_loss", "kl_weight")
+    beta, free_bits = Setting(), Setting()
 
     def __init__(
         self,
@@ -90,25 +95,34 @@ class VAE(AutoEncoder):
         seed=None,
         **kwargs,
     ):
-        check_number("beta", beta)
         check_count("kl_warmup_steps", kl_warmup_steps, 2**31)
-        check_number("free_bits", free_bits)
         check_seed(seed)
         super().__init__(encoder, decoder, likelihood, augmentation, **kwargs)
-        self.beta = float(beta)
+        self.beta, self.free_bits = beta, free_bits  # checked there
         self.kl_warmup_steps = int(kl_warmup_steps)
-        self.free_bits = float(free_bits)
         self.seed = seed
         self.sampling = Sampling(seed=seed)
+        if self.built:
+            self._build_sampling()
         if self.kl_warmup_steps:  # how many there have been; saved with the model
             self.steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
         self._noise = None
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._build_sampling()
+
+    def _build_sampling(self):
+        self.sampling.build([(None, self.latent_dim)] * 2)  # `quantize` wants all layers built
+
+    @property
+    def variables(self):
+        return [*super().variables, *settings(self)]
+
     def call(self, x, training=False, eps=None, raw=False):
         z_mean, z_log_var = (ops.cast(part, "float32") for part in self.encoder(self.pixels(x)))
-        if eps is None and not training:
-            eps = self.fixed_noise(0, ops.shape(x)[0])
-        z = self.sampling([z_mean, z_log_var], eps=eps)
+        draws = training or eps is not None
+        z = self.sampling([z_mean, z_log_var], eps=eps) if draws else z_mean
         return self.draw(z, {"z_mean": z_mean, "z_log_var": z_log_var, "z": z}, raw)
 
     def compute_losses(self, data, training, eps=None):
@@ -120,12 +134,13 @@ class VAE(AutoEncoder):
         y = self(x, training=training, eps=eps, raw=True)
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         kl = kl_per_latent(y["z_mean"], y["z_log_var"])  # (n, latent_dim)
-        kl_loss = weighted_mean(ops.sum(kl, axis=1), sample_weight)
+        kl = weighted_mean(kl, sample_weight)  # (latent_dim,)
+        kl_loss = penalty = ops.sum(kl)
         kl_weight = self.kl_weight(training)
-        penalty = kl_loss
-        if training and self.free_bits:
-            free = weighted_mean(ops.full_like(kl, self.free_bits), sample_weight)
-            penalty = ops.sum(ops.maximum(free, weighted_mean(kl, sample_weight)))
+        if training:
+            free_bits = ops.convert_to_tensor(self.free_bits)
+            free = free_bits * mean_weight(sample_weight)
+            penalty = ops.sum(ops.where(free_bits > 0, ops.maximum(free, kl), kl))
         return {
             "loss": reconstruction_loss + kl_weight * penalty + sum(self.losses),
             "reconstruction_loss": reconstruction_loss,
@@ -138,11 +153,12 @@ class VAE(AutoEncoder):
 
     def kl_weight(self, training):
         """Returns the KL's weight in this step; in training the warm-up goes one step on."""
+        beta = ops.convert_to_tensor(self.beta)
         if not (training and self.kl_warmup_steps):
-            return ops.convert_to_tensor(self.beta, "float32")
+            return beta
         share = ops.cast(self.steps, "float32") / self.kl_warmup_steps
         self.steps.assign(ops.minimum(self.steps + 1, self.kl_warmup_steps))
-        return self.beta * ops.minimum(share, 1.0)
+        return beta * ops.minimum(share, 1.0)
 
     def fixed_noise(self, first, n):
         """Returns the noise of images number ``first`` to ``first + n`` of an evaluation.
@@ -275,9 +291,9 @@ class VAE(AutoEncoder):
     def get_config(self):
         return {
             **super().get_config(),
-            "beta": self.beta,
+            "beta": number(self.beta),
             "kl_warmup_steps": self.kl_warmup_steps,
-            "free_bits": self.free_bits,
+            "free_bits": number(self.free_bits),
             "seed": self.seed,
         }
 

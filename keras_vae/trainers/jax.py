@@ -1,5 +1,9 @@
 """Training on JAX: a step is a pure function from a state to logs and the next state."""
 
+import math
+import sys
+import tempfile
+import warnings
 from functools import partial
 
 import jax
@@ -47,6 +51,24 @@ class Trainer:
         )
         return logs, (trainable, non_trainable, metrics)
 
+    # Keras takes the values out of the variables while its loop runs, and an error, in the user's
+    # data for one, would leave the model without weights.
+
+    def _purge_model_variables(self, **groups):
+        """Leaves the values where they are: what a step may overwrite takes no memory twice."""
+
+    def evaluate(self, *args, **kwargs):
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self.jax_state_sync()
+
+    def predict(self, *args, **kwargs):
+        try:
+            return super().predict(*args, **kwargs)
+        finally:
+            self.jax_state_sync()
+
     def can_run_steps(self):
         return bool(self.jit_compile) and keras.distribution.distribution() is None
 
@@ -73,7 +95,8 @@ class Trainer:
             return 1, MOST_STEPS
         steps = MOST_STEPS  # each number of steps is a program of its own, so it must not change
         if jax.default_backend() == "cpu":
-            steps = min(steps, OPERATIONS // (6 * self.count_params() * batch_size))
+            weights = sum(math.prod(variable.shape) for variable in self.trainable_variables)
+            steps = min(steps, OPERATIONS // (6 * weights * batch_size))
         return max(1, int(steps)), max(1, int(steps))
 
     def _is_quick_in_a_loop(self):
@@ -170,6 +193,14 @@ def without_gradient(model, function):
 def keep_compiled(folder):
     """Keeps compiled programs for the next process; seconds of compiling become tenths."""
     if jax.config.jax_compilation_cache_dir is None:  # the user has not chosen one
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:  # JAX would warn of each program
+            why = f"{folder.parent} cannot be written ({error.strerror or error})"
+            print(f"The cache {why}: compiling at each start.", file=sys.stderr, flush=True)
+            return
+        warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_compilation_cache_max_size", 500_000_000)

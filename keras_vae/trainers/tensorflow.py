@@ -27,7 +27,8 @@ class Trainer:
         key = training, batches.dtype.name, weights is None
         if key not in self._programs:
             step = self.train_step if training else self.test_step
-            self._programs[key] = steps_program(step, self.jit_compile, self.image_shape, *key[1:])
+            shape = tuple(batches.shape[2:])  # of an image
+            self._programs[key] = steps_program(step, self.jit_compile, shape, *key[1:])
         self._programs[key](batches) if weights is None else self._programs[key](batches, weights)
 
     def best_pace(self, batch_size):

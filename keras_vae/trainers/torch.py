@@ -6,6 +6,7 @@ the gradient included, and from then on played back.
 """
 
 import contextlib
+import warnings
 
 import keras
 import numpy as np
@@ -73,12 +74,20 @@ class Trainer:
     # validating between two epochs would change the order of the training images.
 
     def evaluate(self, *args, **kwargs):
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), kept_mode(self):
             return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), kept_mode(self):
             return super().predict(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def kept_mode(module):
+    """A context after which a module is in training or not, as it was before."""
+    mode = module.training
+    yield
+    module.train(mode)
 
 
 def as_tensor(array):
@@ -114,8 +123,9 @@ class Recording:
         if self.graph is None:
             try:
                 self.record(x, weight, noise)
-            except Exception:  # of any kind: the steps before went well
+            except Exception as error:  # of any kind: the steps before went well
                 self.possible = False
+                self.warn(error)
                 with torch.no_grad():  # the draws of this step are drawn once more
                     torch._foreach_copy_(rest, before)
                 self.step(data)
@@ -129,6 +139,17 @@ class Recording:
             if training:
                 self.update(gradients)
             torch._foreach_copy_(changed, new)
+
+    def warn(self, error):
+        """Says, once for a model, that steps are not recorded."""
+        if self.model._programs.setdefault("told", self) is self:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            warnings.warn(
+                "Steps run layer by layer, which is slower and changes no number: a step of this "
+                "model can't be recorded, as when layers draw random numbers of their own or look "
+                f"at values. torch says: {reason}",
+                stacklevel=2,
+            )
 
     def record(self, x, weight, noise):
         """Records a step, or raises; an error of the network's own was raised before."""

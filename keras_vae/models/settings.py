@@ -1,0 +1,47 @@
+"""Settings of a model that a user may change at any time, such as beta."""
+
+import keras
+from keras import ops
+
+from keras_vae.checks import check_number
+from keras_vae.programs import sync
+
+
+class Setting:
+    """An attribute of a model: a number of at least 0 that compiled programs read in each step.
+
+    Reading it gives a variable, like `optimizer.learning_rate`; a number is assigned to it. The
+    variable is no weight: a model's config saves it, see `number`, and `load_weights` leaves it.
+    """
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, model, owner=None):
+        if model is None:
+            return self
+        settings = vars(model).get("_settings", {})
+        if self.name not in settings:  # TensorFlow looks before it is set
+            raise AttributeError(self.name)
+        return settings[self.name]
+
+    def __set__(self, model, value):
+        check_number(self.name, value)
+        settings = vars(model).setdefault("_settings", {})
+        if self.name in settings:
+            sync(model)
+            settings[self.name].assign(float(value))
+        else:
+            settings[self.name] = keras.Variable(
+                float(value), trainable=False, dtype="float32", autocast=False, name=self.name
+            )
+
+
+def settings(model):
+    """Returns the variables behind a model's settings, which are to be among its `variables`."""
+    return list(vars(model).get("_settings", {}).values())
+
+
+def number(setting):
+    """Returns a setting as the number that it was set to, up to 7 digits: 0.1, not 0.100000001."""
+    return float(str(ops.convert_to_numpy(setting)))
