@@ -76,22 +76,27 @@ class Judges:
 
     def _load_or_train(self, columns, what, pictures):
         train, names = self.data.train, [self.data.attribute_names[j] for j in columns]
-        images, attributes, names = classifiers.usable(
-            train.images, train.attributes[:, columns], names
+        known = None if train.known is None else train.known[:, columns]
+        images, attributes, names, known = classifiers.usable(
+            train.images, train.attributes[:, columns], names, known
         )
         if not names:
             return None
-        path = self._path(images, attributes, names, pictures)
+        path = self._path(images, attributes, names, known, pictures)
         if found := load(path, names):
             return found
         self.told(f"Training a judge of {what} on {len(images):,} real images ...")
-        classifier = classifiers.train_classifier(images, attributes, names, pictures=pictures)
+        classifier = classifiers.train_classifier(
+            images, attributes, names, pictures=pictures, known=known
+        )
         return keep(classifier, path)
 
-    def _path(self, images, attributes, names, pictures):
+    def _path(self, images, attributes, names, known, pictures):
         content = hashlib.sha256(repr((VERSION, images.shape, names, pictures)).encode())
         content.update(np.ascontiguousarray(images))
         content.update(np.packbits(attributes))
+        if not known.all():
+            content.update(np.packbits(known))
         return cache.folder() / f"{slug_of(self.data.name)}-judge-{content.hexdigest()[:16]}"
 
 

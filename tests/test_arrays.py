@@ -65,6 +65,34 @@ def test_labels_and_attributes(tmp_path):
         assert row.tolist() == [n % 3 > 0, n > 5, n % 2 == 0, n % 2 == 1]
 
 
+def test_attributes_may_be_unknown_or_scores(tmp_path):
+    n = np.arange(40)
+    columns = {
+        "gaps": np.where(n % 4 == 0, np.nan, n % 3 == 0),
+        "signs": np.where(n % 2, 1, -1),
+        "score": n / 40,
+        "size": n,
+    }
+    path = tmp_path / "a.npz"
+    attributes, names = np.stack(list(columns.values()), axis=1), np.array(list(columns))
+    np.savez(path, images=GREY, attributes=attributes, attribute_names=names)
+    data = datasets.load(path)
+    assert data.attribute_names == ("gaps", "signs")
+    assert data.unused == {"score": "numbers from 0 to 0.975", "size": "numbers from 0 to 39"}
+    for split in (data.train, data.validation, data.test):
+        shown = np.array(numbers(split))
+        known = np.ones(len(shown), bool) if split.known is None else split.known[:, 0]
+        np.testing.assert_array_equal(known, shown % 4 > 0)
+        np.testing.assert_array_equal(split.attributes[:, 0], known & (shown % 3 == 0))
+        np.testing.assert_array_equal(split.attributes[:, 1], shown % 2 == 1)
+    cut = datasets.load(path, cut_scores=True)
+    assert cut.attribute_names == tuple(columns) and cut.cuts == {"score": 0.5, "size": 19.5}
+    np.testing.assert_array_equal(cut.train.attributes[:, 2], np.array(numbers(cut.train)) > 20)
+    np.savez(path, images=GREY, attributes=attributes, attribute_names=["a", "b", "a", "c"])
+    with pytest.raises(ValueError, match="names an attribute twice"):
+        datasets.load(path)
+
+
 def test_the_names_that_keras_uses(tmp_path):
     labels = np.arange(40) % 10
     np.savez(

@@ -1,5 +1,6 @@
 """The cache: decoded once, never half, never out of date."""
 
+import itertools
 import json
 import shutil
 import signal
@@ -13,6 +14,7 @@ from PIL import Image
 
 from keras_vae import datasets
 from keras_vae.datasets import cache, pictures
+from keras_vae.datasets import folder as folder_source
 
 pytestmark = pytest.mark.once
 
@@ -49,6 +51,17 @@ def shades(data):
 
 def entries(path):
     return sorted(entry.name for entry in path.iterdir() if entry.is_dir())
+
+
+@pytest.mark.parametrize("limit", [None, 20])
+def test_a_source_that_gives_too_few_images_is_not_kept(folder, own_cache, monkeypatch, limit):
+    in_parallel = folder_source.in_parallel
+    monkeypatch.setattr(
+        folder_source, "in_parallel", lambda *args: itertools.islice(in_parallel(*args), 15)
+    )
+    with pytest.raises(ValueError, match=r"pictures cannot be read: it gave 15 of \d+ images"):
+        datasets.load(folder, limit)
+    assert not own_cache.exists() or not entries(own_cache)
 
 
 def test_decoded_once(folder, reads):

@@ -92,6 +92,19 @@ def test_the_policy_is_as_before_when_training_fails(monkeypatch):
         keras.config.set_dtype_policy("float32")
 
 
+def test_values_that_are_not_known_teach_nothing():
+    """Those that are noted wrong are not known: half of the one attribute, none of the other."""
+    images, attributes = squares(800, 0)
+    known = np.ones(attributes.shape, bool)
+    known[::2, 1] = False
+    lies = np.where(known, attributes, ~attributes)
+    judge = train_classifier(images, lies, NAMES, pictures=PICTURES, known=known)
+    assert min(right(judge, *squares(500, 1))) > 0.9
+    same = np.where(known, attributes, False)
+    again = train_classifier(images, same, NAMES, pictures=PICTURES, known=known)
+    assert again.digest == judge.digest
+
+
 @pytest.mark.once
 def test_a_judge_does_not_learn_what_goes_together(monkeypatch):
     """In 90 % of the images that teach it both squares are there or neither."""
@@ -105,7 +118,7 @@ def test_a_judge_does_not_learn_what_goes_together(monkeypatch):
         return right(judge, images, has)[0], slopes[1] / slopes[0]
 
     share, swayed = trained()
-    monkeypatch.setattr(classifiers, "balanced_weights", lambda has: np.ones(has.shape))
+    monkeypatch.setattr(classifiers, "balanced_weights", lambda has, known: np.ones(has.shape))
     share_of_even, swayed_even = trained()
     assert swayed < 0.75 * swayed_even
     assert share > 0.7 and share >= share_of_even
@@ -165,16 +178,45 @@ once = pytest.mark.once
 def test_rare_attributes_are_left_out(monkeypatch):
     images = np.zeros((60, 8, 8, 3), "uint8")
     attributes = np.arange(60)[:, None] < [9, 10, 50, 51, 30]
-    kept, has, names = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
+    kept, has, names, _ = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
     assert names == ("b", "c", "e") and len(kept) == 60
     np.testing.assert_array_equal(has, attributes[:, [1, 2, 4]])
     assert train_classifier(images, attributes[:, [0, 3]], ["a", "d"]) is None
     monkeypatch.setattr(classifiers, "MOST", 40)  # of the first 40, 10 must lack it
-    kept, _, names = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
+    kept, _, names, _ = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
     assert names == ("b", "e") and len(kept) == 40
     monkeypatch.setattr(classifiers, "MOST_BYTES", 25 * 8 * 8 * 3)
-    kept, _, names = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
+    kept, _, names, _ = classifiers.usable(images, attributes, ["a", "b", "c", "d", "e"])
     assert names == ("b",) and len(kept) == 25
+
+
+@once
+def test_only_known_values_are_enough_to_learn_from():
+    images = np.zeros((60, 8, 8, 3), "uint8")
+    attributes = np.arange(60)[:, None] < [30, 30, 30]
+    known = np.stack([np.ones(60), np.arange(60) >= 21, np.arange(60) < 39], axis=1).astype(bool)
+    _, has, names, kept = classifiers.usable(images, attributes, ["a", "b", "c"], known)
+    assert names == ("a",) and has.shape == kept.shape == (60, 1) and kept.all()
+
+
+@once
+def test_unknown_values_have_no_weight_and_the_known_are_balanced():
+    attributes = drawn(4000, 0.8)
+    rng = np.random.default_rng(1)
+    known = rng.random(attributes.shape) < 0.6
+    weights = classifiers.balanced_weights(attributes, known)
+    lies = np.where(known, attributes, ~attributes)
+    np.testing.assert_array_equal(weights, classifiers.balanced_weights(lies, known))
+    assert not weights[~known].any() and (weights[known] > 0).all()
+    np.testing.assert_allclose(weights.mean(axis=0), 1)
+    for j in range(2):
+        rows, other = known.all(axis=1), attributes[:, 1 - j]
+        shares = [
+            np.average(other[rows & side], weights=weights[rows & side, j])
+            for side in (attributes[:, j], ~attributes[:, j])
+        ]
+        plain = [other[rows & side].mean() for side in (attributes[:, j], ~attributes[:, j])]
+        assert abs(shares[0] - shares[1]) < 0.5 * abs(plain[0] - plain[1])
 
 
 def drawn(n, together, seed=0):

@@ -309,3 +309,92 @@ def test_a_name_without_folders_must_be_unique(tmp_path):
     file = write(tmp_path / "list.csv", "file,a\n1.png,1\nx/2.png,0\n")
     rows = table.read(file).rows_of(["x/1.png", "y/1.png", "x/2.png", "y/2.png", "z/3.png"])
     assert rows.tolist() == [-1, -1, 1, -1, -1]
+
+
+# What is unknown, and scores
+
+
+GAPS = "file,Smiling,score,age,name\n" + "".join(
+    f"{i}.png,{['', 'NA', '1.000000', '0.0', '1', '0'][i % 6]},{i / 60:.2f},{i},Ann {i}\n"
+    for i in range(60)
+)
+
+
+def test_unknown_cells_are_unknown(tmp_path):
+    fill(tmp_path, [f"{'cat' if i < 30 else 'dog'}/{i}.png" for i in range(60)])
+    data = datasets.load(tmp_path, attributes_file=write(tmp_path / "list.csv", GAPS))
+    assert data.attribute_names == ("Smiling", "cat", "dog")
+    assert data.unused == {
+        "score": "numbers from 0 to 0.98",
+        "age": "numbers from 0 to 59",
+        "name": "texts such as 'Ann 0'",
+    }
+    for split in (data.train, data.validation, data.test):
+        for shade, has, known in zip(shades(split), split.attributes, split.known):
+            assert has.tolist() == [shade % 6 in (2, 4), shade < 30, shade >= 30]
+            assert known.tolist() == [shade % 6 > 1, True, True]
+        part = split[:2]
+        assert part.known.tolist() == split.known[:2].tolist()
+    file = tmp_path / "list.csv"
+    classes = datasets.load(tmp_path, attributes_file=file, attributes=["dog"])
+    assert classes.train.known is None  # of what is kept, all is known
+
+
+def test_scores_are_cut_only_if_asked(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(60)])
+    file = write(tmp_path / "list.csv", GAPS)
+    data = datasets.load(tmp_path, attributes_file=file, cut_scores=True, attributes=["score"])
+    assert data.attribute_names == ("score",) and data.cuts == {"score": 0.5, "age": 29.5}
+    unknown = 0
+    for split in (data.train, data.validation, data.test):
+        assert split.attributes[:, 0].tolist() == [shade > 30 for shade in shades(split)]
+        unknown += 0 if split.known is None else (~split.known).sum()
+    assert unknown == 1  # 0.50
+    with pytest.raises(ValueError, match="The column 'score' is none: numbers from 0 to 0"):
+        datasets.load(tmp_path, attributes_file=file, attributes=["score"])
+    with pytest.raises(ValueError, match="`cut_scores` is about columns of `attributes_file`"):
+        datasets.load(tmp_path, cut_scores=True)
+
+
+def test_the_column_of_groups_is_not_told_as_unused(tmp_path):
+    fill(tmp_path, [f"{i}.png" for i in range(60)])
+    file = write(tmp_path / "list.csv", GAPS)
+    data = datasets.load(tmp_path, attributes_file=file, group="name")
+    assert set(data.unused) == {"score", "age"}
+
+
+def test_an_attributes_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    fill(tmp_path, [f"{i}.png" for i in range(30)])
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "large.csv", "wb") as file:
+        file.truncate(table.MOST_BYTES + 1)
+    (tmp_path / "binary.csv").write_bytes(b"\x00\x01" * 9)
+    monkeypatch.setattr(table.Path, "read_text", lambda *_, **__: pytest.fail("it was read"))
+    for path, why in (
+        ("/dev/zero", "it is not a regular file"),
+        (tmp_path / "pipe", "it is not a regular file"),
+        (tmp_path, "it is not a regular file"),
+        (tmp_path / "large.csv", "it has 500 MB, more than 500"),
+        (tmp_path / "binary.csv", "it is not a text file in UTF-8"),
+        (tmp_path / "1.png", "it is not a text file in UTF-8"),
+        (tmp_path / "none.csv", "No such file"),
+    ):
+        with pytest.raises(ValueError, match=f"attributes file {path} cannot be read: {why}"):
+            datasets.load(tmp_path, attributes_file=path)
+
+
+def test_errors_are_one_line_whatever_files_are_called(tmp_path):
+    folder = tmp_path / "two\nlines"
+    fill(folder, ["a\rb.png"])
+    (folder / "x.csv").write_text('file,"a\nb"\n1.png,1\n')
+    for arguments in (
+        {"name": folder},
+        {"name": tmp_path / "no\nthing"},
+        {"name": f"{folder}/a.npy"},
+        {"name": folder, "attributes_file": folder / "none\u2028.csv"},
+        {"name": folder, "attributes_file": folder / "x.csv"},
+    ):
+        with pytest.raises(ValueError) as error:
+            datasets.load(**arguments)
+        assert len(str(error.value).splitlines()) == 1 and str(error.value).isprintable()
+        assert r"\n" in str(error.value)

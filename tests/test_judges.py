@@ -1,5 +1,7 @@
 """Judges are trained once and kept. What they are worth: test_classifiers.py."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -25,7 +27,7 @@ def trained(monkeypatch):
     """Which attributes judges were trained on; their weights are random, which is quick."""
     calls = []
 
-    def train(images, attributes, names, seed=0, pictures=0):
+    def train(images, attributes, names, seed=0, pictures=0, known=None):
         calls.append(names)
         keras.utils.set_random_seed(len(calls))
         return Classifier(classifiers.build_network(images.shape[1:], len(names)), names)
@@ -73,6 +75,20 @@ def test_other_data_have_other_judges(trained, own_cache, change):
     # A name that is too rare to be learned makes no difference.
     expected = 1 if change == {"names": NAMES[:2]} else 2
     assert len(trained) == len(entries(own_cache)) == expected
+
+
+def test_what_is_known_decides_what_is_learned(trained, own_cache):
+    data = make()
+    Judges(data).judge  # noqa: B018
+    known = np.ones((40, 3), bool)
+    known[::4, 0] = False  # some of those with a hat
+    split = dataclasses.replace(data.train, known=known)
+    gaps = dataclasses.replace(data, train=split)
+    told = []
+    assert Judges(gaps, told.append).judge.names == ("hat", "red")
+    assert len(told) == 1 and len(trained) == len(entries(own_cache)) == 2
+    known[:, 0] = np.arange(40) < 12  # too few
+    assert Judges(gaps).judge.names == ("red",)
 
 
 def test_other_attributes_of_the_same_images(trained, own_cache):

@@ -1,6 +1,7 @@
 """Image sets of TFDS: sets that are written here with TFDS's own tools, in both formats."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,6 +34,12 @@ def prepare(tmp_path, monkeypatch):
         return tmp_path / "tfds"
 
     return make
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_VAE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def digits(count, seed, shape=(28, 28, 1)):
@@ -215,10 +222,128 @@ def test_a_set_without_images(nothing_prepared):
         datasets.load("imdb_reviews")
 
 
-@pytest.mark.parametrize("name", ["cats", "../mnist", "mnist:9.9.9", "mnist/letters", "no_one:set"])
+@pytest.mark.parametrize("name", ["cats", "../mnist", "no_one:set", "mn\nist"])
 def test_a_name_that_tfds_does_not_know(nothing_prepared, name):
-    with pytest.raises(ValueError, match=r"Unknown data set .*or the path of a folder"):
+    with pytest.raises(ValueError, match=r"Unknown data set .*or the path of a folder") as error:
         datasets.load(name)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("mnist:9.9.9", r"'mnist' has no version '9.9.9' here. There is: 3.0.1"),
+        ("mnist/letters", "'mnist' has no configuration 'letters'. There are: none"),
+        ("emnist/foo", "'emnist' has no configuration 'foo'. There are: .*letters"),
+        ("emnist/letters:9.9.9", "'emnist' has no version '9.9.9' here. There is: 3.1.0"),
+    ],
+)
+def test_a_set_that_has_no_such_version_or_configuration(nothing_prepared, name, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.load(name)
+
+
+# Damaged folders
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 2, len(content) // 2 + 4):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+
+
+def overwrite(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+def become_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut,
+        flip,
+        overwrite,
+        become_a_folder,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"something else" * 999),
+        lambda path: path.unlink(),
+    ],
+    ids=["cut", "flipped", "overwritten", "folder", "empty", "other", "missing"],
+)
+def test_a_damaged_file_is_named_and_nothing_is_kept(
+    prepare, own_cache, file_format, split, damage
+):
+    root = prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(40, 1)})
+    (path,) = root.glob(f"mnist/*/mnist-{split}.*")
+    damage(path)
+    with pytest.raises(ValueError, match=rf"{path} (is|has) .*\. Prepare the data set") as error:
+        datasets.load("mnist")
+    assert len(str(error.value).splitlines()) == 1 and "{{" not in str(error.value)
+    assert not list(own_cache.glob("mnist-*"))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize("wrong", [30, 50])
+def test_a_file_of_another_number_of_records(prepare, own_cache, file_format, wrong):
+    root = prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(wrong, 1)})
+    (other,) = root.glob("mnist/*/mnist-test.*")
+    content = other.read_bytes()
+    shutil.rmtree(root)
+    root = prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(40, 1)})
+    (path,) = root.glob("mnist/*/mnist-test.*")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{path} has {wrong} records, and not 40 as dataset_info"):
+        datasets.load("mnist")
+    assert not list(own_cache.glob("mnist-*"))
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_what_describes_the_set_is_that_of_another_or_damaged(prepare, own_cache, file_format):
+    other = digits(9, 1, (32, 32, 3))
+    other = {"train": [{"id": f"{i}", **record} for i, record in enumerate(other)]}
+    root = prepare("cifar10", file_format, other)
+    prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(40, 1)})
+    (folder,), (others,) = root.glob("mnist/*"), root.glob("cifar10/*")
+    for name, content, message in (
+        ("features.json", (others / "features.json").read_bytes(), "is that of another data set"),
+        ("features.json", b"{", "cannot be read"),
+        ("dataset_info.json", (others / "dataset_info.json").read_bytes(), "cannot be read|is mis"),
+        ("dataset_info.json", b"{", "cannot be read"),
+        ("dataset_info.json", None, "There is no dataset_info.json in"),
+    ):
+        before = (folder / name).read_bytes()
+        (folder / name).write_bytes(content) if content else (folder / name).unlink()
+        with pytest.raises(ValueError, match=message) as error:
+            datasets.load("mnist")
+        assert str(folder.parent) in str(error.value), error.value
+        assert len(str(error.value).splitlines()) == 1
+        (folder / name).write_bytes(before)
+    assert not list(own_cache.glob("mnist-*"))
+    assert len(datasets.load("mnist").test) == 40
+
+
+def test_images_without_a_label_are_of_no_known_class(prepare):
+    """As TFDS has it where labels are held back: -1."""
+    records = digits(40, 0)
+    for record in records[::2]:
+        record["label"] = -1
+    prepare("mnist", "array_record", {"train": records, "test": digits(9, 1)})
+    data = datasets.load("mnist")
+    np.testing.assert_array_equal(data.train.known.all(axis=1), data.train.labels >= 0)
+    np.testing.assert_array_equal(data.train.known.any(axis=1), data.train.labels >= 0)
+    assert not data.train.known.all() and data.test.known is None
 
 
 def test_a_set_of_tfds_comes_before_a_folder_of_that_name(prepare, tmp_path, monkeypatch):

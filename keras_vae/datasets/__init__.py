@@ -3,6 +3,7 @@
 Validation steers the training, test is for the final numbers only.
 """
 
+import contextlib
 import math
 import os
 from pathlib import Path
@@ -12,12 +13,25 @@ import numpy as np
 from keras_vae import checks
 from keras_vae.datasets.dataset import Dataset as Dataset
 from keras_vae.datasets.dataset import Split as Split
+from keras_vae.program import shown
 
 MEMORY = 2.0  # GB of images that are held in memory, unless told otherwise
 MOST_CLASSES = 100  # that count as attributes
 TOO_MANY = 0.25  # share of files that cannot be read
 
 
+@contextlib.contextmanager
+def errors_in_shown():
+    """Escapes line breaks in errors: names of files and cells of tables may hold some."""
+    try:
+        yield
+    except ValueError as error:
+        if (text := shown(str(error))) == str(error):
+            raise
+        raise ValueError(text) from error
+
+
+@errors_in_shown()
 def load(
     name="faces",
     limit=None,
@@ -28,6 +42,7 @@ def load(
     attributes_file=None,
     attributes=None,
     group=None,
+    cut_scores=False,
     correlated=None,
     memory=MEMORY,
 ):
@@ -52,6 +67,8 @@ def load(
         attributes: Names of the attributes to keep; None keeps all. Classes count: the class
             ``"8"`` is an attribute, unless there are more than 100.
         group: Column of `attributes_file`, such as a person: its images stay in one part.
+        cut_scores: Whether columns of scores, such as 0.93, become attributes: cut at the middle
+            of their scale, see `keras_vae.datasets.attributes.read`. Else they are left out.
         correlated: Of ``"faces"``: whether those that smile wear glasses more often, as
             attributes go together in photographs. True by default.
         memory: GB of images to hold in memory at most; larger sets stay on disk and are
@@ -83,11 +100,12 @@ def load(
         "resize": resize,
         "attributes_file": attributes_file,
         "group": group,
+        "cut_scores": cut_scores or None,
         "correlated": correlated,
     }
     source = find(name, {key: value for key, value in options.items() if value is not None})
     attribute_names = source.attribute_names + class_attributes(source)
-    kept = choose(attributes, attribute_names, source.name, attributes_file)
+    kept = choose(attributes, attribute_names, source)
     rows = divide(source, limit, seed)
     budget = int(memory * 1e9)
     data = cache.decoded(source, np.concatenate(list(rows.values())), budget)
@@ -109,6 +127,8 @@ def load(
         factor_names=source.factor_names,
         streamed=streamed,
         skipped=skipped,
+        unused=source.unused,
+        cuts=source.cuts,
     )
 
 
@@ -132,9 +152,10 @@ def find(name, options):
     if name == "faces":
         module, allowed = faces, ("correlated",)
     elif path.suffix.lower() in (".npy", ".npz"):
-        module, allowed = arrays, ("image_size", "resize")
+        module, allowed = arrays, ("image_size", "resize", "cut_scores")
     elif path.is_dir() and (os.sep in name or not tfds.exists(name)):
-        module, allowed = folder, ("image_size", "resize", "attributes_file", "group")
+        allowed = ("image_size", "resize", "attributes_file", "group", "cut_scores")
+        module = folder
     elif path.is_file():
         raise ValueError(f"{name} is a file. Expected a folder of images, or an .npy or .npz file")
     else:
@@ -145,8 +166,12 @@ def find(name, options):
         raise ValueError(
             f"Argument `resize` must be 'crop' or 'pad'. Received: resize={options['resize']!r}"
         )
-    if "group" in options and "attributes_file" not in options:
-        raise ValueError("`group` names a column of `attributes_file`, which is not given")
+    if module is folder and "attributes_file" not in options:
+        for option in ("group", "cut_scores"):
+            if option in options:
+                raise ValueError(
+                    f"`{option}` is about columns of `attributes_file`, which is not given"
+                )
     return module.source(*(() if name == "faces" else (name,)), **options)
 
 
@@ -180,25 +205,32 @@ def make_split(source, data, positions, streamed, seed, kept):
             columns[name] = np.asarray(column[positions])
     if class_attributes(source):
         numbers = [source.label_names.index(name) for name in class_attributes(source)]
-        classes = columns["labels"][:, None] == np.array(numbers)
+        labels = columns["labels"][:, None]
         given = columns.get("attributes", np.zeros((len(positions), 0), bool))
-        columns["attributes"] = np.concatenate([given, classes], axis=1)
-    if "attributes" in columns:
-        columns["attributes"] = columns["attributes"][:, kept]
+        known = columns.get("known", np.ones(given.shape, bool))
+        columns["attributes"] = np.concatenate([given, labels == np.array(numbers)], axis=1)
+        # TFDS has -1 where there is no label.
+        columns["known"] = np.concatenate([known, np.repeat(labels >= 0, len(numbers), 1)], axis=1)
+    for name in ("attributes", "known"):
+        if name in columns:
+            columns[name] = columns[name][:, kept]
+    if "known" in columns and columns["known"].all():
+        del columns["known"]
     return Split(**columns)
 
 
-def choose(wanted, names, dataset, attributes_file):
+def choose(wanted, names, source):
     """Returns the columns of the wanted attributes, all for None, or raises `ValueError`."""
     wanted = names if wanted is None else [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(wanted, (list, tuple)):
         raise ValueError(f"Argument `attributes` must be names. Received: attributes={wanted!r}")
     for name in wanted:
         if name not in names:
-            there = f"There is no attribute {name!r} in {dataset}. There are: "
+            there = f"There is no attribute {name!r} in {source.name}. There are: "
             there += ", ".join(names) or "none"
-            if attributes_file:
-                there += ". Columns of the file count if they are true or false throughout"
+            if name in source.unused:
+                there += f". The column {name!r} is none: {source.unused[name]}. Columns count if "
+                there += "they are true or false throughout, and scores with cut_scores"
             raise ValueError(there)
     return [names.index(name) for name in wanted]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_vae.datasets import pictures
+from keras_vae.datasets.attributes import read
 from keras_vae.datasets.source import Source, part_called
 
 CHUNK = 2**25  # bytes in memory at once, about
@@ -19,15 +20,17 @@ EXPECTED = (
 )
 
 
-def source(path, image_size=None, resize="crop"):
+def source(path, image_size=None, resize="crop", cut_scores=False):
     """Returns the `Source` of an array file.
 
     Args:
         path: ``.npy`` with images ``(n, height, width[, channels])``; or ``.npz`` with such an
             array for each part and, if there are any, labels, see `EXPECTED`. Images are uint8
             or integers in 0..255, bool, or floats in [0, 1], which are rounded to 8 bits.
+            Attributes are bool or numbers, NaN where unknown, see `attributes.read`.
         image_size: ``(height, width)``; None leaves them as they are.
         resize: See `pictures.read`.
+        cut_scores: Whether columns of scores are attributes, too, see `attributes.read`.
 
     Raises:
         ValueError: If the arrays are not what is expected.
@@ -43,7 +46,7 @@ def source(path, image_size=None, resize="crop"):
     natural = next(iter(shapes.values()))
     shape = natural if image_size is None else (*image_size, natural[2])
     counts = {name: header(path, name)[0][0] for name in images}
-    columns, names = columns_of(path, images, others, counts)
+    columns, names = columns_of(path, images, others, counts, cut_scores)
 
     def decode(_):
         start = 0
@@ -86,7 +89,7 @@ def members(path):
     return images, [name for name in names if name not in images]
 
 
-def columns_of(path, images, others, counts):
+def columns_of(path, images, others, counts, cut_scores):
     """Returns labels and attributes, and what they are called."""
     columns, names = {}, {}
 
@@ -111,14 +114,18 @@ def columns_of(path, images, others, counts):
                     f"`attributes` in {path} must be numbers, with a row for each of the {rows} "
                     f"images. Received: {attributes.dtype}, shape={attributes.shape}"
                 )
-            columns["attributes"] = attributes > 0
             attribute_names = text(attribute_names)
             if attribute_names is None or attribute_names.shape != attributes.shape[1:]:
                 raise ValueError(
                     f"{path} needs `attribute_names`, a text for each of the "
                     f"{attributes.shape[1]} columns of `attributes`"
                 )
-            names["attribute_names"] = tuple(map(str, attribute_names))
+            numbers = dict(zip(map(str, attribute_names), attributes.T.astype("float64")))
+            if len(numbers) != len(attribute_names):
+                raise ValueError(f"`attribute_names` in {path} names an attribute twice")
+            said = read(numbers, cut_scores)
+            columns |= said.columns()
+            names |= {"attribute_names": said.names, "unused": said.unused, "cuts": said.cuts}
     else:
         given = [f"y_{name.removeprefix('x_')}" for name in images]
         missing = [name for name in given if name not in others]

@@ -175,7 +175,7 @@ def decode_to_memory(source, rows):
 def decode(source, rows, make):
     """Returns ``(columns, broken)`` of the rows; ``make(name, shape, dtype)`` makes an array."""
     columns = {"images": make("images", (len(rows), *source.image_shape), "uint8")}
-    broken = {}
+    broken, given = {}, 0
     bar = tqdm(
         total=len(rows), desc=f"Decoding {source.name}", unit=" images", leave=False, disable=None
     )
@@ -192,7 +192,10 @@ def decode(source, rows, make):
                         value = np.asarray(value)
                         columns[name] = make(name, (len(rows), *value.shape), value.dtype)
                     columns[name][position] = value
+            given += 1
             bar.update()
+    if given != len(rows):
+        raise ValueError(f"{source.name} cannot be read: it gave {given:,} of {len(rows):,} images")
     return columns, broken
 
 

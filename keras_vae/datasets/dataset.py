@@ -15,22 +15,25 @@ class Split:
             streamed set a `keras_vae.datasets.stream.Rows`, which reads what it is indexed by.
         labels: Class of each image ``(n,)``, an index into `Dataset.label_names`; or None.
         attributes: bool ``(n, number of attributes)``, a column for each of
-            `Dataset.attribute_names`; or None.
+            `Dataset.attribute_names`, False where nothing is known; or None.
         factors: float32 ``(n, number of factors)``, what a drawn image was drawn from, a column
             for each of `Dataset.factor_names`; or None.
+        known: bool ``(n, number of attributes)``, which of the attributes' values are known. None
+            if all are.
     """
 
     images: np.ndarray
     labels: np.ndarray | None = None
     attributes: np.ndarray | None = None
     factors: np.ndarray | None = None
+    known: np.ndarray | None = None
 
     def __len__(self):
         return len(self.images)
 
     def __getitem__(self, rows):
         """Returns the split with only these rows (a slice or an array of indices), in memory."""
-        parts = (self.images, self.labels, self.attributes, self.factors)
+        parts = (self.images, self.labels, self.attributes, self.factors, self.known)
         return Split(*(None if part is None else part[rows] for part in parts))
 
 
@@ -41,6 +44,8 @@ class Dataset:
     Attributes:
         streamed: Whether the images stay on disk.
         skipped: Why files could not be used, by file.
+        unused: Why columns are no attributes, by column.
+        cuts: Where scores were cut in two, by attribute.
     """
 
     name: str
@@ -52,6 +57,8 @@ class Dataset:
     factor_names: tuple = ()
     streamed: bool = False
     skipped: dict = field(default_factory=dict)
+    unused: dict = field(default_factory=dict)
+    cuts: dict = field(default_factory=dict)
 
     @property
     def image_shape(self):

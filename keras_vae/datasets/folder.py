@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from keras_vae.datasets import pictures, table
+from keras_vae.datasets.attributes import Attributes
 from keras_vae.datasets.source import Source, in_parallel, part_called
 
 LARGEST_NATURAL = 64  # pixels a side, where no size is asked for
 LOOKED_AT = 64  # files that decide about colour and size
 
 
-def source(path, image_size=None, resize="crop", attributes_file=None, group=None):
+def source(
+    path, image_size=None, resize="crop", attributes_file=None, group=None, cut_scores=False
+):
     """Returns the `Source` of a folder.
 
     Folders called train, validation (or val) and test are the parts, if there are no pictures
@@ -28,6 +31,7 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         resize: See `pictures.read`.
         attributes_file: See `table.read`.
         group: The column of that file that says what must stay together.
+        cut_scores: See `table.read`.
 
     Raises:
         ValueError: If there are no pictures, or the attributes file does not fit.
@@ -41,29 +45,28 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         others = f" Found: {', '.join(there)}, ..." if there else ""
         raise ValueError(f"There are no images in the folder {path}.{others}")
     files = [file for file, *_ in found]
-    columns, groups, attribute_names = {}, None, ()
+    columns, groups, said = {}, None, Attributes()
     if attributes_file is not None:
-        attributes = table.read(attributes_file)
-        rows = attributes.rows_of(files)
+        lines = table.read(attributes_file, cut_scores)
+        rows, said = lines.rows_of(files), lines.attributes
         skipped |= {
             file: "no line in the attributes file" for file, row in zip(files, rows) if row < 0
         }
         if not (rows >= 0).any():
             raise ValueError(
                 f"The attributes file {attributes_file} names none of the images in {path}. It "
-                f"has {', '.join(list(attributes.files)[:2])}, ...; the folder has {files[0]}, ..."
+                f"has {', '.join(list(lines.files)[:2])}, ...; the folder has {files[0]}, ..."
             )
         found = [item for item, row in zip(found, rows) if row >= 0]
         files, rows = [file for file, *_ in found], rows[rows >= 0]
-        columns["attributes"] = attributes.attributes[rows]
-        attribute_names = attributes.attribute_names
+        columns |= said.columns(rows)
         if group is not None:
-            if group not in attributes.columns:
+            if group not in lines.columns:
                 raise ValueError(
                     f"There is no column {group!r} in {attributes_file}. "
-                    f"There are: {', '.join(attributes.columns)}"
+                    f"There are: {', '.join(lines.columns)}"
                 )
-            names = np.array(attributes.columns[group])[rows]
+            names = np.array(lines.columns[group])[rows]
             # Where it says nothing, an image stands for itself.
             groups = np.array([name or f"\0{file}" for name, file in zip(names, files)])
     parts, folders = part_and_class(files)
@@ -93,11 +96,13 @@ def source(path, image_size=None, resize="crop", attributes_file=None, group=Non
         decode=lambda rows: in_parallel(decode, rows),
         columns=columns,
         label_names=label_names if "labels" in columns else (),
-        attribute_names=attribute_names,
+        attribute_names=said.names,
         groups=groups,
         files=files,
         skipped=skipped,
         ignored=ignored,
+        unused={name: why for name, why in said.unused.items() if name != group},
+        cuts=said.cuts,
     )
 
 

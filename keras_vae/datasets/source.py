@@ -27,12 +27,14 @@ class Source:
         decode: ``decode(rows)`` gives ``(row, {"images": image, ...})`` in any order; in
             place of the dict a text that says why an image cannot be read.
         columns: What is known of each row without decoding: ``labels``, ``attributes``,
-            ``factors``.
+            ``factors``, and ``known`` if some attributes' values are not.
         groups: Texts; rows with the same one (a person) stay together. Or None.
         files: What to call each row in a list, or None.
         skipped: Reasons by file, for images that are no row since they cannot be used.
         ignored: Reasons by file, for what is no image, or one that is there already.
         in_order: Whether decoding a few rows takes as long as decoding all.
+        unused: Why columns are no attributes, by column.
+        cuts: Where scores were cut in two, by attribute.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Source:
     skipped: dict = field(default_factory=dict)
     ignored: dict = field(default_factory=dict)
     in_order: bool = False
+    unused: dict = field(default_factory=dict)
+    cuts: dict = field(default_factory=dict)
 
     @property
     def slug(self):

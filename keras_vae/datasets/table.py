@@ -2,13 +2,18 @@
 
 import csv
 import io
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from keras_vae.datasets import attributes
+from keras_vae.datasets.attributes import Attributes
+
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "path")
-TRUE, FALSE = {"1", "1.0", "true", "yes"}, {"0", "0.0", "-1", "-1.0", "false", "no"}
+MOST_BYTES = 500_000_000  # some million lines of 40 attributes
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,12 @@ class Table:
 
     Attributes:
         files: The row of each file name.
-        attribute_names: The columns that are true or false throughout.
-        attributes: bool ``(n, number of attributes)``.
+        attributes: What the columns say, see `attributes.read`.
         columns: Every column as texts, by name.
     """
 
     files: dict
-    attribute_names: tuple
-    attributes: np.ndarray
+    attributes: Attributes
     columns: dict
 
     def rows_of(self, files):
@@ -43,23 +46,23 @@ class Table:
         return found
 
 
-def read(path):
+def read(path, cut_scores=False):
     """Returns the `Table` in a file.
+
+    Values are numbers, or true and false, or yes and no. Empty cells, ``NA``, ``?`` and the like
+    are unknown. Which columns are attributes: see `attributes.read`.
 
     Args:
         path: A CSV (separated by comma, semicolon or tab) with a line of column names, where
             the column ``file`` (or ``filename``, ``image``, ``image_id``, ``path``, or else the
             first one) names the images. Or a file like CelebA's ``list_attr_celeba.txt``: the
             number of images, the names, then a line for each image.
+        cut_scores: Whether columns of scores are attributes, too.
 
     Raises:
         ValueError: If it cannot be read, and at which line.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        problem = getattr(error, "strerror", None) or "not a text file in UTF-8"
-        raise ValueError(f"The attributes file {path} cannot be read: {problem}") from None
+    text = read_text(path)
     try:
         names, rows = split_celeba(text) or split_csv(text)
     except csv.Error as error:
@@ -85,16 +88,30 @@ def read(path):
         file = file.replace("\\", "/").removeprefix("./")
         if files.setdefault(file, row) != row:
             raise ValueError(f"The attributes file {path} has two lines for {file}")
-    attribute_names = tuple(
-        name
-        for name, values in columns.items()
-        if name != key and {value.lower() for value in values} <= TRUE | FALSE
-    )
-    attributes = np.array(
-        [[value.lower() in TRUE for value in columns[name]] for name in attribute_names], bool
-    ).reshape(len(attribute_names), len(rows))
     del columns[key]
-    return Table(files, attribute_names, attributes.T, columns)
+    numbers = {name: attributes.numbers_of(texts) for name, texts in columns.items()}
+    return Table(files, attributes.read(numbers, cut_scores), columns)
+
+
+def read_text(path):
+    """Returns the text in a file; what cannot be one is refused before it is read."""
+    try:
+        status = os.stat(path)  # opening a pipe would wait
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is not a regular file")
+        if status.st_size > MOST_BYTES:
+            raise ValueError(
+                f"it has {status.st_size / 1e6:,.0f} MB, more than {MOST_BYTES / 1e6:g}"
+            )
+        with open(path, "rb") as file:
+            if b"\0" in file.read(4096):
+                raise ValueError("it is not a text file in UTF-8")
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        problem = "it is not a text file in UTF-8"
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or error
+    raise ValueError(f"The attributes file {path} cannot be read: {problem}")
 
 
 def split_celeba(text):

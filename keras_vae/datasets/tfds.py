@@ -7,6 +7,7 @@ was downloaded), and only to read. Images are decoded by Pillow either way.
 
 import contextlib
 import os
+import re
 import shutil
 import threading
 import urllib.error
@@ -38,9 +39,11 @@ def source(name, image_size=None, resize="crop"):
         ValueError: If there is no such image set, or it cannot be had.
     """
     builder = find_builder(name)
-    image_key, label_key, attribute_keys = keys_of(builder)
+    image_key, label_key, attribute_keys = keys_of(builder.info.features, builder.name)
     if not builder.is_prepared():
+        refuse_remains(Path(builder.data_path))
         download(builder)
+    check_features(builder)
     info, features = builder.info, builder.info.features
     splits = {split: part_called(split) for split in info.splits}
     splits = {split: part for split, part in splits.items() if part} or dict.fromkeys(splits, "")
@@ -95,21 +98,77 @@ def find_builder(name):
         return tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR"))
     except Exception as error:
         # Of many kinds: TFDS parses names, looks for files and imports code.
+        raise ValueError(why_not(name, error)) from error
+
+
+def why_not(name, error):
+    """Returns why TFDS finds no data set of that name, given its error."""
+    import tensorflow_datasets as tfds
+
+    data_dir = Path(os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR).expanduser()
+    try:
+        base, wanted = tfds.core.naming.parse_builder_name_kwargs(name)
+        base = str(base)
+    except Exception:  # such as ../mnist
+        base, wanted = "", {}
+    try:
+        builder = tfds.builder_cls(base)
+    except Exception:
+        builder = None
+    if builder:
+        configs, version = list(builder.builder_configs), wanted.get("version")
+        versions = [str(version) for version in (builder.VERSION, *builder.SUPPORTED_VERSIONS)]
+        if wanted.get("config") and wanted["config"] not in configs:
+            there = ", ".join(configs) or "none"
+            return f"{base!r} has no configuration {wanted['config']!r}. There are: {there}"
+        if version and version not in versions:
+            there = ", ".join(versions)
+            return f"{base!r} has no version {version!r} here. There is: {there}"
+    if base and (builder or (data_dir / base).is_dir()):
+        return f"The data set {name!r} in {data_dir / base} cannot be read: {words_of(error)}"
+    return (
+        f"Unknown data set {name!r}. Expected 'faces', the name of a TFDS image set (such as "
+        "mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or of an "
+        ".npy or .npz file"
+    )
+
+
+def refuse_remains(folder):
+    """Raises `ValueError` if a folder holds files of a set, but not what says how many."""
+    if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(
-            f"Unknown data set {name!r}. Expected 'faces', the name of a TFDS image set (such as "
-            "mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or of an "
-            ".npy or .npz file"
-        ) from error
+            f"There is no dataset_info.json in {folder}. Restore it, or move the folder away"
+        )
 
 
-def keys_of(builder):
+def check_features(builder):
+    """Raises `ValueError` if features.json, where there is one, is that of another set."""
+    import tensorflow_datasets as tfds
+
+    path = Path(builder.data_path, "features.json")
+    if not path.exists():  # older versions of TFDS did without
+        return
+
+    def outline(features):
+        image, label, attributes = keys_of(features, builder.name)
+        classes = label and features[label].num_classes
+        return image, features[image].shape, label, classes, set(attributes)
+
+    try:
+        there = outline(tfds.features.FeaturesDict.from_config(path.parent))
+    except Exception as error:  # of many kinds: TFDS reads JSON, and makes what it names
+        raise ValueError(f"{path} cannot be read: {words_of(error)}") from error
+    if there != outline(builder.info.features):
+        raise ValueError(f"{path} is that of another data set than {builder.name!r}")
+
+
+def keys_of(features, name):
     """Returns where in a record the image, the class and the attributes are."""
     import tensorflow_datasets as tfds
 
-    features = builder.info.features
     images = [key for key, kind in features.items() if type(kind) is tfds.features.Image]
     if not images or features[images[0]].np_dtype != np.uint8:
-        raise ValueError(f"The TFDS data set {builder.name!r} has no 8-bit images")
+        raise ValueError(f"The TFDS data set {name!r} has no 8-bit images")
     labels = [key for key, kind in features.items() if type(kind) is tfds.features.ClassLabel]
     labels.sort(key=lambda key: key != "label")  # that one first
     attributes = []
@@ -135,6 +194,64 @@ def files_of(builder):
 
 
 def read(builder, split, image_key, values):
+    """Yields what `records_of` does; raises `ValueError` if a file is damaged."""
+    expected, count = builder.info.splits[split].num_examples, 0
+    try:
+        for item in records_of(builder, split, image_key, values):
+            count += 1
+            yield item
+    except MemoryError:
+        raise
+    except Exception as error:  # TensorFlow, ArrayRecord and TFDS have many kinds
+        raise ValueError(damage(builder, split, error)) from error
+    if count != expected:
+        raise ValueError(damage(builder, split, f"{count:,} of {expected:,} records"))
+
+
+def damage(builder, split, error):
+    """Returns which file of a split is damaged, in a sentence; or only how reading it failed."""
+    split = builder.info.splits[split]
+    for path, expected in zip(split.filepaths, split.shard_lengths):
+        there = "is missing"
+        if os.path.exists(path):
+            try:
+                count = count_records(builder, str(path))
+                there = f"has {count:,} records, and not {expected:,} as dataset_info.json says"
+            except Exception as problem:
+                count, there = None, f"is damaged: {words_of(problem)}"
+            if count == expected:
+                continue
+        return f"{path} {there}. Prepare the data set again"
+    return f"{builder.data_path} cannot be read: {words_of(error)}"
+
+
+def words_of(error):
+    """Returns an error's text without what TensorFlow puts around it, and not too long."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", " ", str(error), flags=re.DOTALL)
+    return " ".join(text.split())[:300] or type(error).__name__
+
+
+def count_records(builder, path):
+    """Returns how many records there are in a file; reads them all."""
+    if builder.info.file_format.value == "array_record":
+        reader = reader_of(path)
+        for start in range(0, reader.num_records(), BATCH):
+            reader.read(start, min(start + BATCH, reader.num_records()))
+        return reader.num_records()
+    import tensorflow as tf
+
+    batches = tf.data.TFRecordDataset(path).batch(BATCH)
+    return sum(len(records) for records in batches.as_numpy_iterator())
+
+
+def reader_of(path):
+    """Returns what reads an ArrayRecord."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    return ArrayRecordReader(path)
+
+
+def records_of(builder, split, image_key, values):
     """Yields ``(row, values(record))`` of a split; a text in place of what cannot be decoded."""
     import tensorflow_datasets as tfds
 
@@ -146,6 +263,11 @@ def read(builder, split, image_key, values):
 
     decoders = {image_key: tfds.decode.SkipDecoding()}
     if builder.info.file_format.value == "array_record":
+        # Unlike with TFRecords nobody else looks, and of those that are not there nothing is said.
+        files = builder.info.splits[split]
+        there = [reader_of(str(path)).num_records() for path in files.filepaths]
+        if there != list(files.shard_lengths):
+            raise ValueError(f"{sum(there):,} of {files.num_examples:,} records")
         records = builder.as_data_source(split=split, decoders=decoders)
         yield from in_parallel(
             lambda rows: [(row, safely(records[int(row)])) for row in rows],
@@ -153,7 +275,9 @@ def read(builder, split, image_key, values):
         )
         return
     hide_gpu()
-    dataset = builder.as_dataset(split=split, decoders=decoders).batch(BATCH)
+    # Read once: TFDS would keep small sets in memory.
+    once = tfds.ReadConfig(try_autocache=False)
+    dataset = builder.as_dataset(split=split, decoders=decoders, read_config=once).batch(BATCH)
     row = 0
     with ThreadPoolExecutor() as pool:
         for batch in dataset.as_numpy_iterator():

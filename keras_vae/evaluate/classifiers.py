@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from keras_vae import checks
 from keras_vae.batches import in_batches
 from keras_vae.images import to_pixels
 from keras_vae.networks import normalise_and_activate
@@ -85,18 +86,20 @@ class Classifier:
         return content.hexdigest()[:16]
 
 
-def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
+def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known=None):
     """Returns a classifier of attributes, trained on real images.
 
     Half of the weight is on images that have an attribute, and half on those that lack it; for
-    the rest see `balanced_weights`.
+    the rest see `balanced_weights`. Values that are not known have no weight.
 
     Args:
         images: uint8 ``(n, height, width, channels)``; in memory or streamed, the first 10,000.
         attributes: bool ``(n, number of attributes)``.
-        names: What they are called. Those that fewer than 10 images have, or lack, are left out.
+        names: What they are called. Those that fewer than 10 images are known to have, or to lack,
+            are left out.
         seed: Of the weights and the order of the images.
         pictures: How many to learn from in all epochs together.
+        known: bool, of the shape of `attributes`: which of them are known; None is all.
 
     Returns:
         A `Classifier`, or None if no attribute is left.
@@ -107,7 +110,7 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
     judge = train_classifier(data.train.images, data.train.attributes, data.attribute_names)
     ```
     """
-    images, attributes, names = usable(images, attributes, names)
+    images, attributes, names, known = usable(images, attributes, names, known)
     if not names:
         return None
     policy, state = keras.config.dtype_policy(), random.getstate()
@@ -120,7 +123,7 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
         epochs = max(1, round(pictures / len(images)))
         steps = epochs * -(-len(images) // BATCH)
         trained.compile(make_optimizer(3e-3, steps), weighted_cross_entropy)
-        targets = np.concatenate([attributes, balanced_weights(attributes)], axis=1)
+        targets = np.concatenate([attributes, balanced_weights(attributes, known)], axis=1)
         for _ in range(epochs):  # in an order of its own, the same on every backend
             order = rng.permutation(len(images))
             some = images[order], targets[order].astype("float32")
@@ -131,13 +134,16 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES):
     return Classifier(network, names)
 
 
-def usable(images, attributes, names):
-    """Returns the images to train on, the attributes that can be learned, and their names."""
+def usable(images, attributes, names, known=None):
+    """Returns the images to train on, the attributes that can be learned, their names, and which
+    of their values are known."""
     n = min(MOST, max(1, MOST_BYTES // max(1, math.prod(images.shape[1:]))))
-    attributes = np.asarray(attributes[:n], bool)
+    known = checks.as_known(known, np.shape(attributes))[:n]
+    attributes = np.asarray(attributes[:n], bool) & known
     has = attributes.sum(axis=0)
-    kept = np.flatnonzero(np.minimum(has, len(attributes) - has) >= LEAST)
-    return np.asarray(images[:n]), attributes[:, kept], tuple(names[j] for j in kept)
+    kept = np.flatnonzero(np.minimum(has, known.sum(axis=0) - has) >= LEAST)
+    some = attributes[:, kept], tuple(names[j] for j in kept), known[:, kept]
+    return np.asarray(images[:n]), *some
 
 
 def build_network(image_shape, outputs):
@@ -213,7 +219,7 @@ def weighted_cross_entropy(targets, logits):
     return ops.mean(weights * (ops.softplus(logits) - truths * logits), axis=-1)
 
 
-def balanced_weights(attributes):
+def balanced_weights(attributes, known=None):
     """Returns weights under which each attribute says little about the others.
 
     For each attribute, those that have it and those that lack it are weighted so that all other
@@ -224,9 +230,12 @@ def balanced_weights(attributes):
 
     Args:
         attributes: bool ``(n, number of attributes)``, none of them the same in all rows.
+        known: bool, the same shape: which of them are known; None is all. Of the others, what is
+            not known counts as the mean.
 
     Returns:
-        float64 ``(n, number of attributes)``, the mean of each column is 1.
+        float64 ``(n, number of attributes)``, 0 where nothing is known; the mean of each column
+        is 1.
 
     Example:
 
@@ -238,12 +247,14 @@ def balanced_weights(attributes):
     from threadpoolctl import threadpool_limits
 
     n, count = attributes.shape
-    standard = (attributes - attributes.mean(axis=0)) / attributes.std(axis=0)
+    known = checks.as_known(known, attributes.shape)
+    share = (attributes & known).sum(axis=0) / known.sum(axis=0)
+    standard = np.where(known, attributes - share, 0) / np.sqrt(share * (1 - share))
     weights = np.zeros((n, count))
     with threadpool_limits(1, "blas"):  # small products: threads would wait for each other
         for j in range(count):
             others = np.delete(standard, j, axis=1)
-            for rows in (attributes[:, j], ~attributes[:, j]):
+            for rows in (attributes[:, j] & known[:, j], ~attributes[:, j] & known[:, j]):
                 weights[rows, j] = n / 2 * balanced(others[rows])
     return weights
 

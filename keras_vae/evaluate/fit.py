@@ -260,5 +260,5 @@ def squared_errors(images, pictures):
 
 
 def floats(image):
-    """Returns an image of bytes or floats as float64 in [0, 1]."""
-    return image / 255 if image.dtype == np.uint8 else image.astype("float64")
+    """Returns an image of integers, floats or bool as float64 in [0, 1]."""
+    return image / 255 if image.dtype.kind in "iu" else image.astype("float64")

@@ -7,7 +7,7 @@ from keras_vae import checks
 MOST_BYTES = 2e9  # unpacked
 
 
-def read_arrays(path, numbers, texts=(), truths=()):
+def read_arrays(path, numbers, texts=(), truths=(), optional=()):
     """Returns arrays of an ``.npz`` file by name.
 
     Args:
@@ -15,6 +15,7 @@ def read_arrays(path, numbers, texts=(), truths=()):
         numbers: Names of arrays of finite numbers.
         texts: Names of arrays of text.
         truths: Names of arrays of True and False.
+        optional: Names of others of True and False, which may be missing.
 
     Returns:
         A dict of NumPy arrays.
@@ -27,6 +28,7 @@ def read_arrays(path, numbers, texts=(), truths=()):
         with np.load(path, allow_pickle=False) as file:
             if sum(member.file_size for member in file.zip.infolist()) > MOST_BYTES:
                 raise ValueError
+            truths = (*truths, *(name for name in optional if name in file))
             arrays = {name: file[name] for name in (*numbers, *texts, *truths)}
     except Exception as error:  # NumPy, zip and zlib have many kinds for damaged files
         if getattr(error, "strerror", None):  # such as: no permission
