@@ -3,9 +3,7 @@
 To add one: a function here, its name in `COMMANDS`, its arguments in `arguments.py`.
 """
 
-import os
 import sys
-import tempfile
 import warnings
 
 import numpy as np
@@ -13,35 +11,40 @@ from PIL import Image
 from tqdm import tqdm
 
 from keras_vae import latent, photos, plots, report, runs, tables, trainers
-from keras_vae.arguments import fail, parse_command
+from keras_vae.arguments import check_run, parse_command
 from keras_vae.datasets import cache
 from keras_vae.images import to_uint8
+from keras_vae.program import check_writable, fail, is_out_of_memory, output, shown
 
 MOST_BYTES = 500_000_000  # of a photo
 WIDTH = 1000  # about, of a picture of samples: smaller ones are enlarged
 
 
 def main(arguments=None):
+    with output():
+        perform(arguments)
+
+
+def perform(arguments):
     args = parse_command(arguments)
+    check_run(args)
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused anyway
     trainers.keep_compiled(cache.folder() / cache.COMPILED)
     try:
         text = COMMANDS[args.command](args)
+    except BrokenPipeError:  # nobody reads what is said meanwhile
+        raise
     except (OSError, ValueError) as error:
         fail(error)
-    except MemoryError:
-        fail("not enough memory")
     except Exception as error:
-        # Each framework has a class of its own for this, and none is a MemoryError.
-        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
-            fail("the device is out of memory")
+        if is_out_of_memory(error):
+            fail("there is not enough memory")
         raise
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # nobody listens, such as `| head -0`; files are written all the same
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         fail(f"what there is to say cannot be printed: {error.strerror or error}")
 
 
@@ -52,11 +55,13 @@ def sample(args):
     if size > Image.MAX_IMAGE_PIXELS:
         fail(f"{args.n:,} images are {size:,} pixels, more than a picture may have; try fewer")
     seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
-    images = run.sample(args.n, int(seed), args.temperature, args.source)
+    images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
     write(side_by_side(images), args.output)
     what = "1 image" if args.n == 1 else f"{args.n:,} images"
-    source = args.source or run.sources[0]
-    return f"{args.output}: {what} from the {source} of {run.folder}, seed {seed}"
+    source = "flow" if args.wishes else args.source or run.sources[0]
+    wishes = "".join(f" {name}={has:d}" for name, has in args.wishes.items())
+    wishes = wishes and f" with{wishes}"
+    return shown(f"{args.output}: {what}{wishes} from the {source} of {run.folder}, seed {seed}")
 
 
 def edit(args):
@@ -70,18 +75,10 @@ def edit(args):
     except (OSError, ValueError) as error:
         fail(f"the photo {args.photo}: {getattr(error, 'strerror', None) or error}")
     run = runs.load(args.run)
-    if run.directions is None:
-        why = "the data had no attributes"
-        if run.config.get("attribute_names"):
-            why = "too few images have one of its attributes, or it is from an older version"
-        fail(f"{run.folder} has no directions.npz: {why}")
-    names = ", ".join(run.directions.names)
-    if not args.strengths:
-        fail(f"nothing to change; expected --set NAME=NUMBER. The attributes are: {names}")
     resize = run.resize
     image = photos.view(photo, run.model.image_shape, resize)[None]
     z = latent.codes_of(run.model, image)
-    edited = latent.edit(run.model, z, run.directions, args.strengths)
+    edited = latent.edit(run.model, z, run.edits, args.strengths)
     if args.keep_detail:
         change = (edited - run.model.decode(z))[0]
         picture = Image.fromarray(photos.add(photo, change, resize))
@@ -91,7 +88,7 @@ def edit(args):
         profile = None  # that of the photo says nothing about the model's colours
     write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
-    return f"{args.output}: {args.photo} with {changes} by {run.folder}"
+    return shown(f"{args.output}: {args.photo} with {changes} by {run.folder}")
 
 
 def columns_for(n):
@@ -118,15 +115,12 @@ def write(picture, path, **options):
 def evaluate(args):
     """Writes what a run is worth in numbers, and figures; returns what to print."""
     run = runs.load(args.run)
-    report.check_names(run, args.attribute, args.watch)
+    report.check_directions(run, args.attribute)
     target = run.folder / "evaluation.json"
     for path in (target, *(run.folder / name for name in plots.EVALUATION)):
         if path.is_dir():
             fail(f"{path} is a folder; expected a file, or none")
-    try:  # before minutes of work
-        tempfile.TemporaryFile(dir=run.folder).close()
-    except OSError as error:
-        fail(f"{run.folder} cannot be written to: {error.strerror or error}")
+    check_writable(run.folder, run.folder)  # before minutes of work
     if run.config.get("completed") is False:
         told(f"{run.folder} was stopped before it was completed; this is the model it has")
     data = runs.load_data(run.config)
@@ -158,7 +152,7 @@ def close(bars):
 
 
 def told(text):
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(shown(text), file=sys.stderr)
 
 
 COMMANDS = {"sample": sample, "edit": edit, "evaluate": evaluate}

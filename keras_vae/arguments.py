@@ -5,54 +5,40 @@ Nothing here needs Keras, so that a mistake is told at once, see `command_line.p
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-PROGRAM, DEMO = "python -m keras_vae", "python -m demo"
+from keras_vae import run_folders
+from keras_vae.program import BACKENDS, PROGRAM, Parser, check_writable, fail, number
+
+DEMO = "python -m demo"
 QUEUE_SIZE = 100
-BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference, as in train.py
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MOST_IMAGES = 10_000
 PARTS = ("fit", "latents", "edits", "disentanglement", "samples")  # of what `evaluate` measures
 RUN = "folder of a run, or its name in runs/; default: the newest completed one"
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message):  # one line, without the usage
-        fail(message, DEMO if self.prog == DEMO else PROGRAM)  # prog may go on: edit
-
-
-def fail(message, program=PROGRAM):
-    """Ends the program with one line on standard error and exit code 2."""
-    print(f"{program}: error: {' '.join(str(message).splitlines())}", file=sys.stderr)
-    raise SystemExit(2)
-
-
-def number(kind, low, high):
-    """Returns an argparse type: a number of this kind, from low to high."""
-
-    def convert(text):
-        value = kind(text)
-        if not low <= value <= high:
-            raise ValueError
-        return value
-
-    convert.__name__ = f"{'whole number' if kind is int else 'number'} from {low:,} to {high:,}"
-    return convert
-
-
 def strength(text):
     """The argparse type of what --set takes: ``(name, number)``. A name may hold any sign."""
     name, sign, value = text.rpartition("=")
-    try:
-        if sign:
+    if sign:
+        try:
             return name, number(float, -100, 100)(value)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text}: expected a number from -100 to 100 after the '='"
-        ) from None
+        except argparse.ArgumentTypeError:
+            why = f"{text}: expected a number from -100 to 100 after the '='"
+            raise argparse.ArgumentTypeError(why) from None
     hint = ". RUN and PHOTO come before --set" if os.path.exists(text) else ""
     raise argparse.ArgumentTypeError(f"{text}: expected NAME=NUMBER, such as smiling=1.5{hint}")
+
+
+def wish(text):
+    """The argparse type of what --set of `sample` takes: ``(name, True or False)``."""
+    name, sign, value = text.rpartition("=")
+    if not sign or value not in ("0", "1"):
+        raise argparse.ArgumentTypeError(
+            f"{text}: expected NAME=1 for images that have it or NAME=0, such as smiling=1"
+        )
+    return name, value == "1"
 
 
 def credentials(text):
@@ -96,6 +82,8 @@ def parse_command(arguments=None):
         parser.error(f"no command given; expected {', '.join(commands.choices)}, see --help")
     if args.command == "edit":
         others = check_edit(parser, args, others)
+    if args.command == "sample":
+        check_sample(parser, args)
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     if args.command == "evaluate":
@@ -131,15 +119,26 @@ def add_sample(commands):
     add(
         "--from",
         dest="source",
-        choices=("prior", "mixture"),
-        help="where codes come from: the prior N(0, I), or the mixture of Gaussians that was "
-        "fitted to the codes of training images and gives better ones; default: mixture if the "
-        "run has one",
+        choices=("flow", "mixture", "prior"),
+        help="where codes come from: the flow or the mixture of Gaussians that were fitted to the "
+        "codes of training images, or the prior N(0, I); default: whichever of the first two "
+        "suits the codes better",
     )
+    add(
+        "--set",
+        dest="wishes",
+        type=wish,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=0|1",
+        help="what the images are to show, such as smiling=1 eyeglasses=0 (by the flow)",
+    )
+    add("--class", dest="wanted", metavar="NAME", help="draw images of that class (by the flow)")
 
 
 def add_edit(commands):
-    text = "Change what a photo shows: encode it, move the code along directions, decode it."
+    text = "Change what a photo shows: encode it, move the code, decode it."
     parser = commands.add_parser(
         "edit",
         help="change what a photo shows, such as a smile",
@@ -240,6 +239,22 @@ def add_output(add, default):
     )
 
 
+def check_sample(parser, args):
+    """Turns --set and --class into one dict of wishes by name."""
+    args.wishes += [(args.wanted, True)] if args.wanted is not None else []
+    check_once(parser, args.wishes)
+    args.wishes = dict(args.wishes)
+    if args.wishes and args.source not in (None, "flow"):
+        parser.error(f"--from {args.source} does not go with --set and --class: only the flow does")
+
+
+def check_once(parser, pairs):
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"argument --set: {name!r} is there more than once")
+
+
 def check_edit(parser, args, others):
     """Finds RUN and PHOTO wherever they stand; returns the arguments that nobody wants."""
     places = [args.run, args.photo, *others]
@@ -257,11 +272,8 @@ def check_edit(parser, args, others):
         if not run and any(os.path.isdir(Path(root, args.photo)) for root in ("", "runs")):
             parser.error(f"no photo given; expected: edit {args.photo} PHOTO --set NAME=NUMBER")
         what = "is a folder" if os.path.isdir(args.photo) else "does not exist"
-        parser.error(f"the photo {args.photo} {what}; expected: edit [RUN] PHOTO")
-    names = [name for name, _ in args.strengths]
-    for name in names:
-        if names.count(name) > 1:
-            parser.error(f"argument --set: {name!r} is there more than once")
+        parser.error(f"the photo {args.photo or repr('')} {what}; expected: edit [RUN] PHOTO")
+    check_once(parser, args.strengths)
     args.strengths = dict(args.strengths)
     if os.path.exists(args.output) and os.path.samefile(args.photo, args.output):
         parser.error(f"{args.output} is the photo itself, which is kept; choose another -o")
@@ -277,6 +289,25 @@ def check_output(parser, output):
     folder = Path(output).parent
     if not folder.is_dir():
         parser.error(f"the folder {folder} of the output does not exist")
+    check_writable(folder, f"the folder {folder} of the output")
+
+
+def check_run(args):
+    """Ends with an error if there is no such run, or it lacks what is named of it."""
+    try:
+        folder = run_folders.find(args.run)
+        if args.command == "evaluate":
+            run_folders.check_attributes(folder, [*(args.attribute or ()), *(args.watch or ())])
+        if args.command == "edit":
+            names = run_folders.direction_names(folder)
+            if not args.strengths:
+                expected = "nothing to change; expected --set NAME=NUMBER"
+                fail(f"{expected}. The attributes are: {', '.join(names)}")
+            for name in set(args.strengths).difference(names):
+                there = ", ".join(names)
+                fail(f"There is no attribute {name!r} in {folder}. There are: {there}")
+    except (OSError, ValueError) as error:
+        fail(error)
 
 
 def parse_demo(arguments=None):

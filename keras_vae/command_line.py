@@ -8,7 +8,6 @@ the frameworks. In any other program it does nothing. What the commands understa
 """
 
 import contextlib
-import importlib.util
 import logging
 import os
 import signal
@@ -17,35 +16,8 @@ import sys
 from pathlib import Path
 
 from keras_vae import run_folders
-from keras_vae.arguments import BACKENDS, DEMO, PROGRAM, fail, parse_command, parse_demo
-
-
-def choose_backend(wanted=None, trained_on=None, program=PROGRAM):
-    """Returns the backend to use; nothing is imported to find out what is installed.
-
-    Args:
-        wanted: What --backend says, or None.
-        trained_on: The backend of the run, to be used if it is installed; None is any.
-        program: Who complains if there is no such backend.
-
-    Returns:
-        `wanted`, or else KERAS_BACKEND, or else `trained_on`, or else the first one installed.
-
-    Raises:
-        SystemExit: If the backend is unknown or not installed.
-    """
-    environment = os.environ.get("KERAS_BACKEND")
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    if not wanted and environment and environment not in BACKENDS:
-        expected = ", ".join(BACKENDS)
-        fail(f"KERAS_BACKEND is {environment!r}; expected one of {expected}", program)
-    wanted = wanted or environment
-    if wanted and wanted not in installed:
-        install = f"Install it with: pip install {wanted}"
-        fail(f"the backend {wanted!r} is not installed. {install}", program)
-    if not installed:
-        fail(f"no backend is installed. Install one with: pip install {BACKENDS[0]}", program)
-    return wanted or (trained_on if trained_on in installed else installed[0])
+from keras_vae.arguments import DEMO, check_run, parse_command, parse_demo
+from keras_vae.program import PROGRAM, choose_backend, clean_up_when_stopped, fail, output
 
 
 @contextlib.contextmanager
@@ -68,22 +40,22 @@ def stop(*_):
 
 def start_command():
     """Gets ready for `python -m keras_vae`: a mistake ends it here, before Keras is loaded."""
-    keep_output_going()
-    parse_command()
-    load_keras(choose_backend())
+    with output():
+        check_run(parse_command())
+        load_keras(choose_backend())
 
 
 def start_demo():
     """Gets ready for `python -m demo`, which shows a run on the backend that it is from."""
-    keep_output_going()
-    args = parse_demo()
-    check_address(args.host, args.port)
-    try:
-        folder = run_folders.find(args.run)
-    except (OSError, ValueError) as error:
-        fail(error, DEMO)
-    trained_on = run_folders.backend_of(folder)
-    load_keras(choose_backend(args.backend, trained_on, DEMO), DEMO)
+    with output():
+        args = parse_demo()
+        check_address(args.host, args.port)
+        try:
+            folder = run_folders.find(args.run)
+        except (OSError, ValueError) as error:
+            fail(error, DEMO)
+        trained_on = run_folders.backend_of(folder)
+        load_keras(choose_backend(args.backend, trained_on, DEMO), DEMO)
 
 
 def check_address(host, port):
@@ -95,34 +67,30 @@ def check_address(host, port):
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
+            probe.listen(1)  # and answers: an address of a group of computers does not
+            socket.create_connection(probe.getsockname(), timeout=10).close()
+    except (OSError, UnicodeError) as error:  # the latter: no name of a computer
         where = f"--host {host}" + (f" --port {port}" if port else "")
-        fail(f"{where} cannot be used: {error.strerror or error}. Choose another", DEMO)
-
-
-def keep_output_going():
-    for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
-        if stream is not None:  # closed
-            stream.reconfigure(errors="backslashreplace")
+        why = getattr(error, "strerror", None) or error
+        fail(f"{where} cannot be used: {why}. Choose another", DEMO)
 
 
 def load_keras(backend, program=PROGRAM):
     """Loads Keras without a word, and sets what is to happen when the program is stopped."""
     os.environ["KERAS_BACKEND"] = backend  # read when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):  # which counts programs, and warns of more than a few
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with without_chatter():
             import keras  # noqa: F401
     except KeyboardInterrupt:
         stop()
     except Exception as error:  # a broken installation can raise anything
-        what = f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         fail(f"the backend {backend!r} cannot be loaded: {what}", program)
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))  # the terminal was closed
+    clean_up_when_stopped()
 
 
 def start_if_command():

@@ -1,11 +1,65 @@
-"""Which run folders there are, found without Keras: a command tells a mistake before it loads.
+"""Run folders, made and found without Keras: a program tells a mistake before it loads.
 
-What is in them is in `keras_vae/runs.py`.
+What is in them is in `keras_vae/runs.py`. train.py takes this file without importing the package.
 """
 
 import contextlib
 import json
+import re
+import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
+
+
+def create(dataset, output=None, overwrite=False, root="runs"):
+    """Makes the folder of a new run.
+
+    Args:
+        dataset: Name or path of the data set, for the folder's name.
+        output: The folder to use; None makes a new one, ``root/<dataset>-<UTC time>``.
+        overwrite: Whether `output` may hold files already; they stay until `clear` is called.
+        root: Where new folders go.
+
+    Returns:
+        The `Path` of an existing folder.
+
+    Raises:
+        ValueError: If `output` holds files and may not be overwritten.
+        OSError: If the folder cannot be made or written to.
+
+    Example:
+
+    ```python
+    folder = keras_vae.runs.create("faces")
+    ```
+    """
+    if output is None:
+        dataset = re.sub(r"[^\w.-]+", "-", Path(dataset).stem).strip("-.") or "images"
+        name = f"{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+        for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+            with contextlib.suppress(FileExistsError):
+                folder = Path(root, name + suffix)
+                folder.mkdir(parents=True)
+                return folder
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not overwrite:
+        raise ValueError(f"The folder {folder} is not empty. Use another, or --overwrite")
+    tempfile.TemporaryFile(dir=folder).close()  # raises `OSError` if it cannot be written to
+    return folder
+
+
+def missing(output):
+    """Returns which folders have to be made for `output`, the innermost first."""
+    path = Path(output)
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
+def remove_empty(folders):
+    """Removes folders, the innermost first, as long as nothing is in them."""
+    for folder in folders:
+        with contextlib.suppress(OSError):  # another run may use it by now
+            folder.rmdir()
 
 
 def find(folder=None, root="runs"):
@@ -38,7 +92,9 @@ def find(folder=None, root="runs"):
         hint = f"There are no completed runs in {root}/. To train one: python train.py"
     else:
         hint = f"Completed runs, the newest first: {', '.join(map(str, there[:5]))}"
-    raise ValueError(hint if folder is None else f"There is no run in {folder}. {hint}")
+    if folder is not None:
+        hint = f"There is no run in {str(folder) or repr('')}. {hint}"
+    raise ValueError(hint)
 
 
 def completed(root="runs"):
@@ -70,6 +126,46 @@ def backend_of(folder):
     with contextlib.suppress(OSError, ValueError, RecursionError):
         backend = read_json(folder / "config.json").get("backend")
         return backend if isinstance(backend, str) else None
+
+
+def check_attributes(folder, wanted):
+    """Raises `ValueError` if a run's data have no such attributes, as far as config.json says."""
+    there = read_settings(folder).get("attribute_names")
+    for name in wanted:
+        if there is not None and name not in there:
+            known = ", ".join(map(str, there)) or "none"
+            raise ValueError(f"There is no attribute {name!r} in {folder}. There are: {known}")
+
+
+def direction_names(folder):
+    """Returns the attributes that a run can edit, a tuple of names.
+
+    Raises:
+        ValueError: If there are none, or the file cannot be read.
+    """
+    import numpy as np
+
+    path = folder / "directions.npz"
+    if not path.exists():
+        why = "the data had no attributes"
+        if read_settings(folder).get("attribute_names"):
+            why = "too few images have one of its attributes, or it is from an older version"
+        raise ValueError(f"{folder} has no directions.npz: {why}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return tuple(map(str, file["names"].ravel().tolist()))
+    except Exception as error:  # NumPy and zip have many kinds for damaged files
+        why = getattr(error, "strerror", None) or "it is damaged, or not a file of plain arrays"
+        raise ValueError(f"{path} cannot be read: {why}") from None
+
+
+def read_settings(folder):
+    """Returns the config.json of a run; whatever goes wrong is a `ValueError`."""
+    path = folder / "config.json"
+    try:
+        return read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
 
 
 def read_json(path):

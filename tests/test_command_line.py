@@ -79,7 +79,7 @@ def test_what_the_demo_is_told():
         (["a", "b"], "unrecognized arguments: b"),
         (["--sha"], "unrecognized arguments: --sha"),
         (["--backend", "theano"], "argument --backend: invalid choice: 'theano'"),
-        (["--port", "0"], "argument --port: invalid whole number from 1 to 65,535 value: '0'"),
+        (["--port", "0"], "--port must be a whole number from 1 to 65,535, not '0'"),
         (["--port", "65536"], "whole number from 1 to 65,535"),
         (["--queue-size", "0"], "whole number from 1 to 10,000"),
         (["--queue-size", "10001"], "whole number from 1 to 10,000"),
@@ -138,6 +138,17 @@ def test_the_backend_is_the_one_asked_for_or_the_runs_own_or_the_first(monkeypat
 )
 def test_which_backend_a_run_is_from(tmp_path, content, expected):
     assert run_folders.backend_of(make_run(tmp_path / "run", content)) == expected
+
+
+@pytest.mark.parametrize("host", ["a" * 300, "no-such\nname", "224.0.0.1"])
+def test_an_address_that_cannot_be_used_is_told(capsys, host):
+    with pytest.raises(SystemExit) as stop:
+        command_line.check_address(host, None)
+    errors = capsys.readouterr().err
+    assert stop.value.code == 2 and len(errors.splitlines()) == 1
+    assert errors.startswith("python -m demo: error: --host ") and "cannot be used: " in errors
+    command_line.check_address("127.0.0.1", None)
+    command_line.check_address("0.0.0.0", None)
 
 
 def test_help_and_mistakes_do_not_wait_for_keras(start, tmp_path):

@@ -160,7 +160,7 @@ once = pytest.mark.once
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
-        (["sample", "-n", "0"], "argument -n: invalid whole number from 1 to 10,000 value: '0'"),
+        (["sample", "-n", "0"], "-n must be a whole number from 1 to 10,000, not '0'"),
         (["sample", "-n", "-1"], "whole number from 1 to 10,000"),
         (["sample", "-n", "10001"], "whole number from 1 to 10,000"),
         (["sample", "--temperature", "-1"], "number from 0 to 100"),
@@ -256,6 +256,26 @@ def test_a_run_without_attributes_cannot_edit(photo, command, tmp_path):
 
 
 @once
+def test_samples_with_wishes(command, tmp_path):
+    folder = save_run(tmp_path / "run")
+    output = tmp_path / "new.png"
+    codes = np.random.default_rng(0).standard_normal((60, 2))
+    flow = latent.fit_flow(codes, codes > 0, ("wide", "7"), width=8, steps=2)
+    runs.save(folder / "flow.keras", flow)
+    wishes = ["--set", "wide=0", "--class", "7"]
+    code, text, _ = command("sample", folder, "-n", 3, "-o", output, "--seed", 4, *wishes)
+    assert code == 0 and "3 images with wide=0 7=1 from the flow of" in text
+    for wrong, message in (
+        (["--set", "wide=2"], "expected NAME=1 for images that have it or NAME=0"),
+        (["--set", "wide=1", "wide=0"], "'wide' is there more than once"),
+        (["--set", "deep=1"], "There is no attribute 'deep'"),
+        (["--set", "wide=1", "--from", "prior"], "does not go with --set and --class"),
+    ):
+        code, _, errors = command("sample", folder, "-o", tmp_path / "no.png", *wrong)
+        assert code == 2 and message in errors and len(errors.splitlines()) == 1
+    assert not (tmp_path / "no.png").exists()
+
+
 def test_a_plain_autoencoder_samples_from_the_mixture_alone(command, tmp_path):
     parts = keras_vae.build_mlp((8, 8, 3), 2, hidden=(16,), variational=False)
     folder = save_run(tmp_path / "run", model=keras_vae.AutoEncoder(*parts))
@@ -361,20 +381,38 @@ def test_the_backend_is_the_one_asked_for_or_the_first_installed(monkeypatch, ca
 
 
 @once
-def test_help_and_mistakes_do_not_wait_for_keras():
+def test_help_and_mistakes_do_not_wait_for_keras(run, photo):
     """With no backend at all, Keras cannot be loaded."""
     for arguments, code, message in (
         (["--help"], 0, "draw new images"),
         (["sample", "--help"], 0, "whole number that decides which images"),
         (["edit", "--help"], 0, "edit [RUN] PHOTO --set NAME=NUMBER ..."),
         (["evaluate", "--help"], 0, "others before is kept"),
-        (["sample", "-n", "0"], 2, "invalid whole number from 1"),
-        (["sample"], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),
+        (["sample", "-n", "0"], 2, "must be a whole number from 1"),
+        (["sample", "no\nne"], 2, r"There is no run in no\nne."),
+        (["sample", run, "-o", "/proc/a.png"], 2, "the folder /proc of the output cannot be"),
+        (["edit", run, photo], 2, "nothing to change; expected --set NAME=NUMBER"),
+        (["edit", run, photo, "--set", "smile=1"], 2, "There is no attribute 'smile' in"),
+        (["evaluate", run, "--watch", "smile"], 2, "There is no attribute 'smile' in"),
+        (["sample", run], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),
     ):
         process = start(*arguments, KERAS_BACKEND="foo")
         output, errors = process.communicate(timeout=60)
         assert process.returncode == code and message in (errors if code else output)
         assert len(errors.splitlines()) == (1 if code else 0)
+
+
+@once
+def test_when_nobody_reads_a_command_ends_without_a_word(run, tmp_path):
+    """As a program that SIGPIPE ends; the picture is there."""
+    process = start("sample", run, "-n", 1, "-o", tmp_path / "a.png")
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert (process.wait(), errors) == (141, "") and (tmp_path / "a.png").is_file()
+    process = start("--help")
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert process.wait() in (0, 141) and not errors
 
 
 @once
