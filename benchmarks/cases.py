@@ -1,5 +1,4 @@
-"""What benchmarks/speed.py measures: two networks at two sizes, trained as train.py does, on images
-made here."""
+"""What benchmarks/speed.py measures: two networks at two sizes, on images made here."""
 
 import dataclasses
 import math

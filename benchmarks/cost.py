@@ -22,10 +22,11 @@ import numpy as np
 from cases import CASES, make_images
 
 NETWORKS = {
-    "mlp": {"hidden": (384,), "activation": "silu", "shrink": (2, 2)},
+    "patches": {"widths": (512, 32, 128)},
+    "mlp": {"hidden": (384,), "activation": "silu"},
     "conv": {"filters": (64,), "activation": "silu"},
 }
-COLORS = {"mlp": "#c2410c", "conv": "#5474a0"}
+COLORS = {"patches": "#15803d", "mlp": "#c2410c", "conv": "#5474a0"}
 USUAL = {"images": 5000, "size": 64, "latent_dim": 64, "batch_size": 128}
 CHANGED = {
     "images": (1250, 2500, 5000, 10_000, 20_000, 40_000),
@@ -104,7 +105,7 @@ def measure(task):
     images = np.empty((task["images"], *shape), "uint8")
     for start in range(0, len(images), 100):  # little by little: making them must not be the peak
         images[start : start + 100] = make_images(case, len(images[start : start + 100]), start)
-    build = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[task["network"]]
+    build = getattr(keras_vae, f"build_{task['network']}")
     parts = build(shape, task["latent_dim"], **NETWORKS[task["network"]])
     model = keras_vae.VAE(*parts, "gaussian", seed=0)
     model.compile(recipe.make_optimizer(2e-3, 10_000))

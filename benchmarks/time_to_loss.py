@@ -54,9 +54,10 @@ def main():
     add("--dataset", default="mnist", help="as that of train.py")
     add("--limit", type=int)
     add("--latent-dim", type=int, default=16)
-    add("--network", choices=("mlp", "conv"), default="mlp")
+    add("--network", choices=("mlp", "conv", "patches"), default="mlp")
     add("--widths", type=int, nargs="+", help="default: 384 384 (mlp), 64 (conv)")
     add("--activation", default="silu")
+    add("--straight", action="store_true")
     add("--likelihood", default="mse")
     add("--precision", default="float32")
     add("--epochs", type=int, default=15)
@@ -70,14 +71,12 @@ def main():
     keras.utils.set_random_seed(args.seed)
     keras.config.set_dtype_policy(args.precision)
     data = datasets.load(args.dataset, args.limit)
-    builder, widths = {
-        "mlp": (keras_vae.build_mlp, [384, 384]),
-        "conv": (keras_vae.build_conv, [64]),
-    }[args.network]
-    parts = builder(
+    widths = {"mlp": [384, 384], "conv": [64], "patches": [512, 32, 128]}[args.network]
+    parts = getattr(keras_vae, f"build_{args.network}")(
         data.image_shape,
         args.latent_dim,
         args.widths or widths,
+        straight=args.straight,
         activation=args.activation,
         pixel_mean=data.train.images[:1000].mean(axis=0) / 255,
     )

@@ -113,8 +113,9 @@ def numbers(model, images):
 def edits(model, data, names):
     """Returns what edits of some attributes are worth, as `python -m keras_vae evaluate` says."""
     codes = latent.codes_of(model, head(data.train.images, CODES))
+    some = data.train[: len(codes)]
     directions = latent.fit_directions(
-        codes, data.train.attributes[: len(codes)], data.attribute_names
+        codes, some.attributes, data.attribute_names, known=some.known
     )
     judges = Judges(data, told=lambda text: print(text, file=sys.stderr))
     report = evaluate.edit_report(

@@ -19,5 +19,6 @@ from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
 from keras_vae.models.vae import VAE as VAE
 from keras_vae.networks import build_conv as build_conv
 from keras_vae.networks import build_mlp as build_mlp
+from keras_vae.networks import build_patches as build_patches
 
 __version__ = "0.1.0"

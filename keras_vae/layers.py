@@ -133,6 +133,35 @@ def seed_generator(seed):
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
+class Offset(keras.layers.Layer):
+    """Adds an image of constants: a weight, zero at first, learned unless ``trainable=False``.
+
+    Call arguments:
+        x: Of any shape ``(n, ...)``.
+
+    Returns:
+        ``x + offset``, of the shape of ``x``.
+
+    Example:
+
+    ```python
+    minus_mean = Offset(trainable=False)
+    minus_mean.build((None, 28, 28, 1))
+    minus_mean.offset.assign(-images.mean(axis=0))
+    ```
+    """
+
+    def build(self, input_shape):
+        self.offset = self.add_weight(shape=input_shape[1:], initializer="zeros", name="offset")
+
+    def call(self, x):
+        return x + self.offset
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
 class DepthToSpace(keras.layers.Layer):
     """Turns channels into pixels: each position becomes a square of `factor` by `factor`.
 

@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_vae import VAE, DepthToSpace, DynamicBinarization, Sampling, build_mlp
+from keras_vae.layers import Offset
 
 
 def draw(layer, z_mean, z_log_var, **arguments):
@@ -101,6 +102,21 @@ def test_sampling_refuses_a_bad_seed(seed):
 def test_sampling_refuses_anything_but_a_pair(shapes):
     with pytest.raises(ValueError, match="z_mean, z_log_var"):
         Sampling()([np.zeros(shape, "float32") for shape in shapes])
+
+
+# Offset
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_offset_adds_its_weight(trainable):
+    layer = Offset(trainable=trainable, dtype="float32", name="mean")
+    x = np.random.default_rng(0).standard_normal((4, 3, 2, 1)).astype("float32")
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)  # zero at first
+    layer.offset.assign(x[0])
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x + x[0])
+    twin = Offset.from_config(layer.get_config())
+    assert twin.get_config() == layer.get_config() and twin.trainable is trainable
+    assert layer.compute_output_shape((None, 3, 2, 1)) == (None, 3, 2, 1)
 
 
 # DepthToSpace

@@ -1,11 +1,16 @@
-import math
-
 import keras
 import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import build_conv, build_mlp, networks
+from keras_vae import build_conv, build_mlp, build_patches, networks
+
+# The three builders with small widths, as functions of the image's shape and the code's length.
+SMALL = {
+    "mlp": lambda *args, **kwargs: build_mlp(*args, (8, 8), **kwargs),
+    "conv": lambda *args, **kwargs: build_conv(*args, (8, 8), **kwargs),
+    "patches": lambda *args, **kwargs: build_patches(*args, (8, 3, 5), **kwargs),
+}
 
 
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (7, 5, 3), (1, 1, 2)])
@@ -37,11 +42,12 @@ def test_build_mlp_mirrors_the_encoder_and_ends_without_an_activation():
     )
 
 
-@pytest.mark.parametrize("builder", [build_mlp, build_conv])
-def test_heads_and_outputs_are_float32_under_mixed_precision(builder):
+@pytest.mark.parametrize("straight", [False, True])
+@pytest.mark.parametrize("builder", SMALL)
+def test_heads_and_outputs_are_float32_under_mixed_precision(builder, straight):
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        encoder, decoder = builder((5, 4, 1), 2, (8, 8))
+        encoder, decoder = SMALL[builder]((5, 4, 1), 2, straight=straight)
     finally:
         keras.config.set_dtype_policy("float32")
     assert [output.dtype for output in encoder.outputs] == ["float32"] * 2
@@ -52,33 +58,16 @@ def test_heads_and_outputs_are_float32_under_mixed_precision(builder):
     assert type(decoder.layers[last]) is keras.layers.Activation
 
 
-def test_build_mlp_sees_pixels_about_their_mean():
-    encoder, _ = build_mlp((4, 4, 1), 2, hidden=(8,), pixel_mean=0.25)
-    centred = encoder.layers[1](keras.ops.full((1, 4, 4, 1), 0.25))
-    assert float(keras.ops.max(keras.ops.abs(centred))) < 1e-6
-
-
-@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+@pytest.mark.parametrize("builder", SMALL)
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), (13, 9, 3)])
 def test_training_starts_from_the_mean_image(builder, image_shape):
     mean = np.random.default_rng(0).uniform(0.1, 0.9, image_shape).astype("float32")
-    encoder, decoder = builder(image_shape, 2, (8,), pixel_mean=mean)
+    encoder, decoder = SMALL[builder](image_shape, 2, pixel_mean=mean)
     seen = keras.ops.convert_to_numpy(encoder.layers[1](mean[None]))
-    assert abs(seen.mean()) < 1e-5
+    assert np.abs(seen).max() < 1e-6
     drawn = keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32"))))[0]
-    if builder is build_mlp:
-        np.testing.assert_allclose(drawn, mean, atol=1e-5)
-    else:  # as much of it as is the same in all patches, which are one pixel here
-        shade = np.broadcast_to(mean.mean(axis=(0, 1)), image_shape)
-        np.testing.assert_allclose(drawn, shade, atol=0.01)
-
-
-def test_build_conv_starts_from_the_mean_patch():
-    mean = np.random.default_rng(0).uniform(0.1, 0.9, (8, 12, 3)).astype("float32")
-    _, decoder = build_conv((8, 12, 3), 2, (8,), patch=4, pixel_mean=mean)
-    drawn = keras.ops.convert_to_numpy(keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32"))))[0]
-    patch = mean.reshape(2, 4, 3, 4, 3).mean(axis=(0, 2))
-    np.testing.assert_allclose(drawn, np.tile(patch, (2, 3, 1)), atol=1e-5)
+    np.testing.assert_allclose(drawn, mean, atol=1e-5)
+    assert not encoder.layers[1].trainable_weights  # the encoder's mean is not learned
 
 
 def test_a_mean_image_of_black_and_white_is_not_certain():
@@ -89,50 +78,129 @@ def test_a_mean_image_of_black_and_white_is_not_certain():
     np.testing.assert_allclose(drawn[0, ..., 1], 0.99, atol=1e-6)
 
 
-@pytest.mark.parametrize("image_shape, seen", [((8, 8, 1), 16), ((13, 9, 3), 7 * 5 * 3)])
-def test_an_encoder_may_see_smaller_images(image_shape, seen):
-    encoder, decoder = build_mlp(image_shape, 2, (8,), "tanh", shrink=(2, 1))
-    first = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.Dense))
-    assert tuple(first.kernel.shape) == (seen, 8)
+@pytest.mark.parametrize(
+    "image_shape", [(8, 8, 1), (13, 9, 3), (5, 40, 1), (1, 1, 2), (96, 128, 3)]
+)
+def test_build_patches_fits_any_image(image_shape):
+    encoder, decoder = build_patches(image_shape, 3, (8, 3, 5))
+    assert encoder.input_shape == (None, *image_shape)
+    assert encoder.output_shape == [(None, 3)] * 2
     assert decoder.output_shape == (None, *image_shape)
-    images = np.full((1 + math.prod(image_shape), *image_shape), 0.5, "float32")
-    images[1:].reshape(len(images) - 1, -1)[np.diag_indices(len(images) - 1)] = 1  # each once
+
+
+def without_the_straight_path(model):
+    """Sets the weights of a model's straight path to zero."""
+    model.get_layer("straight").kernel.assign(0 * model.get_layer("straight").kernel)
+    return model
+
+
+@pytest.mark.parametrize("image_shape, patch", [((8, 8, 2), 4), ((13, 9, 3), 4), ((6, 10, 1), 2)])
+def test_patches_are_squares_of_the_image(image_shape, patch):
+    """A pixel reaches only the numbers of its own patch, and comes only from them."""
+    encoder, decoder = build_patches(image_shape, 2, (8, 3, 5), patch, "tanh", straight=False)
+    height, width, channels = image_shape
+    (top, _), (left, _) = networks.margins(image_shape, patch)
+    columns = -(-width // patch)
+    first = next(x for x in encoder.layers if isinstance(x, keras.layers.EinsumDense))
+    read = keras.Model(encoder.input, first.output)
+    blank = keras.ops.convert_to_numpy(read(np.zeros((1, *image_shape), "float32")))[0]
+    last = [x for x in decoder.layers if isinstance(x, keras.layers.EinsumDense)][-1]
+    before, kernel = last.input.shape[1:], keras.ops.convert_to_numpy(last.kernel)
+    draw = keras.Model(last.input, decoder.output)
+    nothing = keras.ops.convert_to_numpy(draw(np.zeros((1, *before), "float32")))[0]
+    for y, x in [(0, 0), (height - 1, width - 1), (height // 2, 1), (1, width // 2)]:
+        image = np.zeros((1, *image_shape), "float32")
+        image[0, y, x] = 1
+        seen = keras.ops.convert_to_numpy(read(image))[0]
+        own = (y + top) // patch * columns + (x + left) // patch
+        assert np.flatnonzero(np.abs(seen - blank).max(axis=1) > 1e-6).tolist() == [own]
+        numbers = np.zeros((1, *before), "float32")
+        numbers[0, own, 0] = 1
+        drawn = keras.ops.convert_to_numpy(draw(numbers))[0] - nothing
+        inside = (y + top) % patch, (x + left) % patch
+        expected = kernel[own, 0].reshape(patch, patch, channels)[inside]
+        np.testing.assert_allclose(drawn[y, x], expected, atol=1e-6)
+        elsewhere = np.ones((height, width), bool)
+        corner = own // columns * patch - top, own % columns * patch - left
+        elsewhere[tuple(slice(max(0, at), at + patch) for at in corner)] = False
+        assert not drawn[elsewhere].any()
+
+
+@pytest.mark.parametrize("builder", SMALL)
+@pytest.mark.parametrize("image_shape", [(13, 9, 3), (80, 130, 1)])
+def test_every_pixel_is_read_and_drawn(builder, image_shape):
+    encoder, decoder = SMALL[builder](image_shape, 2)
+    rng = np.random.default_rng(0)
+    images = np.full((21, *image_shape), 0.5, "float32")
+    for image in images[1:]:
+        image[rng.integers(image_shape[0]), rng.integers(image_shape[1])] = 1
+    images[1, 0, 0], images[2, -1, -1] = 1, 1
     z_mean = keras.ops.convert_to_numpy(encoder(images)[0])
-    assert (np.abs(z_mean[1:] - z_mean[0]).max(axis=1) > 1e-6).all()  # nothing is left out
+    assert (np.abs(z_mean[1:] - z_mean[0]).max(axis=1) > 1e-7).all()
+    outputs = decoder(rng.standard_normal((2, 2)).astype("float32"))
+    assert keras.ops.convert_to_numpy(outputs[0] != outputs[1]).all()
 
 
-@pytest.mark.parametrize("image_shape, drawn", [((8, 8, 1), 16), ((13, 9, 3), 7 * 5 * 3)])
-def test_a_decoder_may_draw_smaller_images(image_shape, drawn):
-    rows = np.linspace(0.2, 0.8, image_shape[0], dtype="float32")[:, None, None]
-    mean = np.broadcast_to(rows, image_shape)
-    encoder, decoder = build_mlp(image_shape, 2, (8,), pixel_mean=mean, shrink=(1, 2))
-    first, *_, last = (
-        layer
-        for layer in [*encoder.layers, *decoder.layers]
-        if isinstance(layer, keras.layers.Dense)
+@pytest.mark.parametrize("builder", SMALL)
+@pytest.mark.parametrize("variational", [True, False])
+def test_the_straight_path_is_linear_and_comes_on_top(builder, variational):
+    """``A (x - mean)`` is added to the code, ``B z`` to the outputs, and nothing else changes."""
+    shape, mean = (6, 5, 2), np.random.default_rng(0).uniform(0.2, 0.8, (6, 5, 2))
+    images = np.random.default_rng(1).uniform(0, 1, (3, *shape)).astype("float32")
+    z = np.random.default_rng(2).standard_normal((3, 4)).astype("float32")
+    parts = SMALL[builder](shape, 4, pixel_mean=mean, variational=variational, straight=True)
+    kernels = [keras.ops.convert_to_numpy(part.get_layer("straight").kernel) for part in parts]
+
+    def run(part, x):
+        return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(part(x))]
+
+    whole = run(parts[0], images), run(parts[1], z)
+    rest = [run(without_the_straight_path(part), x) for part, x in zip(parts, (images, z))]
+    line = (images - mean).reshape(3, -1) @ kernels[0]
+    np.testing.assert_allclose(whole[0][0] - rest[0][0], line, atol=1e-5)
+    if variational:
+        np.testing.assert_array_equal(whole[0][1], rest[0][1])  # z_log_var
+    np.testing.assert_allclose(
+        whole[1][0] - rest[1][0], (z @ kernels[1]).reshape(3, *shape), atol=1e-5
     )
-    assert tuple(first.kernel.shape) == (math.prod(image_shape), 8)
-    assert tuple(last.kernel.shape) == (8, drawn)
-    assert decoder.output_shape == (None, *image_shape)
-    outputs = keras.ops.sigmoid(decoder(np.zeros((1, 2), "float32")))
-    # It starts from the mean image at half the size; what is enlarged is smooth in between.
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(outputs)[0], mean, atol=0.06)
 
 
-def test_smaller_images_in_half_precision(images):
+def test_the_straight_path_of_large_images_is_smaller():
+    encoder, decoder = build_mlp((130, 66, 3), 4, (8,), straight=True)
+    values = 44 * 22 * 3  # a third of the side: 130 pixels are more than twice 64
+    assert tuple(encoder.get_layer("straight").kernel.shape) == (values, 4)
+    assert tuple(decoder.get_layer("straight").kernel.shape) == (4, values)
+    assert decoder.output_shape == (None, 130, 66, 3)
+
+
+def test_a_picture_enlarged_again_is_smooth():
+    rows = np.linspace(0, 1, 13, dtype="float32")[None, :, None, None]
+    image = np.broadcast_to(rows, (1, 13, 9, 2))
+    again = networks.larger(networks.smaller(image, 2), (13, 9, 2), 2)
+    assert again.shape == image.shape
+    inner = keras.ops.convert_to_numpy(again)[:, 2:-2]
+    np.testing.assert_allclose(inner, image[:, 2:-2], atol=0.03)
+
+
+@pytest.mark.parametrize("straight", [False, True])
+@pytest.mark.parametrize("builder", SMALL)
+def test_networks_learn_in_half_precision_and_are_saved(builder, straight, images, tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
+        keras.utils.set_random_seed(0)
         mean = images.mean(axis=0) / 255
-        parts = build_mlp(images.shape[1:], 2, (8,), pixel_mean=mean, shrink=(2, 2))
-        model = keras_vae.VAE(*parts, "gaussian", seed=0)
-        model.compile("adam")
-        losses = model.fit(images, epochs=2, verbose=0).history["loss"]
+        parts = SMALL[builder](images.shape[1:], 2, pixel_mean=mean, straight=straight)
+        model = keras_vae.VAE(*parts, beta=0, seed=0)
+        model.compile(keras.optimizers.Adam(1e-2))
+        losses = model.fit(images, epochs=8, verbose=0).history["loss"]
         drawn = model.decode(np.zeros((1, 2)))
+        model.save(tmp_path / "model.keras")
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
     assert drawn.dtype == np.float32 and drawn.shape == (1, *images.shape[1:])
-    assert {layer.compute_dtype for layer in model.decoder.layers[-3:]} == {"float32"}
+    np.testing.assert_array_equal(loaded.decode(np.zeros((1, 2))), drawn)
 
 
 def test_smaller_images_have_the_means_of_squares():
@@ -203,7 +271,7 @@ def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
     assert loaded.evaluate(images, verbose=0) == model.evaluate(images, verbose=0)
 
 
-@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+@pytest.mark.parametrize("builder", [build_mlp, build_conv, build_patches])
 @pytest.mark.parametrize(
     "arguments, name",
     [
@@ -221,22 +289,29 @@ def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
         ({"pixel_mean": np.full((8, 8, 1), 128.0)}, "pixel_mean"),
         ({"pixel_mean": np.full((8, 8, 1), np.nan)}, "pixel_mean"),
         ({"variational": 1}, "variational"),
-        ({"widths": (16, -1)}, "hidden|filters"),
-        ({"widths": 16}, "hidden|filters"),
-        ({"widths": ()}, "hidden|filters"),
+        ({"straight": None}, "straight"),
+        ({"widths": (16, -1)}, "hidden|filters|widths"),
+        ({"widths": 16}, "hidden|filters|widths"),
+        ({"widths": ()}, "hidden|filters|widths"),
     ],
 )
 def test_a_bad_argument_is_named(builder, arguments, name):
     arguments = {"image_shape": (8, 8, 1), "latent_dim": 2, **arguments}
-    widths = arguments.pop("widths", (8,))
+    widths = arguments.pop("widths", (8, 3, 5) if builder is build_patches else (8,))
     with pytest.raises(ValueError, match=f"Argument `({name})` must be"):
         builder(arguments.pop("image_shape"), arguments.pop("latent_dim"), widths, **arguments)
 
 
+@pytest.mark.parametrize("builder", [build_conv, build_patches])
 @pytest.mark.parametrize("patch", [0, -2, 1.5, True])
-def test_build_conv_refuses_a_patch_that_is_no_size(patch):
+def test_a_patch_that_is_no_size_is_refused(builder, patch):
     with pytest.raises(ValueError, match="Argument `patch` must be a positive integer"):
-        build_conv((8, 8, 1), 2, patch=patch)
+        builder((8, 8, 1), 2, patch=patch)
+
+
+def test_build_patches_refuses_a_patch_beyond_the_image():
+    with pytest.raises(ValueError, match="no more than twice the longer side"):
+        build_patches((8, 6, 1), 2, patch=17)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +323,7 @@ def test_build_conv_refuses_to_pad_without_end(size, filters, patch, most):
         build_conv((size, size, 1), 2, filters, patch)
 
 
-@pytest.mark.parametrize("shrink", [2, (2,), (0, 1), (1, 1.5), (True, 1), "22"])
-def test_build_mlp_refuses_a_shrink_that_is_no_pair_of_sizes(shrink):
-    with pytest.raises(ValueError, match="Argument `shrink` must be 2 positive integers"):
-        build_mlp((8, 8, 1), 2, shrink=shrink)
-
-
-@pytest.mark.parametrize("builder", [build_mlp, build_conv])
+@pytest.mark.parametrize("builder", SMALL)
 def test_an_unknown_activation_is_named(builder):
     with pytest.raises(ValueError, match="softmaxx"):
-        builder((8, 8, 1), 2, activation="softmaxx")
+        SMALL[builder]((8, 8, 1), 2, activation="softmaxx")

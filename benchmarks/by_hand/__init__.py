@@ -23,11 +23,12 @@ def parameters(model):
     """Returns a VAE's weights as NumPy arrays, in the nesting that all loops use.
 
     A layer is ``(kernel, bias, scale)``, the scale being that of the normalisation behind it; the
-    heads and the last layer have no normalisation: ``(kernel, bias)``.
+    heads have no normalisation, ``(kernel, bias)``, and the last layer has the mean image that is
+    added to all pictures in place of a bias, ``(kernel, offset)``.
     """
     encoder, decoder = model.encoder.get_weights(), model.decoder.get_weights()
     return {
-        "encoder": in_groups(encoder[:-4], 3),
+        "encoder": in_groups(encoder[1:-4], 3),  # behind the mean that is subtracted
         "z_mean": tuple(encoder[-4:-2]),
         "z_log_var": tuple(encoder[-2:]),
         "decoder": in_groups(decoder[:-2], 3),

@@ -88,7 +88,7 @@ def normalise_and_activate(case, x, scale):
 
 
 def encode(case, parameters, x, pixel_mean, dtype):
-    x = 2 * x - 2 * pixel_mean
+    x = x - pixel_mean
     x = x if case.network == "conv" else x.reshape(len(x), -1)
     for kernel, bias, scale in parameters["encoder"]:
         if case.network == "conv":
@@ -107,11 +107,12 @@ def decode(case, parameters, x, dtype):
         if case.network == "conv" and number == 1:  # from here on at positions
             x = x.reshape(len(x), height // case.patch, width // case.patch, -1)
         x = normalise_and_activate(case, x, scale)
+    kernel, offset = parameters["outputs"]
     if case.network == "mlp":
-        return dense(x, *parameters["outputs"], jnp.float32).reshape(len(x), *case.image_shape)
-    x = conv(x, *parameters["outputs"], 1, jnp.float32)
+        return dense(x, kernel, offset.ravel(), jnp.float32).reshape(len(x), *case.image_shape)
+    x = conv(x, kernel, jnp.zeros(()), 1, jnp.float32)
     x = x.reshape(*x.shape[:3], case.patch, case.patch, channels)
-    return x.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), height, width, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), height, width, channels) + offset
 
 
 def nats(case, errors, variance, step):

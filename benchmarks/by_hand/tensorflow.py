@@ -78,7 +78,7 @@ def normalise_and_activate(case, x, scale):
 
 
 def encode(case, parameters, x, pixel_mean, dtype):
-    x = 2 * x - 2 * pixel_mean
+    x = x - pixel_mean
     x = x if case.network == "conv" else tf.reshape(x, (len(x), -1))
     for kernel, bias, scale in parameters["encoder"]:
         if case.network == "conv":
@@ -97,10 +97,12 @@ def decode(case, parameters, x, dtype):
         if case.network == "conv" and number == 1:  # from here on at positions
             x = tf.reshape(x, (len(x), height // case.patch, width // case.patch, scale.shape[0]))
         x = normalise_and_activate(case, x, scale)
+    kernel, offset = parameters["outputs"]
     if case.network == "mlp":
-        x = dense(x, *parameters["outputs"], tf.float32)
+        x = dense(x, kernel, tf.reshape(offset, [-1]), tf.float32)
         return tf.reshape(x, (len(x), *case.image_shape))
-    return tf.nn.depth_to_space(conv(x, *parameters["outputs"], 1, tf.float32), case.patch)
+    x = tf.nn.conv2d(tf.cast(x, tf.float32), kernel, 1, "SAME")
+    return tf.nn.depth_to_space(x, case.patch) + offset
 
 
 def nats(case, errors, variance, step):

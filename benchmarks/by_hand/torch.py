@@ -61,8 +61,12 @@ class Model(nn.Module):
         self.z_mean = linear(*parameters["z_mean"])
         self.z_log_var = linear(*parameters["z_log_var"])
         self.decoder = nn.ModuleList(Block(case, *layer) for layer in parameters["decoder"])
-        last = linear if case.network == "mlp" else convolution
-        self.outputs = last(*parameters["outputs"])
+        kernel, offset = parameters["outputs"]
+        if case.network == "mlp":
+            self.outputs = linear(kernel, offset.ravel())
+        else:
+            self.outputs = convolution(kernel)
+            self.offset = nn.Parameter(torch.from_numpy(offset))
         self.register_buffer("variance", torch.tensor(0.5))
         self.register_buffer("updates", torch.tensor(0.0))
 
@@ -77,7 +81,7 @@ class Model(nn.Module):
 
     def encode(self, x):
         with self.lower_precision():
-            x = 2 * x - 2 * self.pixel_mean
+            x = x - self.pixel_mean
             x = x if self.case.network == "conv" else x.flatten(1)
             for block in self.encoder:
                 x = block(x)
@@ -96,7 +100,8 @@ class Model(nn.Module):
             return self.outputs(x).view(-1, *case.image_shape)
         x = on_channels_last(self.outputs, x)
         x = x.unflatten(3, (case.patch, case.patch, channels))
-        return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, channels)
+        x = x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, channels)
+        return x + self.offset
 
     def lower_precision(self):
         enabled = self.precision == "mixed_bfloat16"
@@ -137,11 +142,11 @@ def linear(kernel, bias):
     return with_weights(layer, kernel.T, bias)
 
 
-def convolution(kernel, bias):
+def convolution(kernel, bias=None):
     size, _, taken, given = kernel.shape
     # Of even size are those that read the image in patches.
     same, stride = (size // 2, 1) if size % 2 else (0, size)
-    layer = nn.Conv2d(taken, given, size, stride, same)
+    layer = nn.Conv2d(taken, given, size, stride, same, bias=bias is not None)
     layer = with_weights(layer, kernel.transpose(3, 2, 0, 1), bias)
     return layer.to(memory_format=torch.channels_last)
 
@@ -149,7 +154,8 @@ def convolution(kernel, bias):
 def with_weights(layer, kernel, bias):
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-        layer.bias.copy_(torch.from_numpy(bias))
+        if bias is not None:
+            layer.bias.copy_(torch.from_numpy(bias))
     return layer
 
 
