@@ -20,6 +20,7 @@ IMAGES = RNG.integers(0, 256, (37, 6, 5, 3), "uint8")
 DIRECTIONS = latent.Directions(("a", "b"), np.array([[1, 2], [-1, 0.5]], "float32"), "regression")
 MIXTURE = latent.Mixture(np.array([0.5, 0.5]), 2 * np.eye(2), np.stack([np.eye(2)] * 2))
 NOISE = RNG.standard_normal((37, 2)).astype("float32")
+ATTRIBUTES = RNG.random((37, 2)) < 0.5
 
 
 class WithNoise(keras_vae.VAE):
@@ -82,31 +83,38 @@ def save(folder):
         model = make(**arguments)
         model.fit(IMAGES, epochs=2, verbose=0)
         model.save(folder / f"model-{name}-{BACKEND}.keras")
-        use(model, folder / f"saved-{name}-{BACKEND}.npz")
+        flow = latent.fit_flow(NOISE, ATTRIBUTES, ("a", "b"), steps=50, width=16)
+        flow.save(folder / f"flow-{name}-{BACKEND}.keras")
+        use(model, flow, folder / f"saved-{name}-{BACKEND}.npz")
 
 
 def load(folder):
     for path in sorted(folder.glob("model-*.keras")):
         model = keras.saving.load_model(path)
-        use(model, folder / f"loaded-{path.stem.removeprefix('model-')}-on-{BACKEND}.npz")
+        flow = keras.saving.load_model(path.with_name(path.name.replace("model", "flow", 1)))
+        use(model, flow, folder / f"loaded-{path.stem.removeprefix('model-')}-on-{BACKEND}.npz")
         before = weights_of(model)
         model.train_on_batch(IMAGES)  # with the optimizer in the file
         assert not np.array_equal(before, weights_of(model))
 
 
-def use(model, path):
-    """Writes everything that a model gives for images and codes."""
+def use(model, flow, path):
+    """Writes everything that a model and a flow give for images and codes."""
     predicted = model.predict(IMAGES, verbose=0)
     losses = model.evaluate(IMAGES, verbose=0, return_dict=True)
     np.savez(
         path,
         **{f"predicted_{name}": value for name, value in predicted.items()},
         **losses,
-        state=[float(w) for w in model.non_trainable_weights],
+        state=[float(w) for w in model.non_trainable_weights if len(w.shape) == 0],
         reconstructed=model.reconstruct(IMAGES),
         sampled=model.sample(5, seed=0),
         edited=latent.edit(model, IMAGES, DIRECTIONS, {"a": 1.5, "b": -1}, keep_detail=True),
         mixed=model.decode(MIXTURE.sample(5, seed=0)),
+        flowed=flow.sample(5, seed=0, attributes={"a": True}),
+        guessed=flow.guess(NOISE),
+        shifted=flow.shift({"a": 1.5, "b": -1}, NOISE),
+        on_the_way=latent.interpolate(NOISE[:3], flow=flow),
     )
 
 

@@ -244,3 +244,74 @@ def test_mistakes_in_strengths():
     for strength in (np.nan, np.inf, "1", None, True):
         with pytest.raises(ValueError, match=r"strengths\['smiling'\]"):
             directions.shift({"smiling": strength})
+
+
+# Values that are not known
+
+
+@pytest.mark.parametrize("method", latent.METHODS)
+def test_what_is_not_known_does_not_count(method):
+    """Whatever stands in unknown cells, the directions are the same, and right."""
+    codes, attributes, _ = made_up(8000)
+    rng = np.random.default_rng(1)
+    known = rng.random(attributes.shape) < [0.5, 0.6, 1]
+    lies = np.where(known, attributes, rng.random(attributes.shape) < 0.5)
+    vectors = latent.fit_directions(codes, attributes, NAMES, method, known).vectors
+    again = latent.fit_directions(codes, lies, NAMES, method, known).vectors
+    np.testing.assert_array_equal(vectors, again)
+    complete = latent.fit_directions(codes, attributes, NAMES, method).vectors
+    for vector, expected in zip(vectors, complete):
+        assert cosine(vector, expected) > 0.99
+        assert np.linalg.norm(vector) == pytest.approx(np.linalg.norm(expected), rel=0.1)
+    wrong = latent.fit_directions(codes, lies, NAMES, method).vectors
+    assert np.linalg.norm(wrong[0]) < 0.8 * np.linalg.norm(vectors[0])
+
+
+@pytest.mark.parametrize("method", latent.METHODS)
+def test_all_known_is_the_same_as_no_mask(method):
+    codes, attributes, _ = made_up(500)
+    plain = latent.fit_directions(codes, attributes, NAMES, method).vectors
+    masked = latent.fit_directions(codes, attributes, NAMES, method, np.ones((500, 3), bool))
+    np.testing.assert_array_equal(plain, masked.vectors)
+
+
+def test_attributes_that_no_image_has_both_known_of():
+    """Two tables of one set: none of the rows is complete."""
+    codes, attributes, effects = made_up(8000, together=0.5)
+    known = np.ones(attributes.shape, bool)
+    known[::2, 0] = known[1::2, 1] = False
+    for method in latent.METHODS:
+        found = latent.fit_directions(codes, attributes, NAMES, method, known)
+        for vector, effect in zip(found.vectors, effects):
+            assert cosine(vector, effect) > 0.98
+
+
+def test_few_known_values_do_not_spoil_the_others():
+    """One column of 30 known values beside 20 full ones."""
+    rng = np.random.default_rng(0)
+    attributes = rng.random((3000, 21)) < 0.5
+    effects = rng.standard_normal((21, 32))
+    codes = attributes @ effects + rng.standard_normal((3000, 32))
+    known = np.ones(attributes.shape, bool)
+    known[30:, 0] = False
+    names = tuple(map(str, range(21)))
+    vectors = latent.fit_directions(codes, attributes, names, "regression", known).vectors
+    complete = latent.fit_directions(codes, attributes, names, "regression").vectors
+    for vector, expected in zip(vectors[1:], complete[1:]):
+        assert cosine(vector, expected) > 0.99
+
+
+def test_a_mask_that_does_not_fit():
+    codes, attributes, _ = made_up(100)
+    for known in (np.ones((100, 2), bool), np.ones((100, 3))):
+        with pytest.raises(ValueError, match=r"`known` must be bool of the shape .*\(100, 3\)"):
+            latent.fit_directions(codes, attributes, NAMES, known=known)
+    known = attributes.copy()  # known only of those that have it
+    with pytest.raises(ValueError, match=r"is the same in all .* images of which it is known"):
+        latent.fit_directions(codes, attributes, NAMES, known=known)
+    unusual = np.where(known, attributes, 7)  # what is not known may be anything
+    known[:, :] = attributes | (np.arange(100)[:, None] < 50)
+    usable = np.where(known, attributes, 7)
+    assert latent.fit_directions(codes, usable, NAMES, known=known).names == NAMES
+    with pytest.raises(ValueError, match="only True and False"):
+        latent.fit_directions(codes, unusual, NAMES)

@@ -98,6 +98,23 @@ def test_arithmetic_takes_images_codes_and_groups(model, images):
     assert model.decode(codes).shape == (5, 6, 5, 3)
 
 
+def test_a_group_has_only_images_that_are_known_to_belong():
+    attributes = np.array([[1, 0], [0, 0], [1, 1], [0, 1]], bool)
+    known = np.array([[1, 1], [1, 1], [0, 1], [1, 0]], bool)
+    names = ["smiling", "hat"]
+    for wanted, expected in (
+        ({"smiling": True}, [0]),
+        ({"smiling": False}, [1, 3]),
+        ({"smiling": False, "hat": False}, [1]),
+        ({"hat": True}, [2]),
+    ):
+        assert np.flatnonzero(latent.group(attributes, names, wanted, known)).tolist() == expected
+    with pytest.raises(ValueError, match="no image of the group: smiling, hat"):
+        latent.group(attributes, names, {"smiling": True, "hat": True}, known)
+    with pytest.raises(ValueError, match="`known` must be bool of the shape"):
+        latent.group(attributes, names, {"hat": True}, known[:3])
+
+
 def test_arithmetic_that_cannot_be(model, images):
     with pytest.raises(ValueError, match="Argument `b` must hold at least one"):
         latent.arithmetic(model, images, images[:0], images)

@@ -8,6 +8,7 @@ from keras_vae import checks
 from keras_vae.latent.files import read_arrays
 
 METHODS = ("mean_difference", "regression", "discriminant")
+RIDGE = 10  # times the variance of the other attributes, where unknown values are filled in
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +46,12 @@ class Directions:
             raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(self.names)}")
         return self.vectors[self.names.index(name)]
 
-    def shift(self, strengths):
+    def shift(self, strengths, codes=None):
         """Returns what to add to codes, ``sum_i a_i * direction_i`` of shape ``(latent_dim,)``.
 
         Args:
             strengths: How far to go along the direction of each attribute, by name.
+            codes: Not used: a direction is the same everywhere. `Flow.shift` needs them.
 
         Returns:
             float32 ``(latent_dim,)``.
@@ -89,7 +91,7 @@ class Directions:
         return cls(names, vectors.astype("float32"), str(arrays["method"]))
 
 
-def fit_directions(codes, attributes, names, method="discriminant"):
+def fit_directions(codes, attributes, names, method="discriminant", known=None):
     """Returns the direction of each attribute in latent space.
 
     ``"mean_difference"``, the method of the VAE course and of Larsen et al. 2016
@@ -108,11 +110,16 @@ def fit_directions(codes, attributes, names, method="discriminant"):
     unit of it has more effect and changes fewer pixels than one of the regression, with about
     the same leakage into other attributes.
 
+    Of values that are not known: the means are those of images whose attribute is known. The
+    other two methods regress on all attributes at once; there an unknown value is filled in with
+    what the image's other attributes let expect, by ridge regression on the images that know it.
+
     Args:
         codes: ``(n, latent_dim)``, `z_mean` of the training images.
         attributes: bool or 0 and 1, ``(n, number of attributes)``.
         names: What the attributes are called.
         method: One of the three.
+        known: bool, of the shape of `attributes`: which of them are known; None is all.
 
     Returns:
         `Directions`. One unit of strength is the distance between the means of the two groups
@@ -120,27 +127,29 @@ def fit_directions(codes, attributes, names, method="discriminant"):
         act the opposite way, that distance can be next to nothing, and so is the unit.
 
     Raises:
-        ValueError: If an argument is unusable, or an attribute is the same in all images.
+        ValueError: If an argument is unusable, or an attribute is the same in all images of
+            which it is known.
 
     Example:
 
     ```python
     z_mean, _ = model.encode(faces.train.images)
-    directions = latent.fit_directions(z_mean, faces.train.attributes, faces.attribute_names)
+    train, names = faces.train, faces.attribute_names
+    directions = latent.fit_directions(z_mean, train.attributes, names, known=train.known)
     ```
     """
     if method not in METHODS:
         raise ValueError(f"Argument `method` must be one of {METHODS}. Received: method={method!r}")
     codes, attributes = np.asarray(codes, "float64"), np.asarray(attributes)
     names = () if isinstance(names, str) else tuple(names)
-    check(codes, attributes, names)
-    has, count = attributes.astype(bool), attributes.sum(axis=0)[:, None]
-    sums = has.T @ codes
-    differences = sums / count - (codes.sum(axis=0) - sums) / (len(codes) - count)
+    known = checks.as_known(known, attributes.shape)
+    check(codes, attributes, names, known)
+    has = attributes.astype(bool) & known
+    differences = mean_of(codes, has) - mean_of(codes, known & ~has)
     if method == "mean_difference":
         return Directions(names, differences.astype("float32"), method)
     # Collinear attributes, such as classes, which sum to one, share what they explain.
-    centred, present = codes - codes.mean(axis=0), has - has.mean(axis=0)
+    centred, present = codes - codes.mean(axis=0), fill_in(has, known)
     vectors = np.linalg.lstsq(present, centred, rcond=None)[0]
     if method == "discriminant":
         residuals = centred - present @ vectors
@@ -154,7 +163,29 @@ def fit_directions(codes, attributes, names, method="discriminant"):
     return Directions(names, (distances * vectors).astype("float32"), method)
 
 
-def check(codes, attributes, names):
+def mean_of(codes, groups):
+    """Returns the mean code of each group, a column of `groups`."""
+    return groups.T @ codes / groups.sum(axis=0)[:, None]
+
+
+def fill_in(has, known):
+    """Returns attributes less their means, unknown ones as the others let expect."""
+    centred = np.where(known, has - has.sum(axis=0) / known.sum(axis=0), 0)
+    present = centred.copy()
+    for j in np.flatnonzero(~known.all(axis=0)):
+        # Not from what was filled in before: of two filled in from each other, one is the other.
+        rows, others = known[:, j], np.delete(centred, j, axis=1)
+        products = others[rows].T @ others[rows]
+        # So that of few images little is expected.
+        ridge = RIDGE * np.trace(products) / rows.sum() + 1e-12
+        slopes = np.linalg.solve(
+            products + ridge * np.eye(len(products)), others[rows].T @ centred[rows, j]
+        )
+        present[~rows, j] = others[~rows] @ slopes
+    return present - present.mean(axis=0)
+
+
+def check(codes, attributes, names, known):
     """Raises `ValueError` unless there is a direction for each attribute."""
     if codes.ndim != 2 or not np.isfinite(codes).all():
         raise ValueError(
@@ -169,13 +200,14 @@ def check(codes, attributes, names):
             f"Argument `attributes` must have the shape (n, number of names), here "
             f"{(len(codes), len(names))}. Received: shape={attributes.shape}"
         )
-    if not np.isin(attributes, (0, 1)).all():
+    if not np.isin(attributes[known], (0, 1)).all():
         raise ValueError("Argument `attributes` must hold only True and False, or 0 and 1")
     if len(set(names)) != len(names):
         raise ValueError(f"Argument `names` must not name anything twice. Received: {names}")
-    for name, column in zip(names, attributes.T):
-        if column.all() or not column.any():
+    for name, column, rows in zip(names, attributes.T, known.T):
+        if column[rows].all() or not column[rows].any():
+            whose = "" if rows.all() else " of which it is known"
             raise ValueError(
-                f"The attribute {name!r} is the same in all {len(codes)} images, so that there is "
-                "no direction from one group to the other"
+                f"The attribute {name!r} is the same in all {rows.sum()} images{whose}, so that "
+                "there is no direction from one group to the other"
             )

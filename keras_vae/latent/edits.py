@@ -1,8 +1,75 @@
 """Edits and arithmetic: ``z_new = z_orig + a * z_diff``."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.latent.directions import Directions
+from keras_vae.latent.flow import Flow
+
+
+@dataclass(frozen=True, eq=False)
+class Edits:
+    """How to edit each attribute: along its direction, or by the flow.
+
+    Attributes:
+        directions: `Directions`.
+        flow: `Flow` that knows the same attributes; None is none.
+        methods: The method of each attribute by name, ``"flow"`` or that of the directions.
+            Those that are not named go along their direction.
+
+    Example:
+
+    ```python
+    edits = run.edits
+    edits.method("smiling")  # "flow"
+    z_new = z + edits.shift({"smiling": 1, "beard": -0.5}, z)
+    ```
+    """
+
+    directions: Directions
+    flow: Flow | None = None
+    methods: dict | None = None
+
+    @property
+    def names(self):
+        return self.directions.names
+
+    def __iter__(self):
+        return iter(self.names)
+
+    def __len__(self):
+        return len(self.names)
+
+    def method(self, name):
+        """Returns by which method an attribute is edited."""
+        by_flow = self.flow is not None and (self.methods or {}).get(name) == "flow"
+        return "flow" if by_flow else self.directions.method
+
+    def shift(self, strengths, codes):
+        """Returns what to add to codes, float32 ``(n, latent_dim)``.
+
+        Args:
+            strengths: How much more of each attribute, by name.
+            codes: ``(n, latent_dim)``.
+
+        Returns:
+            float32 ``(n, latent_dim)``.
+
+        Raises:
+            ValueError: If a name is unknown or a strength is not a finite number.
+
+        Example:
+
+        ```python
+        z_new = z + run.edits.shift({"smiling": 1}, z)
+        ```
+        """
+        by_flow = {name: a for name, a in strengths.items() if self.method(name) == "flow"}
+        straight = {name: a for name, a in strengths.items() if name not in by_flow}
+        shift = np.broadcast_to(self.directions.shift(straight), np.shape(codes))
+        return shift + self.flow.shift(by_flow, codes) if by_flow else shift
 
 
 def codes_of(model, x, batch_size=128):
@@ -38,15 +105,17 @@ def codes_of(model, x, batch_size=128):
 
 
 def edit(model, images, directions, strengths, keep_detail=False, batch_size=128):
-    """Returns images with attributes changed: ``decode(z + sum_i a_i * direction_i)``.
+    """Returns images with attributes changed: ``decode(z + directions.shift(strengths, z))``.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or, without
             `keep_detail`, codes ``(n, latent_dim)``.
-        directions: `Directions` of the model's latent space.
-        strengths: How far to go for each attribute, by name: 1 is the distance between those
-            that have it and those that do not, 0 gives the reconstruction.
+        directions: `Directions` of the model's latent space, a `Flow` from noise to it, or
+            `Edits`.
+        strengths: How far to go for each attribute, by name; 0 gives the reconstruction. 1 is
+            the distance between those that have it and those that do not, with a `Flow` that
+            between the image with it and without.
         keep_detail: Whether to add only what the edit changes to the images themselves, so
             that they stay sharp, see `with_detail`.
         batch_size: How many images to work on at once.
@@ -63,12 +132,12 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
     happy = latent.edit(model, images, directions, {"smiling": 1.5, "eyeglasses": -1})
     ```
     """
-    shift = directions.shift(strengths)
     z = codes_of(model, images, batch_size)
-    if shift.shape[0] != z.shape[1]:
+    shift = directions.shift(strengths, z)
+    if shift.shape[-1] != z.shape[1]:
         raise ValueError(
             f"Argument `directions` must be of {z.shape[1]} latents, as the model has. "
-            f"Received: directions of {shift.shape[0]}"
+            f"Received: directions of {shift.shape[-1]}"
         )
     after = model.decode(z + shift, batch_size)
     if not keep_detail:
@@ -108,17 +177,18 @@ def with_detail(images, before, after):
             f"Images and pictures must have one shape. Received: {images.shape}, "
             f"{before.shape} and {after.shape}"
         )
-    pixels = images / np.float32(255) if images.dtype == np.uint8 else images.astype("float32")
+    pixels = images / np.float32(255) if images.dtype.kind in "iu" else images.astype("float32")
     return np.clip(pixels + (after - before), 0, 1)
 
 
-def group(attributes, names, wanted):
-    """Returns which images have some attributes and lack others.
+def group(attributes, names, wanted, known=None):
+    """Returns which images are known to have some attributes, and to lack others.
 
     Args:
         attributes: bool ``(n, number of attributes)``.
         names: What the attributes are called.
         wanted: True or False for each attribute that matters, by name.
+        known: bool, of the shape of `attributes`: which of them are known; None is all.
 
     Returns:
         bool ``(n,)``.
@@ -130,7 +200,8 @@ def group(attributes, names, wanted):
 
     ```python
     z, test = latent.codes_of(model, faces.test.images), faces.test
-    sad = z[latent.group(test.attributes, faces.attribute_names, {"smiling": False})]
+    wanted = {"smiling": False}
+    sad = z[latent.group(test.attributes, faces.attribute_names, wanted, test.known)]
     ```
     """
     names, attributes = list(names), np.asarray(attributes)
@@ -139,14 +210,16 @@ def group(attributes, names, wanted):
             f"Argument `attributes` must have the shape (n, number of names), here (n, "
             f"{len(names)}). Received: shape={attributes.shape}"
         )
-    if not np.isin(attributes, (0, 1)).all():
+    known = checks.as_known(known, attributes.shape)
+    if not np.isin(attributes[known], (0, 1)).all():
         raise ValueError("Argument `attributes` must hold only True and False, or 0 and 1")
     attributes = attributes.astype(bool)
     rows = np.ones(len(attributes), bool)
     for name, has in wanted.items():
         if name not in names:
             raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(names)}")
-        rows &= attributes[:, names.index(name)] == bool(has)
+        column = names.index(name)
+        rows &= known[:, column] & (attributes[:, column] == bool(has))
     if not rows.any():
         what = ", ".join(name if has else f"not {name}" for name, has in wanted.items())
         raise ValueError(f"There is no image of the group: {what}")

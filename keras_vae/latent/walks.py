@@ -8,7 +8,7 @@ import numpy as np
 from keras_vae import checks
 
 
-def interpolate(codes, steps=8, spherical=False):
+def interpolate(codes, steps=8, spherical=False, flow=None):
     """Returns codes on the way from one code to the next, and on to the others.
 
     Linear: a straight line. Spherical: the direction turns at constant speed while the length
@@ -16,16 +16,21 @@ def interpolate(codes, steps=8, spherical=False):
     (https://arxiv.org/abs/1609.04468). In a space of many latents codes lie at about the same
     distance from the origin, and a straight line between two of them passes closer to it.
 
+    With a flow codes are taken back to its noise, turned into each other there (always
+    spherical), and brought forward: what lies on the way is as likely as the ends, where both
+    other ways cross the gaps between the clouds of codes.
+
     Args:
         codes: ``(k, latent_dim)``, two or more.
         steps: Codes on the way from each to the next, both included; at least 2.
         spherical: Whether to turn instead of cutting straight through.
+        flow: A `Flow` of these codes, or None.
 
     Returns:
         float32 ``((k - 1) * (steps - 1) + 1, latent_dim)``; every given code is among them.
 
     Raises:
-        ValueError: If there are fewer than two codes or steps.
+        ValueError: If there are fewer than two codes or steps, or the flow is one of others.
 
     Example:
 
@@ -41,12 +46,23 @@ def interpolate(codes, steps=8, spherical=False):
     checks.check_count("steps", steps)
     if steps < 2:
         raise ValueError(f"Argument `steps` must be at least 2. Received: steps={steps}")
-    between = turn if spherical else straight
-    shares = np.linspace(0, 1, steps)[:-1, None]
-    parts = [between(start, end, shares) for start, end in pairwise(codes)]
-    path = np.concatenate([*parts, codes[-1:]])
+    if flow is None:
+        path = way(codes, steps, turn if spherical else straight)
+    else:
+        # Nothing is said of attributes: between different ones, blended attributes lead to
+        # pictures further from real ones.
+        path = flow.codes(way(flow.noise(codes), steps, turn))
+        # There and back is not quite the same: what is missing at the ends is spread.
+        path = path + way(codes - path[:: steps - 1], steps, straight)
     path[:: steps - 1] = codes  # to the last bit
     return path.astype("float32")
+
+
+def way(points, steps, between):
+    """Returns points on the way from each to the next, see `interpolate`."""
+    shares = np.linspace(0, 1, steps)[:-1, None]
+    parts = [between(start, end, shares) for start, end in pairwise(points)]
+    return np.concatenate([*parts, points[-1:]])
 
 
 def straight(start, end, shares):
