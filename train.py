@@ -2,20 +2,32 @@
 
 import argparse
 import contextlib
+import functools
 import importlib.util
 import logging
 import math
 import os
 import re
 import shlex
-import signal
 import sys
 import tempfile
 import time
 import warnings
 from datetime import UTC, datetime
+from pathlib import Path
 
-BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
+
+def without_keras(name):
+    """Returns a module of the package without importing the package, which would load Keras."""
+    (folder,) = importlib.util.find_spec("keras_vae").submodule_search_locations
+    spec = importlib.util.spec_from_file_location(f"keras_vae {name}", f"{folder}/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+program, run_folders = without_keras("program"), without_keras("run_folders")
+fail = functools.partial(program.fail, program="train.py")
 
 # What measured best on validation in one to three minutes of training on two CPU cores, see
 # benchmarks/README.md. What depends on the network stands below its name. All sets but faces and
@@ -23,43 +35,45 @@ BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
 # many to train on in all epochs.
 DEFAULTS = {
     "faces": {
-        "network": "mlp",
+        "network": "patches",
         "likelihood": "gaussian",
         "latent_dim": 64,
-        "mlp": {
-            "widths": [384],
-            "shrink": [2, 1],
-            "activation": "silu",
+        "activation": "silu",
+        "patches": {
+            "widths": [512, 32, 128],
+            "straight": True,
             "epochs": 16,
-            "learning_rate": 3e-3,
+            "learning_rate": 4e-3,
         },
-        "conv": {"widths": [64], "activation": "silu", "epochs": 8, "learning_rate": 4e-3},
+        "mlp": {"widths": [384], "straight": True, "epochs": 16, "learning_rate": 3e-3},
+        "conv": {"widths": [64], "straight": True, "epochs": 8, "learning_rate": 4e-3},
     },
     "mnist": {
         "network": "mlp",
-        "likelihood": "mse",
-        "latent_dim": 16,
-        "mlp": {"widths": [384, 384], "activation": "silu", "epochs": 20, "learning_rate": 4e-3},
-        "conv": {"widths": [48], "activation": "silu", "epochs": 7, "learning_rate": 6e-3},
+        "likelihood": "gaussian",
+        "latent_dim": 32,
+        "activation": "silu",
+        "patches": {"widths": [384, 16, 48], "straight": True, "epochs": 10, "learning_rate": 4e-3},
+        "mlp": {"widths": [384, 384], "straight": True, "epochs": 20, "learning_rate": 4e-3},
+        "conv": {"widths": [48], "straight": True, "epochs": 7, "learning_rate": 6e-3},
     },
     "photographs": {
         "network": "conv",
         "likelihood": "gaussian",
-        "latent_dim": 64,
-        "mlp": {
-            "widths": [384],
-            "shrink": [2, 2],
-            "activation": "silu",
-            "images": 300_000,
-            "learning_rate": 2e-3,
+        "latent_dim": 256,
+        "activation": "silu",
+        "patches": {
+            "widths": [512, 32, 128],
+            "straight": True,
+            "images": 130_000,
+            "learning_rate": 4e-3,
         },
-        "conv": {"widths": [64], "activation": "silu", "images": 150_000, "learning_rate": 4e-3},
+        "mlp": {"widths": [512], "straight": True, "images": 130_000, "learning_rate": 2e-3},
+        "conv": {"widths": [64], "straight": True, "images": 130_000, "learning_rate": 4e-3},
     },
 }
 MOST_EPOCHS = 50
 MEAN_OF = 1000  # images, for a mean image
-
-LEAST_IMAGES = 10  # with an attribute and without, for a direction to mean something
 
 # Image sets of TFDS in which a mirrored image is another thing, or none.
 NOT_TO_MIRROR = (
@@ -74,35 +88,20 @@ NOT_TO_MIRROR = (
 )
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message):  # one line, without the usage
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def number(kind, low, high=float("inf"), above=False):
-    """Returns an argparse type: a number of this kind, from (or above) low up to high."""
-
-    def convert(text):
-        value = kind(text)
-        if not (low < value < high if above else low <= value < high):
-            raise ValueError
-        return value
-
-    limits = f"{'above' if above else 'of at least'} {low}"
-    limits += "" if high == float("inf") else f" and below {high}"
-    convert.__name__ = f"{'whole number' if kind is int else 'number'} {limits}"
-    return convert
-
-
 def parse_arguments(arguments=None):
-    parser = Parser(
+    number = program.number
+    parser = program.Parser(
         prog="train.py",
         description="Train a Variational Autoencoder. Without any flag: on faces drawn here.",
         epilog="Where a default is not named, it is the one that measured best for the data set.",
     )
-    positive = number(int, 1, 2**31)
+    positive = number(int, 1, 2**31 - 1)
     add = parser.add_argument
-    add("--backend", choices=BACKENDS, help="default: KERAS_BACKEND, else the first one installed")
+    add(
+        "--backend",
+        choices=program.BACKENDS,
+        help="default: KERAS_BACKEND, else the first one installed",
+    )
     add(
         "--dataset",
         default="faces",
@@ -113,7 +112,7 @@ def parse_arguments(arguments=None):
     add("--limit", type=positive, help="use at most that many images to train and to validate")
     add(
         "--image-size",
-        type=number(int, 1, 4097),
+        type=number(int, 1, 4096),
         nargs="+",
         metavar=("HEIGHT", "WIDTH"),
         help="bring images to that size (one number: a square); default: as they are if small, "
@@ -142,6 +141,12 @@ def parse_arguments(arguments=None):
         "the split",
     )
     add(
+        "--cut-scores",
+        action="store_true",
+        help="make attributes of columns of scores, too, such as 0.93: cut at the middle of their "
+        "scale",
+    )
+    add(
         "--augment",
         action="store_true",
         help="mirror the training images left to right at random",
@@ -166,36 +171,38 @@ def parse_arguments(arguments=None):
         default="vae",
         help="VAE (the default) or plain autoencoder",
     )
-    add("--network", choices=("mlp", "conv"), help="fully connected or convolutional")
+    add(
+        "--network",
+        choices=("patches", "mlp", "conv"),
+        help="in patches with weights of their own, fully connected, or convolutional",
+    )
     add(
         "--widths",
         type=positive,
         nargs="+",
         metavar="N",
         help="size of the encoder, which the decoder mirrors: units of each hidden layer (mlp), "
-        "channels of the first layer and after each halving (conv)",
+        "channels of the first layer and after each halving (conv), or three: units of the dense "
+        "layer, numbers that a patch is read into, units that draw a patch (patches)",
     )
     add(
-        "--shrink",
-        type=positive,
-        nargs=2,
-        metavar=("IN", "OUT"),
-        help="how many times smaller a side is of what the encoder sees, and of what the decoder "
-        "draws (mlp)",
+        "--straight",
+        action=argparse.BooleanOptionalAction,
+        help="a linear map past the hidden layers: sharper with many latents",
     )
     add("--activation", choices=("relu", "silu", "gelu", "tanh"), help="of the hidden layers")
     add("--latent-dim", type=positive, help="length of a code")
     add("--likelihood", choices=("mse", "bernoulli", "gaussian"), help="p(x|z), hence the loss")
-    add("--beta", type=number(float, 0, 1e6), help="weight of the KL; default: 1")
+    add("--beta", type=number(float, 0, 10**6), help="weight of the KL; default: 1")
     add(
         "--kl-warmup",
-        type=number(float, 0, 1e5),
+        type=number(float, 0, 10**5),
         metavar="EPOCHS",
         help="raise the weight of the KL from 0 over that many epochs; default: 0",
     )
     add(
         "--free-bits",
-        type=number(float, 0, 1e6),
+        type=number(float, 0, 10**6),
         metavar="NATS",
         help="do not press the KL of a latent below that; default: 0",
     )
@@ -210,7 +217,7 @@ def parse_arguments(arguments=None):
     add("--learning-rate", type=number(float, 0, above=True), help="its peak; it rises and falls")
     add(
         "--seed",
-        type=number(int, 0, 2**32),
+        type=number(int, 0, 2**32 - 1),
         default=0,
         help="of the split, the weights and the noise; default: 0",
     )
@@ -223,64 +230,103 @@ def parse_arguments(arguments=None):
         elif getattr(args, name) is not None:
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
-    if args.output == "":
-        parser.error("--output is empty; expected a folder")
+    for name, expected in (
+        ("dataset", "faces, or the name or path of a data set"),
+        ("attributes_file", "a file"),
+        ("cache", "a folder"),
+        ("output", "a folder"),
+    ):
+        if getattr(args, name) == "":
+            parser.error(f"--{name.replace('_', '-')} is empty; expected {expected}")
     if args.image_size and len(args.image_size) > 2:
         parser.error("--image-size takes one number or two, height and width")
     name = re.split("[/:]", args.dataset)[0]
     if args.augment and name in NOT_TO_MIRROR and not os.path.isdir(args.dataset):
         parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
-    args.backend = args.backend or default_backend(parser)
-    if importlib.util.find_spec(args.backend) is None:
-        parser.error(
-            f"the backend {args.backend!r} is not installed. Install it with: "
-            f"pip install {args.backend}"
-        )
+    args.backend = program.choose_backend(args.backend, program="train.py")
     return args
 
 
-def default_backend(parser):
-    """Returns KERAS_BACKEND, or else the first backend that is installed, without importing it."""
-    wanted = os.environ.get("KERAS_BACKEND")
-    if wanted:
-        if wanted not in BACKENDS:
-            parser.error(f"KERAS_BACKEND is {wanted!r}; expected one of {', '.join(BACKENDS)}")
-        return wanted
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    if not installed:
-        parser.error(f"no backend is installed. Install one with: pip install {BACKENDS[0]}")
-    return installed[0]
+def check_places(args):
+    """Ends with an error if a file or folder is named that cannot be used, before Keras loads."""
+    if re.match(r"[~/.\\]|[a-zA-Z]:\\", args.dataset):  # a path, and no name of TFDS
+        check_readable("--dataset", args.dataset)
+    if args.attributes_file is not None:
+        check_readable("--attributes-file", args.attributes_file)
+    if args.cache is not None and not args.clear_cache:
+        try:
+            folder = Path(args.cache).expanduser()
+            if folder.is_file():
+                fail(f"--cache {args.cache} is a file; expected a folder")
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            fail(f"--cache {args.cache} cannot be used: {error.strerror or error}")
+
+
+def check_readable(flag, place):
+    try:
+        path = Path(place).expanduser()
+        if path.is_dir():
+            os.scandir(path).close()
+        else:
+            open(path, "rb").close()
+    except (OSError, RuntimeError) as error:  # the latter: no such home
+        fail(f"{flag} {place} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def main():
-    args = parse_arguments()
+    with program.output():
+        args = parse_arguments()
+        program.clean_up_when_stopped()
+        check_places(args)
+        try:
+            return clear_cache(args) if args.clear_cache else train_in_new_folder(args)
+        except BrokenPipeError:  # nobody reads what is said
+            raise
+        except OSError as error:
+            fail(error)
+        except KeyboardInterrupt:
+            print("\nStopped before training began.", file=sys.stderr)
+            return 130
+        except Exception as error:
+            if program.is_out_of_memory(error):
+                fail("there is not enough memory: try a smaller --batch-size or --limit")
+            raise
+
+
+def train_in_new_folder(args):
+    """Trains into a run folder, and leaves none if that fails before there is a model."""
+    new = []
+    try:
+        new = run_folders.missing(args.output or "runs")
+        folder = run_folders.create(args.dataset, args.output, args.overwrite)
+    except OSError as error:
+        run_folders.remove_empty(new)
+        fail(f"--output {args.output or 'runs'} cannot be used: {error.strerror or error}")
+    except ValueError as error:
+        fail(error)
+    made = new if args.output else [folder, *new]
+    try:
+        load_keras(args)
+        return train(args, folder, made)
+    except BaseException:
+        run_folders.remove_empty(made)  # unless there is a model
+        raise
+
+
+def load_keras(args):
     os.environ["KERAS_BACKEND"] = args.backend  # read once, when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up, too
-    for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
-        if stream is not None:  # closed
-            stream.reconfigure(errors="backslashreplace")
-    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, and listed
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in names, drawn as boxes
     if args.cache:
         os.environ["KERAS_VAE_CACHE"] = args.cache
-    try:
-        with quiet_imports():
-            import keras
+    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, and listed
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in names, drawn as boxes
+    with quiet_imports():
+        import keras
 
-            set_seeds(args)
-            keras.config.set_dtype_policy(args.precision)
-        return clear_cache() if args.clear_cache else train(args)
-    except (OSError, MemoryError) as error:
-        fail(f"{error or 'not enough memory: try a smaller --batch-size or --limit'}")
-    except KeyboardInterrupt:
-        print("\nStopped before training began.", file=sys.stderr)
-        return 130
-    except Exception as error:
-        # Each framework has a class of its own for this, and none is a MemoryError.
-        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
-            fail("the device is out of memory: try a smaller --batch-size")
-        raise
+        set_seeds(args)
+        keras.config.set_dtype_policy(args.precision)
 
 
 def set_seeds(args):
@@ -301,54 +347,67 @@ def set_seeds(args):
             del sys.modules["tensorflow"]
 
 
-def clear_cache():
+def clear_cache(args):
+    load_keras(args)
     from keras_vae.datasets import cache
 
-    print(f"Removed {cache.clear() / 1e6:,.0f} MB from {cache.folder()}.")
+    print(f"Removed {cache.clear() / 1e6:,.0f} MB from {program.shown(cache.folder())}.")
     return 0
 
 
-def train(args):
-    from keras_vae import callbacks, evaluate, examples, gallery, recipe, report, runs, trainers
-    from keras_vae.datasets import cache
+def train(args, folder, made):
+    from keras_vae import (
+        callbacks,
+        evaluate,
+        examples,
+        explore,
+        gallery,
+        judges,
+        recipe,
+        report,
+        runs,
+        trainers,
+    )
+    from keras_vae.datasets import attributes, cache
 
     trainers.keep_compiled(cache.folder() / cache.COMPILED)
 
-    # Data, model and folder: all that can go wrong by a user's mistake goes wrong here.
-    new = runs.missing(args.output or "runs")
+    # Data and model: all that can go wrong by a user's mistake goes wrong here.
     try:
-        folder = runs.create(args.dataset, args.output, args.overwrite)
-        try:
-            print(f"Reading {args.dataset} ...", file=sys.stderr, flush=True)
-            data = runs.load_data(vars(args))
-            check_attribute(args.attribute, data.attribute_names)
-            fill_in_defaults(args, data)
-            model = build(args, data.train.images)
-        except BaseException:
-            for made in new if args.output else [folder, *new]:
-                with contextlib.suppress(OSError):  # another run may use it by now
-                    made.rmdir()
-            raise
+        told(f"Reading {args.dataset} ...")
+        data = runs.load_data(vars(args))
+        check_attribute(args.attribute, data.attribute_names)
+        fill_in_defaults(args, data)
+        model = build(args, data.train.images)
     except ValueError as error:
         fail(error)
     config = describe(args, data, model)
-    print(first_line(config, folder), flush=True)
+    print(program.shown(first_line(config, folder)), flush=True)
     if data.skipped:
         files = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped):,} files"
-        print(f"Skipped {files}, see {folder}/skipped.txt", flush=True)
+        print(program.shown(f"Skipped {files}, see {folder}/skipped.txt"), flush=True)
+
+    for line in attributes.told(data):
+        print(line, flush=True)
 
     # Fit. The model with the lowest validation loss is the one that is kept.
-    runs.clear(folder)
-    runs.write_json(folder / "config.json", config)
-    write_data(folder, data)
     steps = steps_per_epoch(len(data.train), args.batch_size) * args.epochs
     model.compile(recipe.make_optimizer(args.learning_rate, steps))
     progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs)
     best = callbacks.SaveBest(folder / "model.keras")
-    interrupt = callbacks.StopOnInterrupt(folder)
-    started = time.perf_counter()
+
+    def leave_nothing():  # of a run that never had a good epoch
+        if best.epoch is None:
+            runs.clear(folder)
+            run_folders.remove_empty(made)
+
+    interrupt = callbacks.StopOnInterrupt(folder, leave_nothing)
+    runs.clear(folder)
     problem = None
     try:
+        runs.write_json(folder / "config.json", config)
+        write_data(folder, data)
+        started = time.perf_counter()
         model.fit(
             data.train.images,
             validation_data=(data.validation.images,),
@@ -361,8 +420,12 @@ def train(args):
         problem = error
         for callback in (progress, interrupt):
             callback.on_train_end()
+    except BaseException:
+        leave_nothing()
+        raise
     train_seconds = time.perf_counter() - started
     if best.epoch is None:
+        leave_nothing()
         fail(problem)
     history = model.history.history
 
@@ -376,36 +439,40 @@ def train(args):
     }
     runs.write_history(folder / "history.csv", history)
     runs.write_json(folder / "metrics.json", metrics)
-    directions, mixture = explore(model, data, args.seed)
+    found, kept = explore.explore(model, data, args.seed, told), examples.collect(model, data)
     for name, part in (
-        ("directions.npz", directions),
-        ("mixture.npz", mixture),
-        ("examples.npz", examples.collect(model, data)),
+        ("directions.npz", found.directions),
+        ("mixture.npz", found.mixture),
+        ("flow.keras", found.flow),
+        ("examples.npz", kept),
     ):
         if part is not None:
             runs.save(folder / name, part)
+    for note in found.notes:
+        print(program.shown(note))
+    config |= {"best_source": found.best_source, "edit_methods": {}}
+    completed = not (interrupt.asked or problem)
+    run = runs.Run(folder, config, model, found.directions, found.mixture, found.flow, kept)
+    if completed:
+        judge = judges.Judges(data, told)
+        config["edit_methods"] = report.choose_methods(run, data, judge)
+        metrics |= report.headline(run, data, judge)
+        runs.write_json(folder / "metrics.json", metrics)
     wanted = list(dict.fromkeys(args.attribute))  # each once
-    shown = [name for name in wanted if directions and name in directions]
+    shown = [name for name in wanted if run.edits and name in run.edits]
     for name in [name for name in wanted if name not in shown]:
         print(f"{name!r} is not in arithmetic.png: too few images have it, or lack it")
-    if data.attribute_names and not directions:
-        print(f"No directions: no attribute has {LEAST_IMAGES} images with it and without it")
-    figures = gallery.figures(model, data, history, directions, mixture, shown, args.seed)
-    for name, figure in figures.items():
+    for name, figure in gallery.figures(run, data, history, shown, args.seed).items():
         runs.write_figure(folder / name, figure)
-    completed = not (interrupt.asked or problem)
     runs.write_json(folder / "config.json", config | {"completed": completed})
-    if completed:
-        metrics |= report.headline(model, data, directions, told)
-        runs.write_json(folder / "metrics.json", metrics)
-    print(last_lines(folder, metrics, len(history["loss"]), args, directions, shown))
+    print(last_lines(folder, metrics, len(history["loss"]), args, run, shown), flush=True)
     if problem:
         fail(f"{problem}. The saved model is that of epoch {best.epoch}")
     return 130 if interrupt.asked else 0
 
 
 def told(text):
-    print(text, file=sys.stderr, flush=True)
+    print(program.shown(text), file=sys.stderr, flush=True)
 
 
 def check_attribute(wanted, names):
@@ -420,12 +487,13 @@ def fill_in_defaults(args, data):
     height, width, channels = data.image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
     best = dict(DEFAULTS["faces" if args.dataset == "faces" else kind])
-    networks = {name: best.pop(name) for name in ("mlp", "conv")}
+    networks = {name: best.pop(name) for name in ("patches", "mlp", "conv")}
     args.network = args.network or best["network"]
     best |= networks[args.network]
     if "images" in best:
         epochs = round(best.pop("images") / len(data.train))
         best["epochs"] = min(max(epochs, 1), MOST_EPOCHS)
+    best["latent_dim"] = min(best["latent_dim"], max(1, height * width * channels // 2))
     for name, value in best.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
@@ -435,23 +503,31 @@ def build(args, images):
     import keras
 
     import keras_vae
+    from keras_vae import memory, trainers
 
     image_shape, values = images.shape[1:], math.prod(images.shape[1:])
     if args.latent_dim > values:
         raise ValueError(f"--latent-dim is {args.latent_dim}; an image has only {values} values")
-    if args.shrink and args.network == "conv":
-        raise ValueError("--shrink is for the mlp: convolutions take patches of the image anyway")
     variational = args.model == "vae"
-    builder = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[args.network]
-    parts = builder(
+    build_parts = functools.partial(
+        getattr(keras_vae, f"build_{args.network}"),
         image_shape,
         args.latent_dim,
         args.widths,
         activation=args.activation,
         pixel_mean=images[:MEAN_OF].mean(axis=0) / 255,  # in random order
         variational=variational,
-        **({"shrink": args.shrink} if args.shrink else {}),
+        straight=args.straight,
     )
+    parameters, needed = memory.to_train(build_parts, min(args.batch_size, len(images)))
+    free = memory.free() if trainers.device_name() == "cpu" else None
+    if free is not None and needed > free:
+        raise ValueError(
+            f"not enough memory: to train {parameters / 1e6:,.1f}M parameters at --batch-size "
+            f"{args.batch_size} takes about {needed / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are "
+            "free. Try smaller --widths or a smaller --batch-size"
+        )
+    parts = build_parts()
     mirror = None
     if args.augment:
         mirror = keras.layers.RandomFlip("horizontal", seed=args.seed, dtype="float32")
@@ -527,32 +603,6 @@ def first_line(config, folder):
     )
 
 
-def explore(model, data, seed):
-    """Returns directions and a mixture, from the codes of training images; None for what there
-    is too little of."""
-    import numpy as np
-
-    from keras_vae import latent
-    from keras_vae.datasets.stream import head
-    from keras_vae.report import CODES
-
-    codes = latent.codes_of(model, head(data.train.images, CODES))  # in random order
-    validation_codes = latent.codes_of(model, head(data.validation.images, CODES))
-    directions = mixture = None
-    if data.attribute_names:
-        attributes = data.train.attributes[:CODES]
-        has = attributes.sum(axis=0)
-        known = np.minimum(has, len(codes) - has) >= LEAST_IMAGES
-        if known.any():
-            names = np.array(data.attribute_names)[known].tolist()
-            directions = latent.fit_directions(codes, attributes[:, known], names)
-    try:
-        mixture = latent.fit_mixture(codes, validation_codes, seed=seed)
-    except ValueError as error:  # such as a single image; the run is worth keeping all the same
-        print(f"No mixture: {error}")
-    return directions, mixture
-
-
 def write_data(folder, data):
     """Writes what the model will see, and which files it will not see."""
     from keras_vae import plots, runs
@@ -564,7 +614,7 @@ def write_data(folder, data):
         runs.write_text(folder / "skipped.txt", "\n".join(lines) + "\n")
 
 
-def last_lines(folder, metrics, epochs, args, directions, shown):
+def last_lines(folder, metrics, epochs, args, run, shown):
     from keras_vae import names, runs
 
     loss = f"{metrics['test_loss']:.2f}"
@@ -596,8 +646,8 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
     where = shlex.quote(str(folder))
     if (folder / "samples.png").exists():
         lines += [f"{start} -m keras_vae sample {where} -n 64 -o new.png"]
-    if directions:
-        wish = f"{(shown or [names.favourite(directions.names)])[0]}=1.5"
+    if run.edits:
+        wish = f"{(shown or [names.favourite(run.edits.names)])[0]}=1"
         wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
         lines += [f"{start} -m keras_vae edit {where} photo.png {wish} -o edited.png"]
     lines += [f"{start} -m keras_vae evaluate {where}"]
@@ -609,8 +659,9 @@ def last_lines(folder, metrics, epochs, args, directions, shown):
 
 def edit_line(metrics):
     """Returns what edits are worth, in a sentence."""
-    line = f"Edits: {metrics['edit_attribute']}={metrics['edit_strength']:g} works on "
-    line += f"{metrics['edit_flip_rate']:.1%} of test images judged to lack it"
+    line = f"Edits: {metrics['edit_attribute']}={metrics['edit_strength']:g} by "
+    line += f"{metrics['edit_method']} works on {metrics['edit_flip_rate']:.1%} of test images "
+    line += "judged to lack it"
     if metrics["edit_largest_leakage"] is not None:
         line += f", leakage {metrics['edit_largest_leakage']:.1%} into {metrics['edit_leaks_into']}"
     if metrics["edit_identity"] is not None:
@@ -621,7 +672,8 @@ def edit_line(metrics):
 @contextlib.contextmanager
 def quiet_imports():
     """Holds back what frameworks print while they load; shows it after all if loading fails."""
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):  # which counts programs, and warns of more than a few
+        logging.getLogger(name).setLevel(logging.ERROR)
     with tempfile.TemporaryFile() as log, contextlib.ExitStack() as stack:
         stderr = os.dup(2)
         stack.callback(os.close, stderr)
@@ -635,11 +687,6 @@ def quiet_imports():
             raise
         finally:
             os.dup2(stderr, 2)
-
-
-def fail(message):
-    print(f"train.py: error: {' '.join(str(message).splitlines())}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 if __name__ == "__main__":

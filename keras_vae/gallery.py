@@ -2,24 +2,23 @@
 
 import numpy as np
 
-from keras_vae import latent, plots
+from keras_vae import checks, latent, plots
 from keras_vae.datasets.stream import head
 from keras_vae.examples import CODES, groups
 from keras_vae.names import favourite
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal
+WORDS = {"flow": "flow", "mixture": "mixture", "prior": "prior N(0, I)"}
 
 
-def figures(model, data, history, directions=None, mixture=None, attributes=(), seed=0):
+def figures(run, data, history, attributes=(), seed=0):
     """Returns figures of what a trained model does with test images and its latent space.
 
     Args:
-        model: A `VAE` or `AutoEncoder`.
+        run: A `keras_vae.runs.Run`.
         data: The `keras_vae.datasets.Dataset` that it was trained on.
         history: Keras's ``history.history``.
-        directions: `latent.Directions`, or None.
-        mixture: `latent.Mixture`, or None.
         attributes: Which ones ``arithmetic.png`` shows; none is `names.favourite`.
         seed: Of the samples.
 
@@ -29,11 +28,11 @@ def figures(model, data, history, directions=None, mixture=None, attributes=(), 
     Example:
 
     ```python
-    for name, figure in gallery.figures(model, data, history).items():
+    for name, figure in gallery.figures(run, data, history).items():
         figure.savefig(name)
     ```
     """
-    test = data.test
+    model, test = run.model, data.test
     images = test.images[:36]
     codes = model.encode(head(test.images, CODES))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
@@ -46,50 +45,53 @@ def figures(model, data, history, directions=None, mixture=None, attributes=(), 
         "traversal.png": traversal(model, z, latent.order(*parts)[:LATENTS], parts[1:]),
     }
     if len(images) > 1:
-        shown["interpolation.png"] = interpolation(model, images)
+        shown["interpolation.png"] = interpolation(model, images, run.flow)
     if model.latent_dim == 2 and hasattr(model, "sampling"):
         shown["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
-    if directions is not None:
-        names = attributes or (favourite(directions.names),)
-        shown["arithmetic.png"] = arithmetic(model, data, directions, names)
-    if (samples := draw(model, mixture, seed)) is not None:
-        shown["samples.png"] = samples
+    if run.edits is not None:
+        names = attributes or (favourite(run.edits.names),)
+        shown["arithmetic.png"] = arithmetic(model, data, run.edits, names)
+    if run.sources:
+        shown["samples.png"] = samples(run, seed)
     return shown
 
 
-def draw(model, mixture, seed, n=48):
-    """Returns samples, from the prior and from the mixture where there are both, or None."""
-    blocks = {}
-    if hasattr(model, "sampling"):  # a plain autoencoder has no prior
-        blocks["prior N(0, I)"] = model.sample(n, seed=seed)
-    if mixture is not None:
-        blocks["mixture"] = model.decode(mixture.sample(n, seed=seed))
-    title = "Samples: new images, decoded from z ~ N(0, I) and from Gaussians fitted to the codes"
-    if len(blocks) == 1:
-        (name,) = blocks
-        title = f"Samples: new images, decoded from z ~ {name}"
-    return plots.samples(blocks, title=title) if blocks else None
+def samples(run, seed):
+    """Returns new images from each source that a run has, most of them from the best one."""
+    best, *others = run.sources
+    counts = {best: 48, **{source: 24 for source in others}}
+    blocks = {
+        WORDS[source]: run.sample(n, seed=seed, source=source) for source, n in counts.items()
+    }
+    title = f"Samples: new images, decoded from codes of the {WORDS[best]}"
+    if others:
+        title += f", and for comparison of the {' and the '.join(WORDS[name] for name in others)}"
+    return plots.samples(blocks, title=title)
 
 
-def arithmetic(model, data, directions, names):
+def arithmetic(model, data, edits, names):
     """Returns test images with less and more of some attributes."""
     blocks = {}
     for name in names:
-        has = data.test.attributes[:, data.attribute_names.index(name)]
+        column = data.attribute_names.index(name)
+        known = checks.as_known(data.test.known, data.test.attributes.shape)[:, column]
+        has = data.test.attributes[:, column]
+        lacking, having = np.flatnonzero(known & ~has), np.flatnonzero(known & has)
         without, some = (4, 2) if len(names) == 1 else (2, 1)
-        rows = np.sort(np.r_[np.flatnonzero(~has)[:without], np.flatnonzero(has)[:some]])
+        rows = np.sort(np.r_[lacking[:without], having[:some]])
         images = data.test.images[rows]
-        edited = [latent.edit(model, images, directions, {name: a}) for a in STRENGTHS]
+        edited = [latent.edit(model, images, edits, {name: a}) for a in STRENGTHS]
         blocks[name] = images, np.stack(edited, axis=1)
     return plots.edits(blocks, STRENGTHS)
 
 
-def interpolation(model, images, pairs=6, steps=8):
-    """Returns the ways from test image to test image."""
+def interpolation(model, images, flow=None, pairs=6, steps=8):
+    """Returns the ways from test image to test image: through the noise of the flow, if any."""
     images = images[: 2 * min(pairs, len(images) // 2)]
     ends = latent.codes_of(model, images).reshape(-1, 2, model.latent_dim)
-    between = np.stack([model.decode(latent.interpolate(pair, steps)) for pair in ends])
-    return plots.interpolation(images[::2], images[1::2], between)
+    between = [model.decode(latent.interpolate(pair, steps, flow=flow)) for pair in ends]
+    way = "straight through latent space" if flow is None else "through the noise of the flow"
+    return plots.interpolation(images[::2], images[1::2], np.stack(between), way)
 
 
 def traversal(model, z, latents, z_log_var):

@@ -10,15 +10,15 @@ from keras_vae import evaluate, latent, plots, tables
 from keras_vae.datasets import faces
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
+from keras_vae.explore import CODES
 from keras_vae.judges import Judges
 from keras_vae.names import favourite
 from keras_vae.run_folders import read_json
 
-CODES = 20_000  # images that directions are computed from, and the mixture in train.py
 SAMPLES = 2000  # images of each kind
 FEWEST = 4  # of them; an image has to have 3 neighbours
 FACES = 3000  # for disentanglement, drawn apart, as many as its report uses
-VERSION = 1  # of evaluation.json
+VERSION = 2  # of evaluation.json
 LEAST_IMAGES = 5000  # training images from which on a judge is a small part of a run
 
 
@@ -63,7 +63,10 @@ def edit(run, data, judges, options, bar):
     if unknown := sorted(asked - set(judges.judge.names)):
         few = "too few of the images that the judge learns from have, or lack"
         return missing(f"{few}, {', '.join(unknown)}")
-    by_method = {run.directions.method: run.directions, **other_directions(run, data)}
+    by_method = {run.directions.method: run.directions}
+    if run.flow is not None:
+        by_method["flow"] = run.flow
+    by_method |= other_directions(run, data)
     return evaluate.edit_report(
         run.model,
         judges.judge,
@@ -75,6 +78,7 @@ def edit(run, data, judges, options, bar):
         attributes=options.attribute,
         watch=options.watch,
         exclusive=data.label_names,
+        chosen={name: run.edits.method(name) for name in run.edits},
         progress=bar,
     )
 
@@ -84,9 +88,10 @@ def other_directions(run, data):
     names = run.directions.names
     columns = [data.attribute_names.index(name) for name in names]
     codes = latent.codes_of(run.model, head(data.train.images, CODES))
-    attributes = data.train.attributes[: len(codes), columns]
+    attributes, known = data.train.attributes[: len(codes), columns], data.train.known
+    known = None if known is None else known[: len(codes), columns]
     methods = [method for method in latent.METHODS if method != run.directions.method]
-    return {name: latent.fit_directions(codes, attributes, names, name) for name in methods}
+    return {name: latent.fit_directions(codes, attributes, names, name, known) for name in methods}
 
 
 def disentanglement(run, data, judges, options, bar):
@@ -135,40 +140,69 @@ PARTS = {
 }
 
 
-def headline(model, data, directions, told=lambda text: None):
-    """Returns what train.py says of edits: one attribute, the default directions.
+def choose_methods(run, data, judges):
+    """Returns by which method each attribute is edited best, see `evaluate.choose_methods`.
 
     Args:
-        model: A `VAE` or `AutoEncoder`.
+        run: A `keras_vae.runs.Run`.
         data: The data set it was trained on.
-        directions: `latent.Directions`, or None.
-        told: Called with a line of text before something that takes long.
+        judges: The `keras_vae.judges.Judges` of that data set.
 
     Returns:
-        A dict for metrics.json: ``edit_attribute``, ``edit_strength``, ``edit_flip_rate``,
-        ``edit_largest_leakage``, ``edit_leaks_into``, ``edit_identity``,
-        ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; see
-        `evaluate.edit_report`. Empty if there are no directions, the attribute cannot be judged,
-        or there are fewer than 5,000 training images, so that training a judge would take as
-        long as the run.
+        A dict from the names of attributes to methods. Empty if there is nothing to choose, or
+        there are fewer than 5,000 training images, so that training a judge would take as long as
+        the run: then edits go along directions.
 
     Example:
 
     ```python
-    run = runs.load()
-    report.headline(run.model, runs.load_data(run.config), run.directions)
+    run, data = runs.load(), runs.load_data(runs.load().config)
+    report.choose_methods(run, data, Judges(data))
     ```
     """
-    if directions is None or len(data.train) < LEAST_IMAGES:
+    if run.directions is None or run.flow is None or len(data.train) < LEAST_IMAGES:
         return {}
-    judges, name = Judges(data, told), favourite(directions.names)
+    if judges.judge is None:
+        return {}
+    methods = {run.directions.method: run.directions, "flow": run.flow}
+    return evaluate.choose_methods(
+        run.model, judges.judge, methods, data.validation, data.label_names
+    )
+
+
+def headline(run, data, judges):
+    """Returns what train.py says of edits: one attribute, by the method that the run uses.
+
+    Args:
+        run: A `keras_vae.runs.Run`.
+        data: The data set it was trained on.
+        judges: The `keras_vae.judges.Judges` of that data set.
+
+    Returns:
+        A dict for metrics.json: ``edit_attribute``, ``edit_method``, ``edit_strength``,
+        ``edit_flip_rate``, ``edit_largest_leakage``, ``edit_leaks_into``, ``edit_identity``,
+        ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; see
+        `evaluate.edit_report`. Empty if there are no directions, the attribute cannot be judged,
+        or there are fewer than 5,000 training images.
+
+    Example:
+
+    ```python
+    run, data = runs.load(), runs.load_data(runs.load().config)
+    report.headline(run, data, Judges(data))
+    ```
+    """
+    if run.directions is None or len(data.train) < LEAST_IMAGES:
+        return {}
+    name = favourite(run.directions.names)
     if judges.judge is None or name not in judges.judge.names:
         return {}
+    method = run.edits.method(name)
     numbers = evaluate.edit_report(
-        model,
+        run.model,
         judges.judge,
         judges.without,
-        {directions.method: directions},
+        {method: run.edits},
         data.validation,
         data.test,
         data.attribute_names,
@@ -176,26 +210,22 @@ def headline(model, data, directions, told=lambda text: None):
         exclusive=data.label_names,
     )
     entry = numbers["attributes"][name]
-    point = entry["methods"][directions.method]
+    point = entry["methods"][method]
     # None where the judge finds the attribute in every picture that the model draws
     if not entry["measurable"] or point["flip_rate"] is None:
         return {}
     keys = ("strength", "flip_rate", "largest_leakage", "leaks_into", "identity")
     return {
         "edit_attribute": name,
+        "edit_method": method,
         **{f"edit_{key}": point[key] for key in keys},
         "edit_identity_ceiling": point["identity_ceiling"],
         "edit_judge": numbers["judge"]["digest"],
     }
 
 
-def check_names(run, attribute, watch):
-    """Raises `ValueError` if attributes are named that the run does not have."""
-    there = run.config.get("attribute_names")
-    for name in [*(attribute or ()), *(watch or ())]:
-        if there is not None and name not in there:
-            known = ", ".join(map(str, there)) or "none"
-            raise ValueError(f"There is no attribute {name!r} in {run.folder}. There are: {known}")
+def check_directions(run, attribute):
+    """Raises `ValueError` if the run has no directions of these attributes."""
     for name in attribute or ():
         if run.directions is not None and name not in run.directions:
             known = ", ".join(run.directions)
@@ -227,9 +257,9 @@ def check_data(run, data):
 
 
 def digest_of(folder):
-    """Returns a short text that is another one for another model, or other directions."""
+    """Returns a short text that is another one for another model, directions or samples."""
     content = hashlib.sha256()
-    for name in ("model.keras", "directions.npz", "mixture.npz"):
+    for name in ("model.keras", "directions.npz", "mixture.npz", "flow.keras"):
         with contextlib.suppress(FileNotFoundError):
             content.update((folder / name).read_bytes())
     return content.hexdigest()[:16]

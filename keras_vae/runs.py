@@ -8,9 +8,7 @@ import contextlib
 import csv
 import json
 import os
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
@@ -19,6 +17,7 @@ from keras_vae import datasets, latent
 from keras_vae.examples import Examples
 from keras_vae.models.vae import VAE
 from keras_vae.run_folders import completed as completed
+from keras_vae.run_folders import create as create
 from keras_vae.run_folders import find as find
 from keras_vae.run_folders import read_json
 
@@ -29,10 +28,11 @@ FILES = {
     "metrics.json": "the final numbers, of the saved model on the test images",
     "directions.npz": "a direction in latent space for each attribute (if there are any)",
     "mixture.npz": "Gaussians fitted to the codes, a second way to sample",
+    "flow.keras": "a flow from noise to the codes: samples, edits and walks (if there is one)",
     "examples.npz": "test images and codes, for the demo",
     "data.png": "training images, as the model sees them",
     "skipped.txt": "files that could not be used, and why (if there are any)",
-    "samples.png": "new images: z from the prior, and from the mixture",
+    "samples.png": "new images: z from the flow, the mixture and the prior",
     "reconstructions.png": "test images and how the model draws them again",
     "arithmetic.png": "test images with more and less of an attribute (if there are any)",
     "interpolation.png": "from one test image to another",
@@ -47,51 +47,8 @@ FILES = {
     "disentanglement.png": "how well each true factor is found in the code (if evaluated)",
 }
 
-SOURCES = ("mixture", "prior")  # of new images, the better one first
+SOURCES = ("flow", "mixture", "prior")  # of new images, the better one first as a rule
 TEMPORARY = ".unfinished-"  # how the name of a file begins while it is written
-
-
-def create(dataset, output=None, overwrite=False, root="runs"):
-    """Makes the folder of a new run.
-
-    Args:
-        dataset: Name or path of the data set, for the folder's name.
-        output: The folder to use; None makes a new one, ``root/<dataset>-<UTC time>``.
-        overwrite: Whether `output` may hold files already; they stay until `clear` is called.
-        root: Where new folders go.
-
-    Returns:
-        The `Path` of an existing folder.
-
-    Raises:
-        ValueError: If `output` holds files and may not be overwritten.
-        OSError: If the folder cannot be made or written to.
-
-    Example:
-
-    ```python
-    folder = keras_vae.runs.create("faces")
-    ```
-    """
-    if output is None:
-        dataset = re.sub(r"[^\w.-]+", "-", Path(dataset).stem).strip("-.") or "images"
-        name = f"{dataset}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-        for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
-            with contextlib.suppress(FileExistsError):
-                folder = Path(root, name + suffix)
-                folder.mkdir(parents=True)
-                return folder
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()) and not overwrite:
-        raise ValueError(f"The folder {folder} is not empty. Use another, or --overwrite")
-    return folder
-
-
-def missing(output):
-    """Returns which folders have to be made for `output`, the innermost first."""
-    path = Path(output)
-    return [folder for folder in (path, *path.parents) if not folder.exists()]
 
 
 def clear(folder):
@@ -158,6 +115,7 @@ class Run:
         directions: `keras_vae.latent.Directions`; None if the data has no attributes, or too few
             images that have them.
         mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
+        flow: `keras_vae.latent.Flow`; None if there are too few images.
         examples: `keras_vae.examples.Examples`, some of the test set; None if the run is from an
             older version.
     """
@@ -167,6 +125,7 @@ class Run:
     model: keras.Model
     directions: latent.Directions | None
     mixture: latent.Mixture | None
+    flow: latent.Flow | None = None
     examples: Examples | None = None
 
     @property
@@ -175,19 +134,32 @@ class Run:
         return self.config.get("resize") or "crop"
 
     @property
-    def sources(self):
-        """What new images can come from, the better one first: ``"mixture"``, ``"prior"``."""
-        return tuple(name for name in SOURCES if name not in self._lacking())
+    def edits(self):
+        """How to edit each attribute, `keras_vae.latent.Edits`; None without directions."""
+        if self.directions is None:
+            return None
+        return latent.Edits(self.directions, self.flow, self.config.get("edit_methods"))
 
-    def sample(self, n, seed=None, temperature=1.0, source=None):
+    @property
+    def sources(self):
+        """What new images can come from, the better one first: those of `SOURCES` it has."""
+        best = self.config.get("best_source")
+        order = sorted(SOURCES, key=lambda name: name != best)
+        return tuple(name for name in order if name not in self._lacking())
+
+    def sample(self, n, seed=None, temperature=1.0, source=None, attributes=None):
         """Returns new images.
 
         Args:
             n: How many.
             seed: None or a non-negative integer; the same one shows the same on every backend.
             temperature: Scale of the noise; below 1 images are more typical and less diverse.
-            source: Where codes come from: ``"mixture"``, the Gaussians fitted to the codes of
-                training images, or ``"prior"``, N(0, I). None is the first of `sources`.
+            source: Where codes come from: ``"flow"``, see `keras_vae.latent.fit_flow`;
+                ``"mixture"``, Gaussians fitted to the codes of training images; or
+                ``"prior"``, N(0, I). None is the first of `sources`.
+            attributes: What the images are to show, True or False by the name of an attribute
+                or class, such as ``{"smiling": True, "eyeglasses": False}``. Only the flow
+                knows of attributes.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
@@ -198,7 +170,7 @@ class Run:
         Example:
 
         ```python
-        images = keras_vae.runs.load().sample(16, seed=0)
+        images = keras_vae.runs.load().sample(16, seed=0, attributes={"smiling": True})
         ```
         """
         if source not in (None, *SOURCES):
@@ -210,18 +182,33 @@ class Run:
             why = " and ".join(lacking.values())
             raise ValueError(f"{self.folder} has nothing to sample from: {why}")
         best = self.sources[0]
+        if attributes and source not in (None, "flow"):
+            raise ValueError(
+                f"Only the flow knows of attributes. Leave source={source!r} out, on the command "
+                "line --from"
+            )
+        if attributes and "flow" in lacking:
+            raise ValueError(
+                f"{self.folder} cannot draw images with wishes: {lacking['flow']}. Train with "
+                f"attributes and 50 images or more"
+            )
         if source in lacking:
             raise ValueError(
                 f"{self.folder} cannot do that: {lacking[source]}. Use --from {best}, in Python "
                 f"source={best!r}"
             )
-        if (source or best) == "mixture":
+        source = "flow" if attributes else source or best
+        if source == "prior":
+            return self.model.sample(n, seed, temperature)
+        if source == "mixture":
             return self.model.decode(self.mixture.sample(n, seed, temperature))
-        return self.model.sample(n, seed, temperature)
+        return self.model.decode(self.flow.sample(n, seed, temperature, attributes))
 
     def _lacking(self):
         """Returns why a source is not there, by source."""
         lacking = {}
+        if self.flow is None:
+            lacking["flow"] = "there is no flow.keras"
         if self.mixture is None:
             lacking["mixture"] = "there is no mixture.npz"
         if not isinstance(self.model, VAE):
@@ -253,23 +240,24 @@ def load(folder=None):
     model = load_model(folder)
     directions = read_if_there(folder / "directions.npz", latent.Directions.load)
     mixture = read_if_there(folder / "mixture.npz", latent.Mixture.load)
+    flow = read_if_there(folder / "flow.keras", latent.Flow.load)
     examples = read_if_there(folder / "examples.npz", Examples.load)
-    for name, vectors in (
-        ("directions", directions and directions.vectors),
-        ("mixture", mixture and mixture.means),
-        ("examples", examples and examples.codes),
+    for name, part, latents in (
+        ("directions.npz", directions, lambda part: part.vectors.shape[1]),
+        ("mixture.npz", mixture, lambda part: part.means.shape[1]),
+        ("flow.keras", flow, lambda part: part.latent_dim),
+        ("examples.npz", examples, lambda part: part.codes.shape[1]),
     ):
-        if vectors is not None and vectors.shape[1] != model.latent_dim:
+        if part is not None and latents(part) != model.latent_dim:
             raise ValueError(
-                f"{folder}/{name}.npz is of {vectors.shape[1]} latents, the model has "
-                f"{model.latent_dim}"
+                f"{folder}/{name} is of {latents(part)} latents, the model has {model.latent_dim}"
             )
     if examples is not None and examples.images.shape[1:] != model.image_shape:
         raise ValueError(
             f"{folder}/examples.npz is of images {examples.images.shape[1:]}, the model has "
             f"{model.image_shape}"
         )
-    return Run(folder, config, model, directions, mixture, examples)
+    return Run(folder, config, model, directions, mixture, flow, examples)
 
 
 def load_data(config):
@@ -291,7 +279,7 @@ def load_data(config):
     images = keras_vae.runs.load_data(run.config).test.images
     ```
     """
-    if not config.get("dataset"):
+    if config.get("dataset") is None:
         raise ValueError(
             "The config.json of this run does not say on which data it was trained (`dataset`). "
             "Add the name, or train again"
@@ -306,6 +294,7 @@ def load_data(config):
         attributes_file=config.get("attributes_file"),
         attributes=config.get("attributes"),
         group=config.get("group"),
+        cut_scores=bool(config.get("cut_scores")),
         memory=config.get("memory", datasets.MEMORY),
     )
 

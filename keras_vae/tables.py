@@ -11,7 +11,8 @@ LEGEND = (
     "to lack it, those that have it after the edit. Leakage: verdicts on another attribute that",
     "change, the largest. Identity: the original is the nearest of all test images still; its",
     "ceiling is that of the unedited drawing. Removed: the flip rate of the way back. keep_detail:",
-    "compared with the photo itself, not with the model's drawing of it.",
+    "compared with the photo itself, not with the model's drawing of it. >: the method that the",
+    "run uses.",
 )
 HEAD = (
     ("", "judge on", "", "", "flip", "", "", "", "", "", "removed,"),
@@ -94,23 +95,24 @@ def latents(numbers):
 
 def edits(numbers):
     accuracy = numbers["judge"]["balanced_accuracy"]
-    default = numbers["default_method"]
     yield (
-        f"by {default}; {numbers['images']['test']:,} test images, judge "
-        f"{numbers['judge']['digest']}; ± is for 95 %"
+        f"{numbers['images']['test']:,} test images, judge {numbers['judge']['digest']}; ± is for "
+        "95 %"
     )
     if numbers["attributes"]:
         yield from LEGEND
     rows = list(HEAD)
     for name, entry in numbers["attributes"].items():
-        point, seen = entry["methods"][default], accuracy[name]
+        chosen, seen = entry["method"], accuracy[name]
+        point = entry["methods"][chosen]
         judged = [share(seen["photos"]), share(seen["reconstructions"])]
         mark = "" if entry["measurable"] else " *"
         mark += " ?" if (seen["reconstructions"] or 0) < MEASURABLE else ""
-        rows.append([short(name) + mark, *judged, f"{point['strength']:g}", *cells(point)])
+        rows.append([short(name) + mark, *judged, "", *[""] * len(cells(point))])
+        rows.append([f"> {chosen}", "", "", f"{point['strength']:g}", *cells(point)])
         rows.append(["  keep_detail", "", "", "", *cells(point["keep_detail"])])
         for method, other in entry["methods"].items():
-            if method != default:
+            if method != chosen:
                 rows.append([f"  {method}", "", "", f"{other['strength']:g}", *cells(other)])
     if numbers["attributes"]:
         yield from aligned(rows)
@@ -123,6 +125,11 @@ def edits(numbers):
         for name, entry in accuracy.items()
         if not entry["measurable"]
     ]
+    gaps = [
+        f"{short(name)} {entry['known']:,}" for name, entry in accuracy.items() if "known" in entry
+    ]
+    if gaps:
+        yield from wrapped("judged on the test images of which it is known: ", gaps)
     if weak:
         yield from wrapped(
             f"* not measurable, the judge's balanced accuracy on photos is below {MEASURABLE:g}: ",

@@ -132,3 +132,18 @@ def test_the_report_takes_rows_from_all_of_a_sorted_set():
 def test_mistakes(function, arguments, message):
     with pytest.raises(ValueError, match=message):
         getattr(evaluate, function)(*arguments)
+
+
+def test_nearest_neighbours_tell_two_samples_apart():
+    same = evaluate.two_sample_accuracy(normal(400, 3), normal(400, 3, seed=1))
+    assert 0.44 < same < 0.56
+    shifted = [evaluate.two_sample_accuracy(normal(400, 3), normal(400, 3, 1) + a) for a in (1, 3)]
+    assert same < shifted[0] < shifted[1] and shifted[1] > 0.95
+    assert evaluate.two_sample_accuracy(normal(40, 3), normal(40, 3) + 1e-6) < 0.1  # copies
+    wide = normal(400, 3) * [1, 1, 1000], normal(400, 3, seed=1) * [1, 1, 1000] + [3, 0, 0]
+    assert evaluate.two_sample_accuracy(*wide) > 0.8  # in units of each column's own spread
+
+
+def test_two_samples_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match=r"must hold as many features\. Received: 5 and 6"):
+        evaluate.two_sample_accuracy(normal(5, 2), normal(6, 2))

@@ -1,5 +1,7 @@
 """Which pictures a run gets, by what the model and the data allow."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,18 @@ from keras_vae.datasets import Dataset, Split, stream
 HISTORY = {"loss": [2.0, 1.0], "reconstruction_loss": [2.0, 1.0]}
 DIRECTIONS = latent.Directions(("beard", "Smiling"), np.eye(2, dtype="float32"), "regression")
 MIXTURE = latent.Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
+FLOW = latent.fit_flow(
+    np.random.default_rng(0).standard_normal((60, 2)),
+    np.arange(60)[:, None] % [2, 3] == 0,
+    ("beard", "Smiling"),
+    width=8,
+    steps=2,
+)
 ALWAYS = {"history.png", "reconstructions.png", "latent_map.png", "latents.png", "traversal.png"}
+
+
+def run_of(model, directions=None, mixture=None, flow=None, **config):
+    return runs.Run(Path("runs/made-up"), config, model, directions, mixture, flow)
 
 
 @pytest.fixture
@@ -21,7 +34,8 @@ def data(images):
 
 
 def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
-    figures = gallery.figures(make_vae(), data, HISTORY, DIRECTIONS, MIXTURE)
+    run = run_of(make_vae(), DIRECTIONS, MIXTURE, FLOW, edit_methods={"Smiling": "flow"})
+    figures = gallery.figures(run, data, HISTORY)
     more = {"interpolation.png", "manifold.png", "arithmetic.png", "samples.png"}
     assert set(figures) == ALWAYS | more
     assert set(figures) | {"data.png"} | set(plots.EVALUATION) == {
@@ -29,14 +43,14 @@ def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
     }
     assert "'Smiling'" in figures["arithmetic.png"].texts[0].get_text()
     names = [text.get_text() for text in figures["samples.png"].axes[0].texts]
-    assert names == ["prior N(0, I)", "mixture"]
+    assert names == ["flow", "mixture", "prior N(0, I)"]
     for name, figure in figures.items():
         runs.write_figure(tmp_path / name, figure)
 
 
 def test_the_attributes_that_were_asked_for(make_vae, data):
     names = ("beard", "Smiling")
-    figures = gallery.figures(make_vae(), data, HISTORY, DIRECTIONS, None, names)
+    figures = gallery.figures(run_of(make_vae(), DIRECTIONS), data, HISTORY, names)
     texts = [text.get_text() for text in figures["arithmetic.png"].axes[0].texts]
     assert texts[-2:] == ["beard", "Smiling"]
     assert "N(0, I)" in figures["samples.png"].texts[0].get_text()
@@ -46,9 +60,29 @@ def test_a_plain_autoencoder_is_sampled_from_the_mixture_only(data):
     parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
     model = keras_vae.AutoEncoder(*parts)
     model.compile()
-    assert set(gallery.figures(model, data, HISTORY)) == ALWAYS | {"interpolation.png"}
-    samples = gallery.figures(model, data, HISTORY, mixture=MIXTURE)["samples.png"]
+    assert set(gallery.figures(run_of(model), data, HISTORY)) == ALWAYS | {"interpolation.png"}
+    samples = gallery.samples(run_of(model, mixture=MIXTURE), seed=0)
     assert "mixture" in samples.texts[0].get_text()
+
+
+def test_walks_go_through_the_noise_and_edits_by_the_method_that_is_best(
+    make_vae, data, monkeypatch
+):
+    seen = {}
+
+    def interpolate(pair, steps, flow=None):
+        seen["flow"] = flow
+        return np.zeros((steps, 2))
+
+    def edit(model, images, edits, strengths):
+        seen[next(iter(strengths))] = edits.method(next(iter(strengths)))
+        return np.zeros((len(images), *model.image_shape))
+
+    monkeypatch.setattr(latent, "interpolate", interpolate)
+    monkeypatch.setattr(latent, "edit", edit)
+    run = run_of(make_vae(), DIRECTIONS, None, FLOW, edit_methods={"Smiling": "flow"})
+    gallery.figures(run, data, HISTORY, ("beard", "Smiling"))
+    assert seen == {"flow": FLOW, "Smiling": "flow", "beard": "regression"}
 
 
 def test_images_on_disk_are_read_a_few_at_a_time(make_vae, data, images, tmp_path, monkeypatch):
@@ -66,19 +100,36 @@ def test_images_on_disk_are_read_a_few_at_a_time(make_vae, data, images, tmp_pat
     monkeypatch.setattr(stream.Rows, "__getitem__", watched)
     split = Split(rows, attributes=np.tile(data.test.attributes, (40, 1)))
     streamed = Dataset("on disk", split, split, split, attribute_names=data.attribute_names)
-    gallery.figures(make_vae(), streamed, HISTORY, DIRECTIONS, MIXTURE)
+    gallery.figures(run_of(make_vae(), DIRECTIONS, MIXTURE), streamed, HISTORY)
     assert sum(sizes) > 1000 and max(sizes) <= 128
 
 
 def test_one_test_image_and_nothing_known_of_it(make_vae, images):
     split = Split(images[:1])
     data = Dataset("made up", split, split, split)
-    figures = gallery.figures(make_vae(latent_dim=3), data, HISTORY)
+    figures = gallery.figures(run_of(make_vae(latent_dim=3)), data, HISTORY)
     assert set(figures) == ALWAYS | {"samples.png"}
+
+
+def test_only_images_of_which_it_is_known_are_shown(make_vae, data, images, monkeypatch):
+    known = np.zeros((37, 2), bool)
+    known[20:, 1] = True
+    split = Split(images, attributes=data.test.attributes, known=known)
+    gaps = Dataset("gaps", split, split, split, attribute_names=data.attribute_names)
+    shown = {}
+    monkeypatch.setattr(plots, "edits", lambda blocks, strengths: shown.update(blocks))
+    gallery.arithmetic(make_vae(), gaps, DIRECTIONS, ("Smiling",))
+    rows = [20, 21, 22, 23, 24, 25]  # four that lack it, and two that have it: 21 and 24
+    np.testing.assert_array_equal(shown["Smiling"][0], images[rows])
+    figures = gallery.figures(run_of(make_vae()), gaps, HISTORY)
+    axes = figures["latent_map.png"].axes[0]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["not Smiling", "Smiling", "unknown"]
+    assert "known of 17 of 37" in axes.get_title(loc="left")
 
 
 def test_an_attribute_that_no_test_image_has(make_vae, images):
     split = Split(images, attributes=np.zeros((37, 1), bool))
     data = Dataset("made up", split, split, split, attribute_names=("beard",))
-    figures = gallery.figures(make_vae(), data, HISTORY, DIRECTIONS, attributes=("beard",))
+    figures = gallery.figures(run_of(make_vae(), DIRECTIONS), data, HISTORY, ("beard",))
     assert "'beard'" in figures["arithmetic.png"].texts[0].get_text()

@@ -1,5 +1,6 @@
 """`python -m keras_vae evaluate`: a small run from its folder to the table."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -26,7 +27,7 @@ def cache(tmp_path_factory):
 def quick(monkeypatch, cache):
     """Judges of random weights, kept from test to test: what they say does not matter here."""
 
-    def train(images, attributes, names, seed=0, pictures=0):
+    def train(images, attributes, names, seed=0, pictures=0, known=None):
         keras.utils.set_random_seed(0)
         return Classifier(classifiers.build_network(images.shape[1:], len(names)), names)
 
@@ -121,13 +122,14 @@ def test_all_of_a_run(run, evaluated, monkeypatch):
     assert list(numbers["edits"]["attributes"]) == ["low", "top"]
     methods = numbers["edits"]["attributes"]["low"]["methods"]
     assert set(methods) == set(latent.METHODS)
-    assert numbers["edits"]["default_method"] == "discriminant"
+    assert numbers["edits"]["attributes"]["low"]["method"] == "discriminant"
     assert "faces" in numbers["disentanglement"]["missing"]
     assert list(numbers["samples"]["rows"]) == ["train", "reconstructions", "prior"]
     assert numbers["samples"]["n"] == len(loaded.test) == 30
     for words in ("Fit to the test images", "nats per image", "n = 7, k = 3", "\nLatents"):
         assert words in output
-    assert "\nEdits\n  by discriminant; 30 test images" in output
+    assert "\nEdits\n  30 test images, judge" in output
+    assert "\n  > discriminant" in output
     assert "\nDisentanglement: none, the true factors" in output
     assert "\nNew images\n" in output and "train (real images)" in output
     figures = ["edit_strengths.png", "edit_leakage.png"]
@@ -209,10 +211,11 @@ def test_the_headline_of_a_run(run, monkeypatch):
     """What train.py adds to metrics.json, and the sentence that it makes of it."""
     loaded = runs.load(run)
     data = runs.load_data(loaded.config)
-    parts = loaded.model, data, loaded.directions
+    parts = loaded, data, judges.Judges(data)
     assert report.headline(*parts) == {}  # too few training images
     monkeypatch.setattr(report, "LEAST_IMAGES", 10)
-    assert report.headline(loaded.model, data, None) == {}
+    without = dataclasses.replace(loaded, directions=None)
+    assert report.headline(without, *parts[1:]) == {}
     monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 2)
     assert report.headline(*parts) == {}
     monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 0)
@@ -223,9 +226,24 @@ def test_the_headline_of_a_run(run, monkeypatch):
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
     import train
 
-    assert train.edit_line(numbers).startswith(f"Edits: low={numbers['edit_strength']:g} works on")
+    assert numbers["edit_method"] == "discriminant"
+    line = f"Edits: low={numbers['edit_strength']:g} by discriminant works on"
+    assert train.edit_line(numbers).startswith(line)
     more = {"edit_largest_leakage": 0.25, "edit_leaks_into": "red", "edit_identity": 0.5}
     assert "leakage 25.0% into red, 50.0% still recognised." in train.edit_line(numbers | more)
+
+
+def test_methods_are_chosen_where_there_is_a_choice(run, monkeypatch):
+    loaded = runs.load(run)
+    data = runs.load_data(loaded.config)
+    codes = latent.codes_of(loaded.model, data.train.images)
+    flow = latent.fit_flow(codes, data.train.attributes, loaded.directions.names, steps=2, width=8)
+    both = dataclasses.replace(loaded, flow=flow)
+    assert report.choose_methods(both, data, judges.Judges(data)) == {}  # too few training images
+    monkeypatch.setattr(report, "LEAST_IMAGES", 10)
+    assert report.choose_methods(loaded, data, judges.Judges(data)) == {}  # no flow
+    chosen = report.choose_methods(both, data, judges.Judges(data))
+    assert set(chosen) == {"low", "top"} and set(chosen.values()) <= {"discriminant", "flow"}
 
 
 def test_faces_are_drawn_only_for_a_judge(monkeypatch):
@@ -345,6 +363,7 @@ def edit_numbers(**nothing):
     detail = point(**nothing, mirror=mirror)
     hat = {
         "measurable": True,
+        "method": "regression",
         "methods": {
             "regression": point(**nothing, **whole, keep_detail=detail),
             "discriminant": point(**nothing, **whole),
@@ -358,7 +377,6 @@ def edit_numbers(**nothing):
         "judge": {"digest": "abc", "balanced_accuracy": accuracy},
         "images": {"validation": 5, "curve": 6, "test": 2000},
         "watched": ["red"],
-        "default_method": "regression",
         "attributes": {"hat": hat, "red": {**hat, "measurable": False}},
     }
 
@@ -384,10 +402,11 @@ DISENTANGLEMENT = {
 
 def test_the_table_of_edits():
     text = tables.text({"edits": edit_numbers()})
-    assert "by regression; 2,000 test images, judge abc" in text
+    assert "2,000 test images, judge abc" in text
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
-    assert rows["hat"][1:] == [
-        *("?", "0.910", "-", "1.5", "0.900", "±0.050", "1,234"),
+    assert rows["hat"][1:] == ["?", "0.910", "-"]
+    assert rows[">"][1:] == [
+        *("regression", "1.5", "0.900", "±0.050", "1,234"),
         *("0.100", "±0.050", "into", "red", "0.800", "±0.050", "0.950", "0.700"),
     ]
     assert rows["red"][1] == "*" and rows["keep_detail"][1] == "0.900"
@@ -401,7 +420,9 @@ def test_the_table_without_numbers():
     text = tables.text({"edits": edit_numbers(**nothing)})
     assert "None" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("  hat")]
-    assert row.split() == ["hat", "?", "0.910", "-", "1.5", "-", "1,234", "-", "-", "-", "-"]
+    assert row.split() == ["hat", "?", "0.910", "-"]
+    row = next(line for line in text.splitlines() if line.startswith("  > regression"))
+    assert row.split() == [">", "regression", "1.5", "-", "1,234", "-", "-", "-", "-"]
     no_edits = {**edit_numbers(), "attributes": {}}
     assert "not measurable" in tables.text({"edits": no_edits})
     assert tables.text({"edits": {"missing": "no reason"}}) == "Edits: none, no reason."

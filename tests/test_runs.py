@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -92,6 +93,8 @@ def examples_of(image_shape, latent_dim):
         images=np.zeros((3, *image_shape), "uint8"),
         attributes=np.zeros((3, 0), bool),
         attribute_names=(),
+        attribute_means=np.zeros((0, 2, latent_dim), "float32"),
+        attribute_counts=np.zeros((0, 2), int),
         codes=np.zeros((4, latent_dim), "float32"),
         carried=np.zeros(latent_dim, "float32"),
         groups=np.zeros(4, int),
@@ -138,6 +141,49 @@ def test_new_images_come_from_the_mixture_or_the_prior(make_vae, tmp_path):
         run.sample(1, source="posterior")
 
 
+@pytest.fixture(scope="module")
+def flow():
+    """A flow of two latents whose attribute is the sign of the first."""
+    codes = np.random.default_rng(0).standard_normal((200, 2))
+    codes[:, 0] += 4 * np.sign(codes[:, 0])
+    has = codes[:, :1] > 0
+    return latent.fit_flow(codes, has, ("smiling",), width=32, steps=300)
+
+
+def test_a_run_with_a_flow(make_vae, images, flow, tmp_path):
+    model = make_vae()
+    folder = make_run(tmp_path / "run", model, edit_methods={"smiling": "flow"})
+    for name, part in (("directions.npz", DIRECTIONS), ("mixture.npz", MIXTURE)):
+        runs.save(folder / name, part)
+    runs.save(folder / "flow.keras", flow)
+    run = runs.load(folder)
+    assert run.sources == ("flow", "mixture", "prior")
+    np.testing.assert_allclose(
+        run.sample(5, 3, 0.5), model.decode(flow.sample(5, 3, 0.5)), atol=1e-5
+    )
+    wish = {"smiling": True}
+    codes = flow.sample(5, 3, attributes=wish)
+    assert (codes[:, 0] > 0).all()
+    np.testing.assert_allclose(run.sample(5, 3, attributes=wish), model.decode(codes), atol=1e-5)
+    assert run.edits.method("smiling") == "flow"
+    edited = latent.edit(run.model, images, run.edits, {"smiling": 0.5})
+    expected = latent.edit(model, images, flow, {"smiling": 0.5})
+    np.testing.assert_allclose(edited, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="Only the flow knows of attributes"):
+        run.sample(1, source="prior", attributes=wish)
+    with pytest.raises(ValueError, match="There is no attribute 'beard'"):
+        run.sample(1, attributes={"beard": True})
+    config = {**run.config, "best_source": "mixture"}
+    assert dataclasses.replace(run, config=config).sources == ("mixture", "flow", "prior")
+    without = dataclasses.replace(run, flow=None)
+    assert without.edits.method("smiling") == DIRECTIONS.method
+    with pytest.raises(
+        ValueError, match=r"cannot draw images with wishes: there is no flow\.keras"
+    ):
+        without.sample(1, attributes=wish)
+    assert dataclasses.replace(run, directions=None).edits is None
+
+
 def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
     run = runs.Run(tmp_path, {}, make_vae(), None, None)
     assert run.sources == ("prior",)
@@ -153,7 +199,7 @@ def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
     run = runs.Run(tmp_path, {}, model, None, None)
     assert run.sources == ()
     for source in (None, "mixture", "prior"):
-        with pytest.raises(ValueError, match=r"nothing to sample from: there is no mix.* and"):
+        with pytest.raises(ValueError, match=r"nothing to sample from: there is no flow.* and"):
             run.sample(1, source=source)
 
 

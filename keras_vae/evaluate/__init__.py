@@ -6,6 +6,7 @@ from keras_vae.evaluate.disentanglement import dci as dci
 from keras_vae.evaluate.disentanglement import disentanglement_report as disentanglement_report
 from keras_vae.evaluate.disentanglement import mutual_information_gap as mutual_information_gap
 from keras_vae.evaluate.disentanglement import sap as sap
+from keras_vae.evaluate.edits import choose_methods as choose_methods
 from keras_vae.evaluate.edits import edit_report as edit_report
 from keras_vae.evaluate.fit import bits_per_dim as bits_per_dim
 from keras_vae.evaluate.fit import fit_report as fit_report
@@ -21,3 +22,4 @@ from keras_vae.evaluate.latents import latents_report as latents_report
 from keras_vae.evaluate.samples import frechet_distance as frechet_distance
 from keras_vae.evaluate.samples import precision_recall as precision_recall
 from keras_vae.evaluate.samples import sample_report as sample_report
+from keras_vae.evaluate.samples import two_sample_accuracy as two_sample_accuracy

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from keras_vae import latent
+from keras_vae import checks, latent
 from keras_vae.evaluate.intervals import wilson
 
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -16,6 +16,7 @@ MEASURABLE = 0.85  # balanced accuracy that the judge needs
 ENOUGH = 0.95  # flip rate at which an edit need not be stronger
 CURVE = 500  # images for each point of a curve
 FINAL = 2000  # test images for the numbers at the chosen strength
+CHOOSING = 200  # validation images that say which method is best
 MOST_VALUES = 100_000_000  # pixels and channels of them: larger images are fewer
 GROUP = 10  # images with an attribute and without, for leakage into it to count
 SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # of each point of a curve
@@ -32,6 +33,7 @@ def edit_report(
     attributes=None,
     watch=None,
     exclusive=(),
+    chosen=None,
     progress=None,
 ):
     """Returns how well edits work: for each attribute, direction method and strength.
@@ -46,7 +48,8 @@ def edit_report(
         judge: A `Classifier` of real images, see `accuracy_of`.
         identity_of: Function from the name of an attribute to a `Classifier` that was trained on
             all attributes but that one; None leaves identity out.
-        directions: `latent.Directions` by method; the first one also with `keep_detail`.
+        directions: What edits by method: `latent.Directions`, a `latent.Flow` or
+            `latent.Edits`. The first one is the default.
         validation: A `keras_vae.datasets.Split` with attributes.
         test: Another one.
         names: What the attributes of both are called.
@@ -56,13 +59,16 @@ def edit_report(
         exclusive: Names of attributes of which an image has one, such as classes. What becomes
             a 3 must cease to be an 8: leakage between them does not count, and identity, which
             would be that of another class, is left out.
+        chosen: The method that the run uses for an attribute, by name, where that is not the
+            default. This one is measured with `keep_detail`, too.
         progress: ``progress(what, total)`` begins a bar and returns what to call with each
             number of steps done; or None.
 
     Returns:
         A dict of numbers for JSON: ``judge``, its ``digest`` and, for each attribute, its
         balanced accuracy; ``images``, how many were used; ``attributes``, for each edited one and
-        each method the strength, the numbers there and the ``curve``.
+        each method the strength, the numbers there and the ``curve``, and ``method``, the one
+        that the run uses.
 
     Raises:
         ValueError: If `attributes` or `watch` names one that the judge does not know.
@@ -87,7 +93,7 @@ def edit_report(
         "validation": Side(model, judge, validation.images),
         "curve": Side(model, judge, test.images[:CURVE], among=test.images),
     }
-    accuracy = accuracy_of(sides["test"], test.attributes, names)
+    accuracy = accuracy_of(sides["test"], test.attributes, names, test.known)
     measurable = [name for name in judge.names if accuracy[name]["measurable"]]
     watched = [name for name in judge.names if name in (measurable if watch is None else watch)]
     first = next(iter(directions))
@@ -104,11 +110,12 @@ def edit_report(
             side.recognise(identity)
         done(1)
         methods = {}
-        for method, vectors in directions.items():
-            detail = method == first
-            methods[method] = measure(sides, name, vectors[name], counted, detail, done)
+        for method, edits in directions.items():
+            detail = method == (chosen or {}).get(name, first)
+            methods[method] = measure(sides, name, edits, counted, detail, done)
         report[name] = {
             "measurable": accuracy[name]["measurable"],
+            "method": (chosen or {}).get(name, first),
             "identity_digest": identity and identity.digest,
             "methods": methods,
         }
@@ -116,20 +123,61 @@ def edit_report(
         "judge": {"digest": judge.digest, "balanced_accuracy": accuracy},
         "images": {"validation": len(validation), "curve": len(test[:CURVE]), "test": len(test)},
         "watched": watched,
-        "default_method": first,
         "attributes": report,
     }
 
 
-def measure(sides, name, direction, watched, keep_detail, done):
-    """Returns what one direction does to one attribute: at the best strength, and at all."""
+def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOSING):
+    """Returns by which method each attribute is edited best, by a judge of validation images.
+
+    The best is the one with the largest flip rate, less the largest leakage, less what is lost
+    of identity, each method at the strength that `choose` takes. Who it is says the judge
+    itself: a network for each attribute, as in `edit_report`, would take minutes.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+        judge: A `Classifier` of real images.
+        methods: What edits by method, see `edit_report`; the first is the default.
+        validation: A `keras_vae.datasets.Split`.
+        exclusive: Names of attributes of which an image has one, such as classes.
+        images: How many of the validation images to use.
+
+    Returns:
+        A dict from the name of each attribute that the judge knows to a method.
+
+    Example:
+
+    ```python
+    choose_methods(model, judge, {"discriminant": directions, "flow": flow}, data.validation)
+    ```
+    """
+    side = Side(model, judge, validation.images[: min(images, most_images(model.image_shape))])
+    side.recognise(judge)
+    chosen = {}
+    for name in next(iter(methods.values())).names:
+        if name not in judge.names:
+            continue
+        classes = exclusive if name in exclusive else ()
+        watched = [other for other in judge.names if other not in classes]
+        worths = {}
+        for method, edits in methods.items():
+            unit = edits.shift({name: 1.0}, side.z)
+            curve = [side.score(name, strength * unit, watched) for strength in STRENGTHS[:4]]
+            worths[method] = worth(curve[choose(curve)])
+        chosen[name] = max(worths, key=worths.get)  # the first of equals
+    return chosen
+
+
+def measure(sides, name, edits, watched, keep_detail, done):
+    """Returns what edits do to one attribute: at the best strength, and at all."""
+    units = {part: edits.shift({name: 1.0}, side.z) for part, side in sides.items()}
     curves = {"validation": [], "curve": []}
     for part, curve in curves.items():
         for strength in STRENGTHS:
-            curve.append(sides[part].score(name, strength * direction, watched))
+            curve.append(sides[part].score(name, strength * units[part], watched))
             done(1)
     strength = STRENGTHS[choose(curves["validation"])]
-    shift = strength * direction
+    shift = strength * units["test"]
     numbers = {"strength": strength, **sides["test"].score(name, shift, watched)}
     if keep_detail:
         numbers["keep_detail"] = sides["test"].score(name, shift, watched, keep_detail=True)
@@ -167,7 +215,10 @@ class Side:
         return recognised(layouts, self.originals, np.arange(len(layouts)))
 
     def score(self, name, shift, watched, keep_detail=False):
-        """Returns `score` of codes moved by `shift`, away from what the judge sees now."""
+        """Returns `score` of codes moved by `shift`, away from what the judge sees now.
+
+        ``shift`` is ``(n, latent_dim)``, what gives more of the attribute.
+        """
         before = self.photo_logits if keep_detail else self.logits
         has = before[:, self.judge.names.index(name)] > 0
         pictures = self.model.decode(self.z + np.where(has, -1, 1)[:, None] * shift)
@@ -297,13 +348,14 @@ def choose(curve):
     choose([{"flip_rate": 0.9, "largest_leakage": 0.1, "identity": None}])  # 0
     ```
     """
-
-    def worth(point):
-        lost = 0 if point["identity"] is None else point["identity_ceiling"] - point["identity"]
-        return (point["flip_rate"] or 0) - (point["largest_leakage"] or 0) - lost
-
     enough = [i for i, point in enumerate(curve) if (point["flip_rate"] or 0) >= ENOUGH]
     return enough[0] if enough else max(range(len(curve)), key=lambda i: worth(curve[i]))
+
+
+def worth(point):
+    """Returns an edit's flip rate, less its largest leakage, less what is lost of identity."""
+    lost = 0 if point["identity"] is None else point["identity_ceiling"] - point["identity"]
+    return (point["flip_rate"] or 0) - (point["largest_leakage"] or 0) - lost
 
 
 def most_images(image_shape):
@@ -311,19 +363,21 @@ def most_images(image_shape):
     return max(1, MOST_VALUES // math.prod(image_shape))
 
 
-def accuracy_of(side, attributes, names):
+def accuracy_of(side, attributes, names, known=None):
     """Returns the judge's balanced accuracy on images and on their reconstructions, by name.
 
     Args:
         side: A `Side`, of some images, a model and a judge.
         attributes: What the images truly show, bool ``(n, number of attributes)``.
         names: What those are called.
+        known: bool, of the shape of `attributes`: which of them are known; None is all.
 
     Returns:
         For each attribute that the judge knows a dict of ``photos`` and ``reconstructions``
         (None if all images have it, or none), and ``measurable``, whether that on photos is 0.85
         or more. If only that on reconstructions is below, the model does not draw the
-        attribute well, or draws in a way that misleads the judge: then read with care.
+        attribute well, or draws in a way that misleads the judge: then read with care. Where
+        the attribute is not known of all images, ``known`` is of how many it is.
 
     Example:
 
@@ -333,11 +387,16 @@ def accuracy_of(side, attributes, names):
     ```
     """
     seen = {"photos": side.photo_logits > 0, "reconstructions": side.logits > 0}
+    known = checks.as_known(known, np.shape(attributes))
     accuracy = {}
     for m, name in enumerate(side.judge.names):
-        has = attributes[:, list(names).index(name)].astype(bool)
-        entry = {what: balanced_accuracy(says[:, m], has) for what, says in seen.items()}
+        column = list(names).index(name)
+        rows = known[:, column]
+        has = attributes[rows, column].astype(bool)
+        entry = {what: balanced_accuracy(says[rows, m], has) for what, says in seen.items()}
         accuracy[name] = {**entry, "measurable": (entry["photos"] or 0) >= MEASURABLE}
+        if not rows.all():
+            accuracy[name]["known"] = int(rows.sum())
     return accuracy
 
 

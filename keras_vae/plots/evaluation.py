@@ -47,7 +47,6 @@ def evaluation(numbers):
 
 def edit_strengths(edits):
     """Returns what edits do as they grow stronger, a panel for each attribute."""
-    method = edits["default_method"]
     shown = list(edits["attributes"].items())[:MOST]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
@@ -56,7 +55,7 @@ def edit_strengths(edits):
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     drawn = set()  # of classes there is only the flip rate
     for axes, (name, entry) in zip(panels, shown):
-        numbers = entry["methods"][method]
+        numbers = entry["methods"][entry["method"]]
         strengths = [point["strength"] for point in numbers["curve"]]
         axes.axvline(numbers["strength"], color="#dddddd", lw=5, zorder=0)
         for key, (_, colour, style) in LINES.items():
@@ -91,12 +90,12 @@ def edit_strengths(edits):
 
 def edit_leakage(edits):
     """Returns what each edit, at its chosen strength, does to the verdicts on all attributes."""
-    method = edits["default_method"]
     edited = list(edits["attributes"])[:MOST]
     columns = list(dict.fromkeys([*edited, *edits["watched"]]))[:MOST]
     shares = np.full((len(edited), len(columns)), np.nan)
     for i, name in enumerate(edited):
-        numbers = edits["attributes"][name]["methods"][method]
+        entry = edits["attributes"][name]
+        numbers = entry["methods"][entry["method"]]
         for j, other in enumerate(columns):
             value = numbers["flip_rate"] if other == name else numbers["leakage"].get(other)
             shares[i, j] = np.nan if value is None else value

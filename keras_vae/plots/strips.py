@@ -8,7 +8,7 @@ from keras_vae.names import short
 from keras_vae.plots.canvas import canvas, grid, starts, to_float
 
 GAP = 2  # pixels between images
-WHAT = "z + a · direction, decoded; a is above, 0 gives the reconstruction"
+WHAT = "z + a · z_diff, decoded; a is above, 0 gives the reconstruction"
 
 
 def data(images, columns=12):
@@ -121,7 +121,7 @@ def edits(blocks, strengths):
     return canvas(picture, f"Less and more of {short(name)!r}: {WHAT}", labels)
 
 
-def interpolation(first, last, between):
+def interpolation(first, last, between, way="straight through latent space"):
     """Returns strips from one image to another, with the originals at both ends.
 
     Args:
@@ -129,6 +129,7 @@ def interpolation(first, last, between):
         last: Where it ends, the same shape.
         between: What is drawn on the way, reconstructions of both included,
             ``(n, steps, height, width, channels)``; all pixels in [0, 1] or uint8.
+        way: By which way, for the title.
 
     Returns:
         A matplotlib `Figure`.
@@ -147,7 +148,7 @@ def interpolation(first, last, between):
     picture = grid(images.reshape(-1, *images.shape[2:]), columns, GAP, wide_columns=wide)
     shares = [f"{share:.0%}" for share in np.linspace(0, 1, columns - 2)]
     labels = above(images.shape[3], ["original", *shares, "original"], wide)
-    return canvas(picture, "From one test image to another, straight through latent space", labels)
+    return canvas(picture, f"From one test image to another, {way}", labels)
 
 
 def traversal(pictures, names, values):

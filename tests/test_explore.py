@@ -1,0 +1,76 @@
+"""What is found out about the codes after training, by what the data allow."""
+
+import numpy as np
+import pytest
+
+from keras_vae import explore
+from keras_vae.datasets import Dataset, Split
+
+
+def dataset(images, attributes=None, names=(), labels=(), known=None):
+    split = Split(images, attributes=attributes, known=known)
+    return Dataset("made up", split, split, split, label_names=labels, attribute_names=names)
+
+
+@pytest.fixture
+def many():
+    """100 images of 4x4 that are darker or brighter, and of three classes."""
+    rng = np.random.default_rng(0)
+    bright, classes = rng.random(100) < 0.5, np.arange(100) % 3
+    images = rng.integers(0, 60, (100, 4, 4, 1))
+    images[bright] += 150
+    images[np.arange(100), 0, classes] += 40
+    return images.astype("uint8"), np.column_stack([bright, np.eye(3)[classes]]).astype(bool)
+
+
+def test_directions_a_mixture_and_a_flow(make_vae, many):
+    images, attributes = many
+    data = dataset(images, attributes, ("bright", "a", "b", "c"), ("a", "b", "c"))
+    told = []
+    found = explore.explore(make_vae(image_shape=(4, 4, 1)), data, told=told.append)
+    assert found.directions.names == found.flow.names == data.attribute_names
+    assert tuple(found.flow.exclusive) == ("a", "b", "c")
+    assert found.mixture.means.shape[1] == found.flow.latent_dim == 2
+    assert found.best_source in ("flow", "mixture") and found.notes == () and told == []
+
+
+def test_what_is_known_of_too_few_is_left_out(make_vae, many):
+    images, attributes = many
+    known = np.ones(attributes.shape, bool)
+    known[5:, 1] = False  # of five images only
+    known[:40, 0] = False
+    data = dataset(images, attributes, ("bright", "a", "b", "c"), known=known)
+    found = explore.explore(make_vae(image_shape=(4, 4, 1)), data)
+    assert found.directions.names == found.flow.names == ("bright", "b", "c")
+    (note,) = found.notes
+    assert note == "Directions of images of which it is known: bright (60 of 100)"
+    none = dataset(images, np.zeros((100, 1), bool), ("bald",))
+    found = explore.explore(make_vae(image_shape=(4, 4, 1)), none)
+    assert found.directions is None and found.flow.names == ()
+    (note,) = found.notes
+    assert note.startswith("No directions: no attribute has 10 images with it")
+
+
+def test_few_images(make_vae, images):
+    found = explore.explore(make_vae(), dataset(images))
+    assert found.flow is None and found.best_source == "mixture"
+    found = explore.explore(make_vae(), dataset(images[:1]))
+    assert found.mixture is None and found.best_source is None
+    assert found.notes[0].startswith("No mixture: ")
+
+
+class Source:
+    def __init__(self, codes):
+        self.codes = codes
+
+    def sample(self, n, seed):
+        return self.codes[:n]
+
+
+def test_the_source_that_is_harder_to_tell_from_codes_is_better():
+    rng = np.random.default_rng(0)
+    codes, near, far = (rng.standard_normal((200, 2)) + shift for shift in (0, 0, 2))
+    assert explore.better(Source(near), Source(far), codes, 0) == "flow"
+    assert explore.better(Source(far), Source(near), codes, 0) == "mixture"
+    assert explore.better(None, Source(far), codes, 0) == "mixture"
+    assert explore.better(None, None, codes, 0) is None
