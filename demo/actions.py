@@ -1,15 +1,19 @@
 """What visitors can do with a run: arrays in, arrays out, without a word of web pages.
 
-Photos are uint8 ``(height, width, 3)`` of any size, images uint8 of the model's shape. What a
-visitor can get wrong is a `ValueError`. Nothing here is changed by a request, so that any number
-of them can run at once.
+Photos are uint8 ``(height, width, 3)`` of any size, images uint8 of the model's shape. A visitor's
+mistake is a `ValueError`. Requests change nothing but a cache that is safe to share, so that any
+number of them can run at once.
 """
+
+import contextlib
+import functools
 
 import numpy as np
 
-from keras_vae import checks, latent, photos
+from keras_vae import checks, latent, photos, run_folders
 from keras_vae.images import to_uint8
 from keras_vae.names import favourite
+from keras_vae.runs import SOURCES
 
 STRENGTH = 3  # the most that sliders and requests may ask for, either way
 STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)
@@ -20,6 +24,8 @@ MOST_STEPS = 24
 FARTHEST = 10_000  # the largest value of a latent in a request
 LATENTS = 8  # how many have a slider
 REACH = 3.0  # standard deviations that a slider goes from the mean
+UNITS = 1000  # shifts that are remembered
+WAYS = ("flow", "straight", "spherical")  # from one picture to another
 
 
 class Actions:
@@ -37,13 +43,60 @@ class Actions:
     """
 
     def __init__(self, run):
-        self.run, self.model = run, run.model
+        self.run, self.model, self.edits = run, run.model, run.edits
         self.image_shape = tuple(run.model.image_shape)
-        # The names of attributes, the one that people come for first.
-        self.attributes = list(run.directions or ())
-        if self.attributes:
-            first = favourite(self.attributes)
-            self.attributes.sort(key=lambda name: name != first)
+        classes = run.config.get("label_names")
+        self._classes = classes if isinstance(classes, list | tuple) else ()
+        self.attributes = self._ordered(self.edits or ())
+        self.wishes = self._ordered(run.flow or ())
+        self.ways = WAYS if run.flow is not None else WAYS[1:]
+        # The groups of images of which the mean code is known, and how many codes that is of.
+        self.groups = {}
+        if run.examples is not None:
+            names, counts = run.examples.attribute_names, run.examples.attribute_counts.tolist()
+            for name in self._ordered(names):
+                without, having = counts[names.index(name)]
+                if without and having:
+                    self.groups |= {(name, True): having, (name, False): without}
+        # A slider asks for the same shifts again and again, and the flow takes a while for each.
+        self._unit = functools.lru_cache(UNITS)(self._unit_of)
+
+    def _ordered(self, names):
+        """Returns names as a list, the one that people come for first."""
+        names = list(names)
+        first = favourite(names) if names else None
+        return sorted(names, key=lambda name: name != first)
+
+    def is_class(self, name):
+        """Returns True for a class, of which an image has exactly one, and not an attribute."""
+        return name in self._classes
+
+    def _unit_of(self, code, name):
+        """Returns what strength 1 of an attribute adds to a code, which is given as bytes."""
+        unit = self.edits.shift({name: 1}, np.frombuffer(code, "float32")[None])[0]
+        unit.flags.writeable = False
+        return unit
+
+    def shift(self, strengths, code):
+        """Returns what to add to a code, as `run.edits.shift`: it is linear in each strength."""
+        shift, key = np.zeros_like(code), code.tobytes()
+        for name, strength in strengths.items():
+            if strength:
+                shift += np.float32(strength) * self._unit(key, name)
+        return shift
+
+    def working_strength(self):
+        """Returns the strength of the first attribute that was found to work, or else 1."""
+        metrics = {}
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            metrics = run_folders.read_json(self.run.folder / "metrics.json")
+        strength = metrics.get("edit_strength")
+        is_known = self.attributes[:1] == [metrics.get("edit_attribute")] and is_number(strength)
+        return float(np.clip(strength, -STRENGTH, STRENGTH)) if is_known else 1.0
+
+    def is_of_photographs(self):
+        """Returns True for colour images, unless they are the faces that the package draws."""
+        return self.image_shape[2] == 3 and self.run.config.get("dataset") != "faces"
 
     def seen(self, photo):
         """Returns what the model sees of a photo, an image."""
@@ -83,22 +136,20 @@ class Actions:
         Raises:
             ValueError: If there are no attributes, or a name or a strength is unusable.
         """
-        directions = self.run.directions
-        if directions is None:
+        if self.edits is None:
             raise ValueError("This model knows no attributes, so there is nothing to change")
         if not isinstance(strengths, dict):
             raise ValueError('Expected strengths by name, such as {"smiling": 1.5}')
         for name, strength in strengths.items():
-            check_name(name, directions.names)
+            check_name(name, self.attributes)
             check_range(f"the strength of {name!r}", strength, -STRENGTH, STRENGTH)
         strip_of = self.attributes[0] if strip_of == "" else strip_of
-        check_name(strip_of, directions.names)
+        check_name(strip_of, self.attributes)
         image = self.seen(photo)
-        # As `latent.edit`, but everything is decoded at once: it is asked while a slider moves.
+        # As `latent.edit`, but everything is decoded at once, for it runs while a slider moves.
         z = latent.codes_of(self.model, image[None])[0]
-        rest = z + directions.shift({**strengths, strip_of: 0})
-        codes = [rest + np.float32(a) * directions[strip_of] for a in STRIP]
-        pictures = self.model.decode(np.stack([z, z + directions.shift(strengths), *codes]))
+        wanted = [{}, strengths, *({**strengths, strip_of: a} for a in STRIP)]
+        pictures = self.model.decode(np.stack([z + self.shift(one, z) for one in wanted]))
         before, after, strip = pictures[0], pictures[1], pictures[2:]
         if keep_detail:
             strip = latent.with_detail(
@@ -109,14 +160,17 @@ class Actions:
             return photo, photos.add(photo, after - before, self.run.resize), to_uint8(strip)
         return to_uint8(before), to_uint8(after), to_uint8(strip)
 
-    def sample(self, count=16, seed=0, temperature=1.0, source="best"):
+    def sample(self, count=16, seed=0, temperature=1.0, source="best", attributes=None):
         """Returns new images.
 
         Args:
             count: How many, 1 to 64.
             seed: Whole number that decides which.
             temperature: From 0 to 2; below 1 images are more typical and less diverse.
-            source: ``"prior"``, ``"mixture"`` or ``"best"``, the better one of those there are.
+            source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the flow where
+                `attributes` are given, or else the best one that the run has.
+            attributes: What the images show, True or False by name, such as
+                ``{"smiling": True}``. Only a flow that has learned attributes can do that.
 
         Returns:
             uint8 ``(count, height, width, channels)``.
@@ -127,55 +181,93 @@ class Actions:
         check_range("the number of images", count, 1, MOST_IMAGES, whole=True)
         check_range("the seed", seed, 0, 2**32 - 1, whole=True)
         check_range("the temperature", temperature, 0, MOST_TEMPERATURE)
-        check_name(source, ("best", "prior", "mixture"), "source")
+        check_name(source, ("best", *SOURCES), "source")
         there = self.run.sources
         if not there or source not in ("best", *there):
             raise ValueError(
                 f"This model has no {source if there else 'source'} to sample from. "
                 f"There is: {', '.join(there) or 'none'}"
             )
-        source = there[0] if source == "best" else source
-        return to_uint8(self.run.sample(int(count), int(seed), float(temperature), source))
+        attributes = {} if attributes is None else attributes
+        check_wishes(attributes)
+        if attributes and not self.wishes:
+            raise ValueError("This model has no flow that knows attributes, so it takes no wishes")
+        if attributes and source not in ("best", "flow"):
+            raise ValueError(f"Only the flow takes wishes, not the {source}")
+        for name in attributes:
+            check_name(name, self.wishes)
+        if source == "best":
+            source = "flow" if attributes else there[0]
+        images = self.run.sample(
+            int(count), int(seed), float(temperature), source, attributes or None
+        )
+        return to_uint8(images)
+
+    def group(self, wanted):
+        """Returns the mean code of a group of test images, float32 ``(latent_dim,)``.
+
+        Args:
+            wanted: True or False for one attribute, such as ``{"smiling": False}``.
+
+        Raises:
+            ValueError: If the group is unknown or empty.
+        """
+        check_wishes(wanted)
+        if len(wanted) != 1:
+            raise ValueError('Expected a group by one attribute, such as {"smiling": true}')
+        ((name, has),) = wanted.items()
+        check_name(name, [name for name, has in self.groups if has], "group of images by")
+        examples = self.run.examples
+        return examples.attribute_means[examples.attribute_names.index(name), int(has)]
 
     def arithmetic(self, a, b, c, strength=1.0):
         """Returns C + strength * (A - B) of codes, as `keras_vae.latent.arithmetic`.
 
         Args:
-            a: The photo to add.
-            b: The photo to take away.
-            c: The photo to start from.
+            a: What to add: a photo, or a group such as ``{"smiling": True}``, see `group`.
+            b: What to subtract: a photo or a group.
+            c: Where to start: a photo or a group.
             strength: How much of the difference, from -3 to 3.
 
         Returns:
             An image, and images for all `SUMS` in place of the strength.
 
         Raises:
-            ValueError: If the strength is not from -3 to 3.
+            ValueError: If the strength is not from -3 to 3, or a group is unknown.
         """
         check_range("the strength", strength, -STRENGTH, STRENGTH)
-        groups = [self.encode(photo)[None] for photo in (a, b, c)]  # of one photo each
-        codes = [latent.arithmetic(self.model, *groups, float(s)) for s in (strength, *SUMS)]
+        parts = [
+            (self.encode(part) if isinstance(part, np.ndarray) else self.group(part))[None]
+            for part in (a, b, c)
+        ]
+        codes = [latent.arithmetic(self.model, *parts, float(s)) for s in (strength, *SUMS)]
         images = self.decode(np.concatenate(codes))
         return images[0], images[1:]
 
-    def interpolate(self, first, last, spherical=False, steps=8):
+    def interpolate(self, first, last, way="best", steps=8):
         """Returns images on the way from one photo to another.
 
         Args:
             first: The photo to start from.
             last: The photo to end with.
-            spherical: Whether to turn around the middle, see `keras_vae.latent.interpolate`.
+            way: ``"flow"``: through the noise that the flow turns into codes, so that each step
+                is as plausible as a new image. ``"straight"``, ``"spherical"``: through
+                the codes, see `keras_vae.latent.interpolate`. ``"best"``: the flow, or
+                without one straight.
             steps: How many images, 2 to 24.
 
         Returns:
             uint8 ``(steps, height, width, channels)``.
 
         Raises:
-            ValueError: If there are fewer than 2 or more than 24 steps.
+            ValueError: If there are fewer than 2 or more than 24 steps, or there is no such way.
         """
         check_range("the number of steps", steps, 2, MOST_STEPS, whole=True)
+        check_name(way, ("best", *self.ways), "way")
+        way = self.ways[0] if way == "best" else way
         ends = np.stack([self.encode(first), self.encode(last)])
-        return self.decode(latent.interpolate(ends, int(steps), bool(spherical)))
+        flow = self.run.flow if way == "flow" else None
+        return self.decode(latent.interpolate(ends, int(steps), way == "spherical", flow=flow))
 
 
 def is_number(value):
@@ -192,7 +284,17 @@ def check_range(what, value, low, high, whole=False):
         )
 
 
+def check_wishes(wishes):
+    """Raises `ValueError` unless a value from outside is True or False by name."""
+    is_dict = isinstance(wishes, dict) and all(isinstance(has, bool) for has in wishes.values())
+    if not is_dict:
+        raise ValueError(
+            f'Expected true or false by name, such as {{"smiling": true}}, not {shown(wishes)}'
+        )
+
+
 def check_name(name, names, kind="attribute"):
+    """Raises `ValueError` unless a value from outside is one of some names."""
     if not isinstance(name, str) or name not in names:
         raise ValueError(f"There is no {kind} {shown(name)}. There are: {', '.join(names)}")
 

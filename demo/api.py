@@ -21,6 +21,7 @@ def build(actions, images, space_map):
     )
     numbers = {"type": "array", "items": number}
     strengths = {"type": "object", "additionalProperties": number}
+    wishes = {"type": "object", "additionalProperties": yes_no}
 
     def picture(label):
         return photo_input(label=label)
@@ -46,15 +47,21 @@ def build(actions, images, space_map):
         )
 
     def describe():
-        """What is served: data, shape of the images, attributes, where samples can come from, how
-        many numbers a code has and how many test images there are.
+        """What is served: the data, the shape of the images, the attributes and the method that
+        edits each, where samples come from and which attributes they can be asked for, the ways
+        of interpolation, the groups of test images, the length of a code and the number of test
+        images.
         """
         return {
             "dataset": actions.run.config.get("name"),
             "image_shape": list(actions.image_shape),
             "attributes": actions.attributes,
+            "methods": {name: actions.edits.method(name) for name in actions.attributes},
             "strengths": [-STRENGTH, STRENGTH],
             "sources": list(actions.run.sources),
+            "wishes": actions.wishes,
+            "ways": list(actions.ways),
+            "groups": [name for name, has in actions.groups if has],
             "most_images": MOST_IMAGES,
             "latent_dim": actions.model.latent_dim,
             "codes": [-FARTHEST, FARTHEST],
@@ -65,7 +72,7 @@ def build(actions, images, space_map):
         """A test image by number, from 0 on; `describe` says how many there are."""
         count = len(images) if actions.run.examples is not None else 0
         if count == 0:
-            raise ValueError("This run keeps no test images: it was made by an older version")
+            raise ValueError("This run keeps no test images")
         if type(number) is not int or not 0 <= number < count:
             raise ValueError(f"Expected the number of a test image, 0 to {count - 1}")
         return displayed(images[number])
@@ -82,27 +89,32 @@ def build(actions, images, space_map):
         )
         return displayed(before), displayed(after), row(strip)
 
-    def sample(count, seed, temperature, source):
-        """New images: 1 to 64, by seed, with a temperature from 0 to 2, from the prior or the
-        mixture (best: the better one that there is).
+    def sample(count, seed, temperature, source, attributes):
+        """New images: 1 to 64, by seed, with a temperature from 0 to 2, from the flow, the mixture
+        or the prior (best: the best one that the run has). A flow can be asked for attributes,
+        true or false by name; `describe` lists them under "wishes".
         """
-        images = actions.sample(count, seed, temperature, source)
+        images = actions.sample(count, seed, temperature, source, attributes)
         return [displayed(image) for image in images]
 
-    def arithmetic(a, b, c, strength):
-        """C + strength * (A - B) of three pictures, strength from -3 to 3. Returns the result, and
-        a strip over strengths from 0 to 2.
+    def arithmetic(a, b, c, strength, group_a, group_b):
+        """C + strength * (A - B) of three pictures, strength from -3 to 3. A and B may be groups of
+        test images instead of pictures, such as {"smiling": true} and {"smiling": false}. Returns
+        the result, and a strip over strengths from 0 to 2.
         """
-        image, images = actions.arithmetic(*map(pictures.read, (a, b, c)), strength)
+        first, second = (
+            group if group not in ({}, None) else pictures.read(picture)
+            for group, picture in ((group_a, a), (group_b, b))
+        )
+        image, images = actions.arithmetic(first, second, pictures.read(c), strength)
         return displayed(image), row(images)
 
-    def interpolate(first, last, spherical, steps):
-        """The way from one picture to another in 2 to 24 steps, straight or spherical. Returns a
-        strip and an animated GIF.
+    def interpolate(first, last, way, steps):
+        """The way from one picture to another in 2 to 24 steps: through the flow, straight or
+        spherical (best: the first of those that `describe` lists under "ways"). Returns a strip
+        and an animated GIF.
         """
-        if not isinstance(spherical, bool):
-            raise ValueError("Expected spherical to be true or false")
-        images = actions.interpolate(pictures.read(first), pictures.read(last), spherical, steps)
+        images = actions.interpolate(pictures.read(first), pictures.read(last), way, steps)
         path = gr.processing_utils.save_bytes_to_cache(
             pictures.gif(images), "between.gif", animation.GRADIO_CACHE
         )
@@ -113,7 +125,7 @@ def build(actions, images, space_map):
         return actions.encode(pictures.read(picture)).tolist()
 
     def decode(code):
-        """The picture that a code stands for: a list of numbers from -10,000 to 10,000, as many as
+        """The picture of a code: a list of numbers from -10,000 to 10,000, as many as
         `describe` says.
         """
         return displayed(actions.decode(actions.code(code)[None])[0])
@@ -123,7 +135,7 @@ def build(actions, images, space_map):
         10,000. Returns the picture and its code.
         """
         if space_map is None:
-            raise ValueError("This run has no map: it was made by an older version")
+            raise ValueError("This run keeps no test images, so it has no map")
         for name, coordinate in (("x", x), ("y", y)):
             check_range(name, coordinate, -FARTHEST, FARTHEST)
         code = space_map.code(np.array([x, y], "float64"))
@@ -148,13 +160,21 @@ def build(actions, images, space_map):
                 value(16, whole, "How many, 1 to 64"),
                 value(0, whole, "Seed"),
                 value(1.0, number, "Temperature, 0 to 2"),
-                value("best", text, "prior, mixture, or best: the better one there is"),
+                value("best", text, "flow, mixture, prior, or best: the best one there is"),
+                value({}, wishes, "What the images show, such as {'smiling': true}"),
             ],
             many("Samples"),
         )
         endpoint(
             arithmetic,
-            [picture("A"), picture("B"), picture("C"), value(1.0, number, "Strength, -3 to 3")],
+            [
+                picture("A"),
+                picture("B"),
+                picture("C"),
+                value(1.0, number, "Strength, -3 to 3"),
+                value({}, wishes, "Group in place of A, such as {'smiling': true}"),
+                value({}, wishes, "Group in place of B, such as {'smiling': false}"),
+            ],
             [result("Result"), result("Strip")],
         )
         animation = result("Animation")
@@ -163,7 +183,7 @@ def build(actions, images, space_map):
             [
                 picture("First"),
                 picture("Last"),
-                value(False, yes_no, "Whether to turn around the middle"),
+                value("best", text, "flow, straight, spherical, or best: the flow if there is one"),
                 value(8, whole, "Steps, 2 to 24"),
             ],
             [result("Strip"), animation],

@@ -1,4 +1,4 @@
-"""The page: a header and six tabs. `build_demo` puts it together from a run."""
+"""The page: a header and six tabs. `build_demo` builds it from a run."""
 
 import html
 
@@ -10,10 +10,10 @@ from demo.actions import Actions
 from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
-from keras_vae import VAE
+from keras_vae import VAE, checks
 from keras_vae.arguments import QUEUE_SIZE
 
-# What belongs to the page but is said where it is launched.
+# Settings of the page that Gradio takes where it is launched.
 LAUNCH = {
     "theme": THEME,
     "css": CSS,
@@ -32,7 +32,7 @@ def build_demo(run, queue_size=QUEUE_SIZE):
 
     Args:
         run: A `keras_vae.runs.Run`.
-        queue_size: Requests that may wait; others are told that the queue is full.
+        queue_size: Requests that may wait; further ones are rejected with a message.
 
     Returns:
         `gr.Blocks`, to be launched with `LAUNCH`.
@@ -44,7 +44,7 @@ def build_demo(run, queue_size=QUEUE_SIZE):
     ```
     """
     actions = Actions(run)
-    warm(actions.model)
+    warm(actions)
     images, has = choices(actions)
     space_map = SpaceMap(run.examples) if run.examples is not None else None
     with gr.Blocks(
@@ -52,9 +52,10 @@ def build_demo(run, queue_size=QUEUE_SIZE):
         analytics_enabled=False,
         fill_width=False,
     ) as page:
-        gr.HTML(headline(run), elem_classes="head")
+        gr.HTML(headline(run), elem_classes="masthead")
         first = []  # what each tab shows before anything is touched
-        with gr.Tabs() as tabs:
+        # A menu of those that do not fit, as Gradio has it, hides four of six on a phone.
+        with gr.Tabs(overflow_behavior="wrap", elem_classes="sections") as tabs:
             with gr.Tab("Edit", id="edit"):
                 photo, drawing = edit.build(actions, images, has)
                 first.append(drawing)
@@ -67,18 +68,18 @@ def build_demo(run, queue_size=QUEUE_SIZE):
             with gr.Tab("Latent space", id="space"):
                 first.append(space.build(actions, space_map))
             with gr.Tab("This model", id="about"):
-                about.build(run)
+                about.build(actions)
         api.build(actions, images, space_map)
         fill(first)
     safety.refuse_addresses(page)
     safety.keep_clean(page)
-    # Told how long it takes only every few seconds: else each answer is a message to everybody.
+    # Progress every few seconds only: otherwise each answer is a message to everybody who waits.
     page.queue(max_size=queue_size, status_update_rate=5)
     return page
 
 
 def fill(drawings):
-    """Gives what each tab shows its first value, so that the page opens complete."""
+    """Draws what each tab shows at first, so that the page opens complete."""
     for drawing in drawings:
         if drawing is None:
             continue
@@ -95,15 +96,19 @@ def value_of(component):
     return value["path"] if isinstance(value, dict) and "path" in value else value
 
 
-def warm(model):
+def warm(actions):
     """Compiles what requests need: the sizes that `decode` and `encode` fill batches up to."""
+    model = actions.model
     for size in (1, 2, 4, 8, 16, 32, 64):
         model.decode(np.zeros((size, model.latent_dim), "float32"))
-    model.encode(np.zeros((1, *model.image_shape), "uint8"))
+    model.encode(np.zeros((1, *actions.image_shape), "uint8"))
 
 
 def choices(actions):
-    """Returns images to choose from, and for each whether it has the first attribute, or None."""
+    """Returns images to choose from, and which have the first attribute and which lack it, or None.
+
+    An image of which that is unknown is neither.
+    """
     examples = actions.run.examples
     if examples is None:
         if not actions.run.sources:
@@ -111,7 +116,10 @@ def choices(actions):
         return actions.sample(24), None
     has = None
     if actions.attributes and actions.attributes[0] in examples.attribute_names:
-        has = examples.attributes[:, examples.attribute_names.index(actions.attributes[0])]
+        column = examples.attribute_names.index(actions.attributes[0])
+        known = checks.as_known(examples.known, examples.attributes.shape)[:, column]
+        shows = examples.attributes[:, column]
+        has = known & shows, known & ~shows
     return examples.images, has
 
 
@@ -121,5 +129,5 @@ def headline(run):
     name = html.escape(str(run.config.get("name", "images")))  # a run may come from anybody
     return (
         f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: "
-        f"{width} × {height} pixels in {run.model.latent_dim} numbers.</p>"
+        f"pictures of {width} × {height} pixels as codes of {run.model.latent_dim} numbers.</p>"
     )

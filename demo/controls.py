@@ -5,16 +5,18 @@ import gradio as gr
 from demo.actions import is_number
 
 
-def slider(low, high, start, **options):
-    """Returns a `gr.Slider`: what is no number counts as its start, what is outside as its end.
+def slider(low, high, start, empty=None, **options):
+    """Returns a `gr.Slider` that clips what is outside of its range.
 
-    Gradio itself fails at an empty field, and every negative number begins with one.
+    What is no number counts as `empty`, or without that as `start`: Gradio itself fails at an
+    empty field, and every negative number begins with one.
     """
+    empty = start if empty is None else empty
     control = gr.Slider(low, high, start, buttons=[], **options)
     whole = options.get("step") == 1
 
     def value(payload):
-        number = min(max(payload, low), high) if is_number(payload) else start
+        number = min(max(payload, low), high) if is_number(payload) else empty
         return round(number) if whole else number
 
     control.preprocess = value

@@ -31,8 +31,8 @@ CSS = """
 .gradio-container .column, .gradio-container .block { min-width: 0; }
 /* Hidden overflow, as Gradio has it, would keep .follow from staying in view. */
 .gradio-container { overflow: clip !important; }
-.head h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
-.head p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
+.masthead h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
+.masthead p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
 .lead p { max-width: 70ch; margin: 0.2rem 0 0.4rem; }
 .note { background: var(--block-background-fill); border-left: 3px solid var(--color-accent);
   border-radius: var(--radius-md); padding: 0.7rem 1rem; }
@@ -62,15 +62,46 @@ input[type=range]::-webkit-slider-thumb { border: 2px solid var(--slider-color) 
 .facts table { width: 100%; border-collapse: collapse; font-size: 0.95rem; }
 .facts td { padding: 0.4rem 0.3rem; border: 0 !important;
   border-bottom: 1px solid var(--border-color-primary) !important; }
-.head { padding: 0 !important; }
+.masthead { padding: 0 !important; }
 .numbers td:last-child { white-space: nowrap; text-align: right; }
 footer .divider { display: none; }
 .map img { cursor: crosshair; }
+.facts table, .facts tr { border: 0 !important; }
+.mean figure { max-width: 200px; }
+.sum figure { max-width: 340px; }
+/* One row for each attribute: its name, and three small buttons. */
+.wishes .form { background: none; border: 0; box-shadow: none; gap: 0; }
+.wish { display: grid; grid-template-columns: 1fr auto; align-items: center; background: none;
+  border: 0 !important; box-shadow: none !important; padding: 0.1rem 0.2rem !important; }
+.wish > span { margin: 0 !important; }
+.wish .wrap { flex-wrap: nowrap; gap: 0.2rem; }
+.wish .wrap label { position: relative; padding: 0.2rem 0.6rem; font-size: 0.85rem;
+  box-shadow: none; }
+.wish .wrap label span { margin: 0; }
+.wish .wrap input { position: absolute; inset: 0; width: 100%; height: 100%; opacity: 0; }
+.wish .wrap label:focus-within { outline: 2px solid var(--color-accent); }
+.wish .wrap label:first-child.selected { color: var(--body-text-color);
+  background: var(--border-color-primary); border-color: var(--border-color-primary); }
 @media (max-width: 700px) {
+  /* Gradio's margins are for wide screens, and its own elements out of reach of this sheet. */
+  .block.masthead, .sections { margin: 0 -1.2rem; width: auto; }
+  .pair .html-container { padding: 0; }
+  /* The pictures to choose from are one row, to be moved sideways. */
+  .photo { height: 170px !important; }
+  .choices, .choices .grid-wrap { height: 84px !important; }
+  .choices .grid-container { grid-auto-flow: column; grid-template-columns: none !important;
+    grid-auto-columns: 58px !important; overflow-x: auto; }
+  .sections > .tab-wrapper button { padding: 0 0.55rem; font-size: 0.95rem; }
   .stack { flex-direction: column; }
   .whole .grid-container { grid-template-columns: 1fr !important; }
-  /* Before and after stay in view while one of the many sliders below moves. */
-  .follow { position: sticky; top: 0; z-index: 5; padding-bottom: 0.3rem;
+  .mean figure { max-width: none; }
+  /* Before and after come first, and stay in view while one of the many sliders below moves. */
+  .editing > .column { display: contents; }
+  .editing .seen { order: 1; }
+  .follow, .new { order: -1; position: sticky; top: 0; z-index: 5; padding-bottom: 0.3rem;
     background: var(--body-background-fill); }
+  .new .grid-wrap { max-height: 45vh !important; overflow-y: auto; }
+  .samples .grid-container { grid-template-columns: repeat(auto-fill, minmax(60px, 1fr)) !important;
+    gap: 6px; }
 }
 """

@@ -16,15 +16,17 @@ def photo_input(**options):
     return image
 
 
-def picker(label, images, start=0, height=240):
+def picker(label, images, start=0, height=240, caption=True):
     """Returns a `photo_input` that can be filled by an upload or by a click on an image.
 
     Args:
-        label: What stands above it.
+        label: What it is called.
         images: uint8 ``(n, height, width, channels)`` to choose from; may be empty.
         start: Which of them is there at first.
+        caption: Whether its name stands above it.
     """
-    gr.Markdown(f"**{label}**", elem_classes="caption")
+    if caption:
+        gr.Markdown(f"**{label}**", elem_classes="caption")
     photo = photo_input(
         value=displayed(images[start]) if len(images) else None,
         label=label,

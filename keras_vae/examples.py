@@ -14,7 +14,12 @@ IMAGES, MOST_BYTES = 48, 8_000_000  # the images kept, and fewer if they are lar
 CODES = 5000  # in a map of the latent space
 COLOURS = 20  # classes at most that a map tells apart
 
-TYPES = {"images": "uint8", "codes": "float32", "carried": "float32"}
+TYPES = {
+    "images": "uint8",
+    "codes": "float32",
+    "carried": "float32",
+    "attribute_means": "float32",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,39 +28,49 @@ class Examples:
 
     Attributes:
         images: uint8 ``(m, height, width, channels)``, the first test images.
-        attributes: bool ``(m, number of attributes)``.
+        attributes: bool ``(m, number of attributes)``, False where nothing is known.
         attribute_names: What the attributes are called.
+        attribute_means: float32 ``(number of attributes, 2, latent_dim)``, the mean of the codes
+            of images without and with each attribute; zeros where there are none.
+        attribute_counts: int ``(number of attributes, 2)``, of how many codes each is the mean.
         codes: float32 ``(n, latent_dim)``, n of at least m: `z_mean` (of a plain autoencoder
             `z`) of test images, of which the first m are `images`.
         carried: float32 ``(latent_dim,)``, what each latent carries, see `latent.carried`.
         groups: int ``(n,)``, the group of each code, an index into `group_names`.
         group_names: What the groups are called.
         title: What the groups are, such as ``"by label"``.
+        known: bool ``(m, number of attributes)``, which of the attributes' values are known. None
+            if all are.
     """
 
     images: np.ndarray
     attributes: np.ndarray
     attribute_names: tuple
+    attribute_means: np.ndarray
+    attribute_counts: np.ndarray
     codes: np.ndarray
     carried: np.ndarray
     groups: np.ndarray
     group_names: tuple
     title: str
+    known: np.ndarray | None = None
 
     def save(self, path):
         """Writes an ``.npz`` file of plain arrays, each under the name of the attribute."""
         texts = ("attribute_names", "group_names", "title")
         arrays = {name: np.array(getattr(self, name), str) for name in texts}  # also if empty
-        np.savez(path, allow_pickle=False, **(vars(self) | arrays))
+        arrays = {name: array for name, array in (vars(self) | arrays).items() if array is not None}
+        np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path):
         """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
         arrays = read_arrays(
             path,
-            numbers=("images", "codes", "carried", "groups"),
+            numbers=(*TYPES, "groups", "attribute_counts"),
             texts=("attribute_names", "group_names", "title"),
             truths=("attributes",),
+            optional=("known",),
         )
         for name, kind in TYPES.items():
             if arrays[name].dtype != kind:
@@ -64,7 +79,10 @@ class Examples:
         groups, count = arrays["groups"], len(arrays["group_names"])
         if groups.dtype.kind == "f" or groups.min() < 0 or groups.max() >= count:
             raise ValueError(f"'groups' holds something else than whole numbers below {count}")
-        arrays["groups"] = groups.astype(int)
+        counts = arrays["attribute_counts"]
+        if counts.dtype.kind == "f" or (counts < 0).any():
+            raise ValueError("'attribute_counts' holds something else than whole numbers from 0 on")
+        arrays |= {"groups": groups.astype(int), "attribute_counts": counts.astype(int)}
         for name in ("attribute_names", "group_names"):
             arrays[name] = tuple(arrays[name].tolist())
         return cls(**arrays | {"title": str(arrays["title"])})
@@ -80,12 +98,16 @@ def check_shapes(images, codes, title, attribute_names, group_names, **others):
         raise ValueError("it holds names that are no lists")
     if len(set(attribute_names.tolist())) != len(attribute_names):
         raise ValueError("it names an attribute twice")
+    count = len(attribute_names)
     for name, shape in (
-        ("attributes", (len(images), len(attribute_names))),
+        ("attributes", (len(images), count)),
+        ("known", (len(images), count)),
+        ("attribute_means", (count, 2, codes.shape[1])),
+        ("attribute_counts", (count, 2)),
         ("carried", codes.shape[1:]),
         ("groups", codes.shape[:1]),
     ):
-        if others[name].shape != shape:
+        if name in others and others[name].shape != shape:
             raise ValueError(f"{name!r} has the shape {others[name].shape}; expected {shape}")
 
 
@@ -110,21 +132,36 @@ def collect(model, data):
     images = np.asarray(test.images[:m])
     codes = model.encode(head(test.images, CODES))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
-    attributes = np.zeros((len(images), 0), bool)
+    attributes = np.zeros((len(parts[0]), 0), bool)
     if data.attribute_names:
-        attributes = test.attributes[: len(images)].astype(bool)
+        attributes = test.attributes[: len(parts[0])].astype(bool)
+    known = None if test.known is None else test.known[: len(parts[0])]
+    means, counts = attribute_means(parts[0], attributes, known)
     group, group_names, title = groups(data)
     return Examples(
         images=images,
-        attributes=attributes,
+        attributes=attributes[:m],
         attribute_names=tuple(data.attribute_names),
+        attribute_means=means,
+        attribute_counts=counts,
         codes=parts[0],
         # What float32 cannot hold could not be read again.
         carried=np.minimum(latent.carried(*parts), checks.LARGEST / 2).astype("float32"),
         groups=group,
         group_names=tuple(group_names),
         title=title,
+        known=None if known is None else known[:m],
     )
+
+
+def attribute_means(codes, attributes, known=None):
+    """Returns the mean code without and with each attribute, and of how many codes it is."""
+    known = checks.as_known(known, attributes.shape)
+    sides = np.stack([known & ~attributes, known & attributes], axis=-1)  # (n, attributes, 2)
+    counts = sides.sum(axis=0)
+    means = np.einsum("nks,nd->ksd", sides.astype("float64"), codes.astype("float64"))
+    means /= np.maximum(counts, 1)[..., None]
+    return means.astype("float32"), counts
 
 
 def groups(data, most=CODES):
@@ -136,7 +173,13 @@ def groups(data, most=CODES):
         return labels, names, "by label"
     if data.attribute_names:
         name = favourite(data.attribute_names)
-        has = data.test.attributes[:most, data.attribute_names.index(name)].astype(int)
+        column = data.attribute_names.index(name)
+        has = data.test.attributes[:most, column].astype(int)
         name = short(name)
-        return has, (f"not {name}", name), f"by {name!r}"
+        names, title = (f"not {name}", name), f"by {name!r}"
+        if data.test.known is not None:
+            known = data.test.known[:most, column]
+            has, names = np.where(known, has, 2), (*names, "unknown")
+            title += f", known of {known.sum():,} of {len(known):,}"
+        return has, names, title
     return np.zeros(len(data.test), int)[:most], ("all",), "no groups known"

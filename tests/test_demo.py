@@ -1,9 +1,12 @@
 """The demo without a browser: what its actions give, and every endpoint as a program meets it."""
 
 import concurrent.futures
+import contextlib
+import dataclasses
 import io
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -19,14 +22,15 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from test_main import save_run
+from test_main import NAMES, save_run
 
 import keras_vae
 from demo import actions as bounds
 from demo import controls, pictures, safety
 from demo.actions import Actions
-from demo.app import LAUNCH, build_demo
+from demo.app import LAUNCH, build_demo, choices
 from demo.space_map import SpaceMap
+from demo.tabs import arithmetic, edit, sample
 from keras_vae import examples, latent, photos, plots, runs
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +41,9 @@ def add_examples(folder, latent_dim=2, image_shape=(8, 8, 3), n=30):
     kept = examples.Examples(
         images=rng.integers(0, 256, (6, *image_shape), "uint8"),
         attributes=rng.integers(0, 2, (6, 4)).astype(bool),
-        attribute_names=("smiling", "two words", "a=b", "8"),
+        attribute_names=NAMES,
+        attribute_means=rng.standard_normal((4, 2, latent_dim)).astype("float32"),
+        attribute_counts=np.array([[12, 18], [20, 10], [30, 0], [29, 1]]),
         codes=rng.standard_normal((n, latent_dim)).astype("float32"),
         carried=np.arange(latent_dim, dtype="float32"),
         groups=rng.integers(0, 2, n),
@@ -48,10 +54,23 @@ def add_examples(folder, latent_dim=2, image_shape=(8, 8, 3), n=30):
     return folder
 
 
+def add_flow(folder, latent_dim=2, names=NAMES):
+    """Gives a run a flow, by which two of the four attributes are edited."""
+    rng = np.random.default_rng(5)
+    attributes = rng.integers(0, 2, (200, len(names)))
+    codes = rng.standard_normal((200, latent_dim)) + attributes.sum(axis=1, keepdims=True)
+    flow = latent.fit_flow(codes, attributes, names, steps=30, width=16)
+    runs.save(folder / "flow.keras", flow)
+    config = json.loads((folder / "config.json").read_text())
+    methods = {"smiling": "flow", "8": "flow"}
+    runs.write_json(folder / "config.json", config | {"edit_methods": methods})
+    return folder
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise")
-    return runs.load(add_examples(folder))
+    folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise", dataset="faces")
+    return runs.load(add_flow(add_examples(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -68,23 +87,53 @@ def photo():
 
 
 def test_an_edit_is_that_of_the_package(run, actions, photo):
-    strengths = {"smiling": 1.5, "8": -1}
+    """Whichever methods edit the attributes: "smiling" and "8" the flow, "a=b" a direction."""
+    assert [run.edits.method(name) for name in ("smiling", "a=b")] == ["flow", "regression"]
+    strengths = {"smiling": 1.5, "8": -1, "a=b": 0.5, "two words": 0}
     image = photos.view(photo, run.model.image_shape)[None]
-    z = latent.codes_of(run.model, image)
-    expected = run.model.decode(np.concatenate([z, z + run.directions.shift(strengths)]))
     before, after, strip = actions.edit(photo, strengths, strip_of="8")
-    np.testing.assert_allclose(before, 255 * expected[0], atol=0.51)
-    np.testing.assert_allclose(after, 255 * expected[1], atol=0.51)
+    for got, wanted in (
+        (before, {}),
+        (after, strengths),
+        (strip[-1], strengths | {"8": 2}),
+        (strip[0], strengths | {"8": -2}),
+    ):
+        expected = latent.edit(run.model, image, run.edits, wanted)[0]
+        np.testing.assert_allclose(got, 255 * expected, atol=0.51)
     assert strip.shape == (len(bounds.STRIP), 8, 8, 3)
     # In the strip only the strength of its attribute is another.
     np.testing.assert_allclose(strip[bounds.STRIP.index(-1)], after, atol=1)
-    other = latent.edit(run.model, image, run.directions, {"smiling": 1.5, "8": 2})
-    np.testing.assert_allclose(strip[-1], 255 * other[0], atol=0.51)
+
+
+def test_while_a_slider_moves_shifts_are_computed_once(run, photo, monkeypatch):
+    asked, shift = [], latent.Edits.shift
+
+    def counted(self, strengths, codes):
+        asked.append(strengths)
+        return shift(self, strengths, codes)
+
+    monkeypatch.setattr(latent.Edits, "shift", counted)
+    actions, other = Actions(run), np.zeros((8, 8, 3), "uint8")
+    for strength in np.linspace(-3, 3, 13):
+        actions.edit(photo, {"smiling": float(strength), "a=b": 1, "8": 0})
+    assert asked == [{"smiling": 1}, {"a=b": 1}]  # a strength of 0 asks for nothing
+    actions.edit(other, {"smiling": 1})
+    assert asked[2:] == [{"smiling": 1}]
+    # The shift of one picture is never that of another.
+    got = actions.edit(other, {"smiling": 2})[1]
+    expected = latent.edit(run.model, other[None], run.edits, {"smiling": 2})[0]
+    np.testing.assert_allclose(got, 255 * expected, atol=0.51)
+    monkeypatch.setattr(bounds, "UNITS", 5)
+    few = Actions(run)
+    for number in range(9):
+        few.edit(np.full((8, 8, 3), number * 20, "uint8"), {"smiling": 1})
+    assert few._unit.cache_info().currsize == 5
 
 
 def test_an_edit_that_keeps_detail_adds_the_change_to_the_photo(run, actions, photo):
-    before, after, _ = actions.edit(photo, {"smiling": 2}, keep_detail=True)
-    drawn, edited, _ = actions.edit(photo, {"smiling": 2})
+    strengths = {"smiling": 2, "a=b": 2}  # by the flow, and by a direction
+    before, after, _ = actions.edit(photo, strengths, keep_detail=True)
+    drawn, edited, _ = actions.edit(photo, strengths)
     assert (before == photo).all() and after.shape == photo.shape
     expected = photos.add(photo, (edited.astype("float32") - drawn) / 255)
     np.testing.assert_allclose(after.astype(int), expected.astype(int), atol=2)
@@ -93,12 +142,47 @@ def test_an_edit_that_keeps_detail_adds_the_change_to_the_photo(run, actions, ph
 
 
 def test_samples_come_from_where_they_are_asked_to(run, actions):
-    drawn = {name: actions.sample(5, 3, 0.5, name) for name in ("prior", "mixture", "best")}
-    for name in ("prior", "mixture"):
+    assert run.sources == ("flow", "mixture", "prior")
+    drawn = {name: actions.sample(5, 3, 0.5, name) for name in (*run.sources, "best")}
+    for name in run.sources:
         expected = 255 * run.sample(5, 3, 0.5, name)
         np.testing.assert_allclose(drawn[name], expected, atol=0.51)
-    assert (drawn["best"] == drawn["mixture"]).all()
-    assert (drawn["prior"] != drawn["mixture"]).any()
+    assert (drawn["best"] == drawn["flow"]).all()
+    for one, other in (("flow", "mixture"), ("flow", "prior"), ("prior", "mixture")):
+        assert (drawn[one] != drawn[other]).any()
+
+
+def test_samples_show_what_is_wished_for(run, actions):
+    wishes = {"smiling": True, "8": False}
+    for source in ("flow", "best"):
+        drawn = actions.sample(5, 3, attributes=wishes, source=source)
+        expected = 255 * run.sample(5, 3, attributes=wishes)
+        np.testing.assert_allclose(drawn, expected, atol=0.51)
+    assert (drawn != actions.sample(5, 3)).any()
+    for wrong, message in (
+        ({"nose": True}, "no attribute 'nose'"),
+        ({"smiling": 1}, "true or false by name"),
+        (["smiling"], "true or false by name"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            actions.sample(5, attributes=wrong)
+    with pytest.raises(ValueError, match="Only the flow takes wishes, not the prior"):
+        actions.sample(5, source="prior", attributes=wishes)
+
+
+def test_without_a_flow_there_are_no_wishes_and_no_way_through_it(run, photo):
+    actions = Actions(dataclasses.replace(run, flow=None))
+    assert actions.wishes == [] and actions.ways == ("straight", "spherical")
+    with pytest.raises(ValueError, match="no flow that knows attributes"):
+        actions.sample(5, attributes={"smiling": True})
+    with pytest.raises(ValueError, match="no flow to sample from"):
+        actions.sample(5, source="flow")
+    with pytest.raises(ValueError, match="no way 'flow'"):
+        actions.interpolate(photo, photo, "flow")
+    best = actions.interpolate(photo, photo[::-1], steps=5)
+    assert (best == actions.interpolate(photo, photo[::-1], "straight", 5)).all()
+    before, after, _ = actions.edit(photo, {"smiling": 1})  # along its direction
+    assert (before != after).any()
 
 
 def test_arithmetic_and_interpolation_are_those_of_the_package(run, actions):
@@ -109,10 +193,38 @@ def test_arithmetic_and_interpolation_are_those_of_the_package(run, actions):
     np.testing.assert_allclose(strip[bounds.SUMS.index(1.5)], image, atol=1)
     np.testing.assert_allclose(strip[0], 255 * run.model.reconstruct(c[None])[0], atol=0.51)
     ends = latent.codes_of(run.model, np.stack([a, b]))
-    for spherical in (False, True):
-        way = actions.interpolate(a, b, spherical, 5)
-        expected = run.model.decode(latent.interpolate(ends, 5, spherical))
-        np.testing.assert_allclose(way, 255 * expected, atol=0.51)
+    for way, options in (
+        ("straight", {}),
+        ("spherical", {"spherical": True}),
+        ("flow", {"flow": run.flow}),
+        ("best", {"flow": run.flow}),
+    ):
+        images = actions.interpolate(a, b, way, 5)
+        expected = run.model.decode(latent.interpolate(ends, 5, **options))
+        np.testing.assert_allclose(images, 255 * expected, atol=0.51)
+
+
+def test_arithmetic_with_groups_takes_their_mean_codes(run, actions, photo):
+    means = run.examples.attribute_means
+    image, strip = actions.arithmetic({"smiling": True}, {"smiling": False}, photo, 1.5)
+    z = actions.encode(photo) + 1.5 * (means[0, 1] - means[0, 0])
+    np.testing.assert_allclose(image, 255 * run.model.decode(z[None])[0], atol=0.51)
+    assert len(strip) == len(bounds.SUMS)
+    mixed = actions.arithmetic({"two words": False}, photo, photo)[0]  # the group, and no more
+    expected = run.model.decode(means[1, :1])[0]
+    np.testing.assert_allclose(mixed, 255 * expected, atol=0.51)
+    assert actions.groups[("smiling", True)] == 18 and actions.groups[("smiling", False)] == 12
+    assert not {name for name, _ in actions.groups} & {"a=b"}  # no test image has it
+    for wrong, message in (
+        ({"a=b": True}, "no group of images by 'a=b'"),
+        ({"nose": True}, "no group of images by 'nose'"),
+        ({}, "a group by one attribute"),
+        ({"smiling": True, "8": True}, "a group by one attribute"),
+        ({"smiling": 1}, "true or false"),
+        ("smiling", "true or false"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            actions.arithmetic(wrong, photo, photo)
 
 
 def test_many_at_once_get_what_each_asked_for(actions):
@@ -165,6 +277,101 @@ def texts(page):
     return json.dumps(page.get_config_file()["components"], default=str)
 
 
+def labelled(page, text, kind=gr.components.Component):
+    """Returns the components of a page with a label."""
+    blocks = [block for block in page.blocks.values() if isinstance(block, kind)]
+    return [block for block in blocks if block.label == text]
+
+
+def test_the_page_opens_with_the_first_edit_at_work(run, tmp_path):
+    """A picture that lacks it, and the strength that was measured to work."""
+    metrics = run.folder / "metrics.json"
+    for text, expected in (
+        ('{"edit_attribute": "smiling", "edit_strength": 1.5}', 1.5),
+        ('{"edit_attribute": "smiling", "edit_strength": 9}', 3),
+        ('{"edit_attribute": "8", "edit_strength": 1.5}', 1),
+        ('{"edit_attribute": "smiling", "edit_strength": "much"}', 1),
+        ('{"edit_attribute": "smiling", "edit_strength": null}', 1),
+        ("[]", 1),
+        (None, 1),
+    ):
+        metrics.unlink(missing_ok=True)
+        if text:
+            metrics.write_text(text)
+        assert Actions(run).working_strength() == expected, text
+    metrics.write_text('{"edit_attribute": "smiling", "edit_strength": 2}')
+    page = build_demo(run)
+    sliders = [labelled(page, name)[0] for name in ("Smiling", "Two words", "A=b", "8")]
+    assert [one.value for one in sliders] == [2, 0, 0, 0]
+    row = int(np.argmin(run.examples.attributes[:, 0]))
+    start = run.examples.images[row]
+    assert not run.examples.attributes[row, 0]
+    before, after, _ = Actions(run).edit(pictures.to_photo(start), {"smiling": 2})
+    drawn = [block.value for block in page.blocks.values() if isinstance(block, gr.HTML)]
+    assert pictures.shown(before, "Before: the model's drawing") in drawn
+    assert pictures.shown(after, "After", "edited") in drawn
+    metrics.unlink()
+
+
+@pytest.mark.parametrize("kind", ["drawn", "grey", "photographs"])
+def test_detail_is_kept_of_photographs_at_first(kind, run, tmp_path):
+    if kind == "grey":
+        folder = save_run(tmp_path / "run", (8, 8, 1), dataset="mnist")
+        run = runs.load(add_examples(folder, image_shape=(8, 8, 1)))
+    elif kind == "photographs":
+        run = dataclasses.replace(run, config=run.config | {"dataset": "celeb_a"})
+    page = build_demo(run)
+    (keep,) = labelled(page, "Keep detail")
+    assert keep.value is (kind == "photographs")
+    what = "your picture" if kind == "photographs" else "the model&#x27;s drawing"
+    assert f"Before: {what}" in texts(page)
+
+
+def menus(page):
+    return [labelled(page, label, gr.Dropdown) for label in ("A: has it", "B: lacks it")]
+
+
+def test_wishes_and_groups_of_attributes_and_of_classes(run):
+    page = build_demo(run)
+    radios = {one.label: one for one in page.blocks.values() if isinstance(one, gr.Radio)}
+    assert list(radios) == ["Codes from", "Smiling", "Two words", "A=b", "8", "Way"]
+    assert [value for _, value in radios["Codes from"].choices] == ["flow", "mixture", "prior"]
+    assert radios["Smiling"].value == "any" and not labelled(page, "Class")
+    (a,), (b,) = menus(page)
+    first = [("One picture", ""), ("With smiling", "+smiling")]
+    assert a.choices[:2] == first and len(a.choices) == 7
+    assert (a.value, b.value) == ("+smiling", "-smiling")
+    # Of classes one menu, and no group of all that are not in a class.
+    page = build_demo(dataclasses.replace(run, config=run.config | {"label_names": list(NAMES)}))
+    (menu,) = labelled(page, "Class")
+    assert menu.choices[:2] == [("any", "any"), ("Smiling", "+smiling")] and menu.value == "any"
+    (a,), (b,) = menus(page)
+    assert [text for text, _ in a.choices] == [
+        "One picture",
+        "Class smiling",
+        "Class two words",
+        "Class 8",
+    ]
+    assert (a.value, b.value) == ("+smiling", "+two words")
+    # Without a flow and without means there is neither.
+    page = build_demo(dataclasses.replace(run, flow=None, examples=None))
+    assert not labelled(page, "Smiling", gr.Radio) and not labelled(page, "Class")
+    assert not any(menu.visible for (menu,) in menus(page))
+
+
+@pytest.mark.parametrize(
+    "names, wishes, expected",
+    [
+        (["a", "b"], ["any", "without"], {"b": False}),
+        ([None, "a"], ["+8", "with"], {"8": True, "a": True}),
+        ([None], [None], {}),
+        ([None], ["any"], {}),
+    ],
+)
+def test_what_the_controls_ask_for(names, wishes, expected):
+    assert sample.asked(names, wishes) == expected
+
+
 @pytest.mark.parametrize("kind", ["no attributes", "no examples", "grey", "one latent", "ae"])
 def test_what_a_run_cannot_do_is_explained(kind, tmp_path):
     keras.utils.set_random_seed(0)
@@ -190,11 +397,35 @@ def test_what_a_run_cannot_do_is_explained(kind, tmp_path):
         assert (text in words) == is_expected, name
 
 
+@pytest.mark.parametrize("gaps", [False, True])
+def test_no_image_is_said_to_have_what_is_not_known(run, gaps, monkeypatch):
+    """The page begins with images that are known to lack it, or to have it."""
+    shows = np.array([[0], [1], [0], [1], [0], [0]], bool)
+    known = np.array([[0], [0], [1], [1], [1], [0]], bool) if gaps else None
+    names = {"attributes": shows, "attribute_names": ("smiling",), "known": known}
+    actions = Actions(dataclasses.replace(run, examples=dataclasses.replace(run.examples, **names)))
+    assert actions.attributes[0] == "smiling"
+    images, has = choices(actions)
+    expected = ([3], [2, 4]) if gaps else ([1, 3], [0, 2, 4, 5])
+    assert [np.flatnonzero(part).tolist() for part in has] == list(map(list, expected))
+    a, b, c = arithmetic.three(actions, images, has)
+    assert a in expected[0] and {b, c} <= set(expected[1]) and b != c
+    picker, starts = edit.picker, []
+    monkeypatch.setattr(
+        edit, "picker", lambda what, images, start: starts.append(start) or picker(what, images)
+    )
+    with gr.Blocks():
+        edit.build(actions, images, has)
+    assert starts == [expected[1][0]]
+
+
 def test_a_slider_takes_whatever_is_typed_in_its_field():
     with gr.Blocks():
         strength, count = controls.slider(-3, 3, 0, step=0.1), controls.slider(1, 64, 24, step=1)
+        started = controls.slider(-3, 3, 2, empty=0, step=0.1)
     given = (None, "", "1", True, float("nan"), [], -99, 99, 1.26)
     assert [strength.preprocess(one) for one in given] == [0, 0, 0, 0, 0, 0, -3, 3, 1.26]
+    assert [started.preprocess(one) for one in (None, "1", 4)] == [0, 0, 3]
     assert [count.preprocess(one) for one in (None, 0, 500, 7.6)] == [24, 1, 64, 8]
 
 
@@ -241,7 +472,14 @@ def read(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def test_every_endpoint_answers_and_is_documented(client, actions, png, run):
+@pytest.fixture(scope="module")
+def turned_png(png):
+    path = png.with_name("turned.png")
+    Image.fromarray(read(png)[::-1]).save(path)
+    return path
+
+
+def test_every_endpoint_answers_and_is_documented(client, actions, png, turned_png, run):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
     names = [
         "describe",
@@ -259,6 +497,10 @@ def test_every_endpoint_answers_and_is_documented(client, actions, png, run):
     about = client.predict(api_name="/describe")
     assert about["attributes"] == ["smiling", "two words", "a=b", "8"]
     assert (about["latent_dim"], about["examples"]) == (2, 6)
+    assert about["methods"] == {name: run.edits.method(name) for name in NAMES}
+    assert about["sources"] == ["flow", "mixture", "prior"]
+    assert about["wishes"] == list(NAMES) and about["groups"] == ["smiling", "two words", "8"]
+    assert about["ways"] == ["flow", "straight", "spherical"]
     assert (read(client.predict(2, api_name="/example")) == run.examples.images[2]).all()
     before, after, strip = client.predict(file, {"smiling": 2}, api_name="/edit")
     for path, expected in zip((before, after), actions.edit(photo, {"smiling": 2})):
@@ -269,10 +511,23 @@ def test_every_endpoint_answers_and_is_documented(client, actions, png, run):
     new = client.predict(5, 7, 0.5, "prior", api_name="/sample")
     expected = actions.sample(5, 7, 0.5, "prior")
     assert all((read(one["image"]) == image).all() for one, image in zip(new, expected))
+    wishes = {"smiling": True, "8": False}
+    new = client.predict(5, 7, attributes=wishes, api_name="/sample")
+    expected = actions.sample(5, 7, attributes=wishes)
+    assert all((read(one["image"]) == image).all() for one, image in zip(new, expected))
     sums = client.predict(file, file, file, 1.5, api_name="/arithmetic")
     assert (read(sums[0]) == actions.arithmetic(photo, photo, photo, 1.5)[0]).all()
-    _, gif = client.predict(file, file, True, 4, api_name="/interpolate")
-    assert Image.open(gif).format == "GIF"
+    both = {"smiling": True}, {"smiling": False}
+    sums = client.predict(None, None, file, 1.5, *both, api_name="/arithmetic")
+    assert (read(sums[0]) == actions.arithmetic(*both, photo, 1.5)[0]).all()
+    other = handle_file(turned_png)
+    for way in about["ways"]:
+        strip, gif = client.predict(file, other, way, 4, api_name="/interpolate")
+        assert Image.open(gif).format == "GIF"
+        expected = plots.grid(actions.interpolate(photo, photo[::-1], way, 4), 4)
+        assert (read(strip) == expected).all()
+    best, _ = client.predict(file, other, steps=4, api_name="/interpolate")
+    assert (read(best) == plots.grid(actions.interpolate(photo, photo[::-1], "flow", 4), 4)).all()
     code = client.predict(file, api_name="/encode")
     np.testing.assert_allclose(code, actions.encode(photo), rtol=1e-6)
     picture = client.predict(code, api_name="/decode")
@@ -303,6 +558,15 @@ WRONG = [
     ("/sample", (4, 0, -0.1), "the temperature"),
     ("/sample", (4, 0, 2.5), "the temperature"),
     ("/sample", (4, 0, 1, "posterior"), "no source 'posterior'"),
+    ("/sample", (4, 0, 1, "best", {"nose": True}), "no attribute 'nose'"),
+    ("/sample", (4, 0, 1, "best", {"smiling": "yes"}), "true or false by name"),
+    ("/sample", (4, 0, 1, "best", ["smiling"]), "true or false by name"),
+    ("/sample", (4, 0, 1, "prior", {"smiling": True}), "Only the flow takes wishes"),
+    ("/arithmetic", (None, None, 1, {}, {}), "no picture yet"),
+    ("/arithmetic", (None, None, 1, {"nose": True}, {"smiling": True}), "by 'nose'"),
+    ("/arithmetic", (None, None, 1, "smiling", {"smiling": True}), "true or false by name"),
+    ("/arithmetic", (None, None, 1, {"smiling": True, "8": True}, {"8": True}), "one attribute"),
+    ("/arithmetic", (None, None, 4, {"8": True}, {"8": False}), "from -3 to 3, not 4"),
     ("/example", (-1,), "0 to 5"),
     ("/example", (6,), "0 to 5"),
     ("/example", ("1",), "0 to 5"),
@@ -318,9 +582,13 @@ WRONG = [
 
 @pytest.mark.parametrize("name, values, message", WRONG)
 def test_a_wrong_value_is_told(client, png, name, values, message):
-    first = (handle_file(png),) if name == "/edit" else ()
+    picture = handle_file(png)
+    if name == "/edit":
+        values = (picture, *values)
+    if name == "/arithmetic":
+        values = (*values[:2], picture, *values[2:])
     with pytest.raises(Exception, match=r".") as error:
-        client.predict(*first, *values, api_name=name)
+        client.predict(*values, api_name=name)
     assert message in str(error.value)
     assert client.predict(api_name="/describe")["dataset"] == "noise"
 
@@ -328,7 +596,13 @@ def test_a_wrong_value_is_told(client, png, name, values, message):
 @pytest.mark.parametrize("steps", [1, 25, "many"])
 def test_wrong_steps_are_told(client, png, steps):
     with pytest.raises(Exception, match="from 2 to 24"):
-        client.predict(handle_file(png), handle_file(png), False, steps, api_name="/interpolate")
+        client.predict(handle_file(png), handle_file(png), "best", steps, api_name="/interpolate")
+
+
+@pytest.mark.parametrize("way", ["around", True, None, ["flow"]])
+def test_a_way_that_there_is_not_is_told(client, png, way):
+    with pytest.raises(Exception, match=r"no way .* There are: best, flow, straight, spherical"):
+        client.predict(handle_file(png), handle_file(png), way, 4, api_name="/interpolate")
 
 
 def bomb(path):
@@ -498,7 +772,7 @@ def test_a_full_queue_says_so_and_answers_the_others(run, monkeypatch):
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     try:
         address = f"{page.local_url}gradio_api/call/sample"
-        posts = [httpx.post(address, json={"data": [1, 0, 1.0, "prior"]}) for _ in range(12)]
+        posts = [httpx.post(address, json={"data": [1, 0, 1.0, "prior", {}]}) for _ in range(12)]
         taken = [post.json()["event_id"] for post in posts if post.status_code == 200]
         told = [post.text for post in posts if post.status_code != 200]
         assert 2 <= len(taken) <= 6 and all("ueue is full" in text for text in told)
@@ -518,7 +792,7 @@ def note(host, *args, **kwargs):
     asked.append(host)
     return ask(host, *args, **kwargs)
 with mock.patch("socket.getaddrinfo", note):
-    from demo.app import LAUNCH, build_demo
+    from demo.app import LAUNCH, build_demo, choices
     from keras_vae import runs
     page = build_demo(runs.load(sys.argv[1]))
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
@@ -603,6 +877,48 @@ def test_mistakes_are_one_line(run, tmp_path):
         assert process.returncode == 2, errors
         assert errors.startswith("python -m demo: error:") and errors.count("\n") == 1, errors
         assert message in errors
+
+
+@pytest.mark.once
+def test_no_room_for_temporary_files_gives_one_line(run, tmp_path):
+    """A file size limit stands in for a full disk."""
+    code = (
+        "import resource, signal, runpy, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        f"sys.argv = ['demo', {str(run.folder)!r}]\n"
+        "from demo import __main__\n"
+        "sys.exit(__main__.main())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith("python -m demo: error: [Errno 27] File too")
+    assert "TMPDIR" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.once
+def test_standard_output_may_be_closed(run, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "demo", str(run.folder), "--port", port]
+    code = f"import os; os.close(0); os.close(1); os.execv({sys.executable!r}, {command!r})"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.PIPE
+    )
+    try:
+        deadline, status = time.monotonic() + 120, None
+        while status is None and process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):  # until it is served
+                status = httpx.get(f"http://127.0.0.1:{port}/config", trust_env=False).status_code
+            time.sleep(0.2)
+    finally:
+        process.terminate()
+        errors = process.communicate(timeout=60)[1]
+    assert status == 200 and process.returncode == 143 and b"Traceback" not in errors
 
 
 @pytest.mark.once

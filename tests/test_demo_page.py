@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from test_demo import add_examples
+from test_demo import add_examples, add_flow
 from test_main import save_run
 
 from demo.app import LAUNCH, build_demo
@@ -23,10 +23,10 @@ FLAGS = (
 )
 TABS = {
     "Sample": "Draw random codes",
-    "A − B + C": "What A has and B lacks",
-    "Interpolate": "The way from one code",
+    "A − B + C": "Add to the code of C",
+    "Interpolate": "From the code of one picture",
     "Latent space": "Each dot is the code",
-    "This model": "What stands behind this page",
+    "This model": "What this page was made from",
 }
 
 
@@ -46,8 +46,10 @@ def browser():
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise")
-    page = build_demo(runs.load(add_examples(folder)))
+    folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise", dataset="faces")
+    metrics = {"edit_attribute": "smiling", "edit_strength": 1.5}
+    runs.write_json(folder / "metrics.json", metrics)
+    page = build_demo(runs.load(add_flow(add_examples(folder))))
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield page.local_url
     page.close()
@@ -84,12 +86,7 @@ def wait_for_change(page, before):
 
 
 def open_tab(page, name):
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if tab.count() and tab.first.is_visible():
-        tab.first.click()
-    else:  # on a phone some are in a menu
-        page.locator(".overflow-menu > button").first.click()
-        page.locator(".overflow-dropdown button", has_text=name).first.click()
+    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def drag(page, slider, share):
@@ -103,18 +100,112 @@ def drag(page, slider, share):
     page.mouse.up()
 
 
-def test_a_slider_changes_the_picture_and_reset_brings_it_back(page):
+def first_view(page, selector):
+    """Returns whether all of an element is in view before anything is scrolled."""
+    box = page.locator(selector).first.bounding_box()
+    size = page.viewport_size
+    return (
+        box["x"] >= 0
+        and box["y"] >= 0
+        and box["x"] + box["width"] <= size["width"]
+        and box["y"] + box["height"] <= size["height"]
+    )
+
+
+def test_the_page_opens_with_an_edit_at_work(page):
+    assert page.locator(".strength input[type=number]").first.input_value() == "1.5"
+    before, after = (page.locator(".pair img").nth(number) for number in (0, 1))
+    assert before.get_attribute("src") != after.get_attribute("src")
+    assert before.get_attribute("alt") == "Before: the model's drawing"
+    page.wait_for_function(
+        "[...document.querySelectorAll('.pair img')].every(one => one.clientHeight > 100)"
+    )
+    assert first_view(page, ".pair")
+    assert not page.get_by_label("Keep detail").is_checked()
+
+
+def test_all_tabs_are_in_view_and_one_tap_away(page):
+    tabs = page.get_by_role("tab").all()
+    names = ["Edit", *TABS]
+    assert [tab.inner_text() for tab in tabs if tab.is_visible()] == names
+    boxes = [tab.bounding_box() for tab in tabs]
+    size = page.viewport_size
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= size["width"] for box in boxes)
+    assert max(box["y"] + box["height"] for box in boxes) < size["height"] / 3
+    assert min(box["height"] for box in boxes) >= 30  # enough for a finger
+    assert len({(round(box["x"]), round(box["y"])) for box in boxes}) == len(names)
+
+
+def test_a_slider_changes_the_picture_and_reset_goes_to_none(page):
     before = sources(page)
-    assert before[1] == before[2]  # nothing is changed yet
-    drag(page, page.locator(".strength input[type=range]").first, 0.9)
+    drag(page, page.locator(".strength input[type=range]").first, 0.1)
     wait_for_change(page, before)
     after = sources(page)
     assert after[1] == before[1] and after[2] != before[2]
     page.get_by_role("button", name="Reset").click()
-    wait_for_change(page, after)
     page.wait_for_function(
-        "before => document.querySelectorAll('figure img')[2].src == before", arg=before[2]
+        "document.querySelector('.strength input[type=number]').value == '0' &&"
+        " new Set([...document.querySelectorAll('.pair img')].map(one => one.src)).size == 1"
     )
+    page.get_by_label("Keep detail").check()
+    page.get_by_text("Before: your picture").wait_for()
+
+
+def test_new_pictures_are_asked_for_attributes(page):
+    """A wish changes the pictures, and is there again after other sources were looked at."""
+    open_tab(page, "Sample")
+    pictures = page.locator(".samples button img")
+
+    def drawn():
+        # Files lie in folders named by their content.
+        return [one.get_attribute("src").split("/")[-2] for one in pictures.all()]
+
+    def wait(old):
+        page.wait_for_function(
+            "old => JSON.stringify([...document.querySelectorAll('.samples button img')]"
+            ".map(one => one.src.split('/').at(-2))) != JSON.stringify(old)",
+            arg=old,
+        )
+
+    first = drawn()
+    smile = page.locator(".wish").first
+    smile.get_by_label("without", exact=True).check()
+    wait(first)
+    without = drawn()
+    smile.get_by_label("with", exact=True).check()
+    wait(without)
+    wished = drawn()
+    page.get_by_label("Mixture").click()
+    wait(wished)
+    smile.wait_for(state="hidden")  # only the flow takes wishes
+    mixture = drawn()
+    page.get_by_label("Flow").click()
+    wait(mixture)
+    smile.wait_for()
+    assert smile.get_by_label("with", exact=True).is_checked()
+    assert drawn() == wished
+
+
+def test_arithmetic_goes_from_groups_to_single_pictures(page):
+    open_tab(page, "A − B + C")
+    menu = page.get_by_label("A: has it").first
+    assert menu.input_value() == "With smiling"
+    page.get_by_text("Their mean code, decoded (18 test images)").wait_for()
+    before = sources(page)
+    menu.click()
+    page.get_by_role("option", name="One picture").click()
+    wait_for_change(page, before)
+    page.get_by_text("Their mean code, decoded (18 test images)").wait_for(state="detached")
+    page.get_by_text("Their mean code, decoded (12 test images)").wait_for()
+
+
+def test_interpolation_goes_through_the_flow_first(page):
+    open_tab(page, "Interpolate")
+    page.get_by_text("Through the flow: back to the noise").wait_for()
+    before = sources(page)
+    page.get_by_label("Spherical").click()
+    wait_for_change(page, before)
+    page.get_by_text("Spherical: the code turns").wait_for()
 
 
 def test_before_and_after_stay_in_view_on_a_phone(page):

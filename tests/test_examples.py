@@ -39,15 +39,45 @@ def test_there_and_back(make_vae, images, tmp_path, kind):
     np.testing.assert_array_equal(kept.attributes, ATTRIBUTES)
     assert kept.images.dtype == np.uint8 and kept.attributes.dtype == bool
     assert kept.attribute_names == NAMES and kept.group_names == ("not Smiling", "Smiling")
+    assert kept.attribute_counts.tolist() == [[18, 19], [24, 13]]
     np.testing.assert_array_equal(kept.groups, ATTRIBUTES[:, 1])
     assert kept.title == "by 'Smiling'"
     z_mean, z_log_var = model.encode(images)
     np.testing.assert_array_equal(kept.codes, z_mean)
+    for column, has in enumerate(ATTRIBUTES.T):
+        without_and_with = np.stack([z_mean[~has].mean(axis=0), z_mean[has].mean(axis=0)])
+        np.testing.assert_allclose(kept.attribute_means[column], without_and_with, atol=1e-6)
     expected = latent.kl_of_latents(z_mean, z_log_var)
     np.testing.assert_allclose(kept.carried, expected, rtol=1e-6)
     assert kept.codes.dtype == kept.carried.dtype == np.float32
     kept.save(tmp_path / "examples.npz")
     assert_same(Examples.load(tmp_path / "examples.npz"), kept)
+
+
+def test_what_is_not_known_is_kept_as_such(make_vae, images, tmp_path):
+    known = np.arange(37)[:, None] % [5, 4] > 0
+    split = Split(images, attributes=ATTRIBUTES, known=known)
+    data = Dataset("made up", split, split, split, attribute_names=NAMES)
+    kept = examples.collect(make_vae(), data)
+    np.testing.assert_array_equal(kept.known, known)
+    assert kept.group_names == ("not Smiling", "Smiling", "unknown")
+    assert kept.title == "by 'Smiling', known of 27 of 37"
+    expected = np.where(known[:, 1], ATTRIBUTES[:, 1], 2)
+    np.testing.assert_array_equal(kept.groups, expected)
+    # What is not known counts neither as with nor as without.
+    assert kept.attribute_counts.sum(axis=1).tolist() == known.sum(axis=0).tolist()
+    with_it = kept.codes[known[:, 1] & ATTRIBUTES[:, 1]].mean(axis=0)
+    np.testing.assert_allclose(kept.attribute_means[1, 1], with_it, atol=1e-6)
+    path = tmp_path / "examples.npz"
+    kept.save(path)
+    assert_same(Examples.load(path), kept)
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays | {"known": known[:5]})
+    with pytest.raises(ValueError, match=r"'known' has the shape \(5, 2\); expected \(37, 2\)"):
+        Examples.load(path)
+    np.savez(path, **arrays | {"known": known.astype(int)})
+    with pytest.raises(ValueError, match="'known' holds something else"):
+        Examples.load(path)
 
 
 def test_a_plain_autoencoder_without_attributes(images, tmp_path):
@@ -59,6 +89,7 @@ def test_a_plain_autoencoder_without_attributes(images, tmp_path):
     np.testing.assert_array_equal(kept.codes, z)
     np.testing.assert_allclose(kept.carried, z.var(axis=0), rtol=1e-4)
     assert kept.attributes.shape == (37, 0) and kept.attribute_names == ()
+    assert kept.attribute_means.shape == (0, 2, 2) and kept.attribute_counts.shape == (0, 2)
     assert kept.group_names == ("all",) and not kept.groups.any()
     kept.save(tmp_path / "examples.npz")
     assert_same(Examples.load(tmp_path / "examples.npz"), kept)
@@ -100,6 +131,20 @@ def test_of_large_images_there_are_fewer(make_vae, images, monkeypatch):
 
 
 @once
+def test_means_are_of_all_codes_and_of_none_where_an_attribute_is_missing(make_vae, images):
+    """Only 48 images are kept, and the means are of all codes."""
+    many = np.concatenate([images] * 3)
+    attributes = np.stack([np.arange(len(many)) >= 60, np.zeros(len(many), int)], axis=1)
+    model = make_vae()
+    kept = examples.collect(model, data_of(many, attributes=attributes, attribute_names=NAMES))
+    assert len(kept.attributes) == 48 and not kept.attributes.any()
+    assert kept.attribute_counts.tolist() == [[60, 51], [111, 0]]
+    expected = model.encode(many)[0][60:].mean(axis=0)
+    np.testing.assert_allclose(kept.attribute_means[0, 1], expected, atol=1e-6)
+    np.testing.assert_array_equal(kept.attribute_means[1, 1], 0)
+
+
+@once
 def test_what_groups_there_are(images):
     labels = np.arange(37) % 3
     assert examples.groups(data_of(images))[1:] == (("all",), "no groups known")
@@ -125,6 +170,8 @@ def arrays():
         "images": np.zeros((3, 6, 5, 3), "uint8"),
         "attributes": np.zeros((3, 2), bool),
         "attribute_names": np.array(["beard", "Größe 😀"]),
+        "attribute_means": np.zeros((2, 2, 2), "float32"),
+        "attribute_counts": np.ones((2, 2), int),
         "codes": np.zeros((4, 2), "float32"),
         "carried": np.zeros(2, "float32"),
         "groups": np.arange(4) % 2,
@@ -159,6 +206,12 @@ def test_a_good_file_is_read(arrays, tmp_path):
         ("attribute_names", np.zeros(2), "'attribute_names' holds something else"),
         ("attribute_names", np.array([["a", "b"]]), "no lists"),
         ("attribute_names", np.array(["a", "a"]), "names an attribute twice"),
+        ("attribute_means", np.zeros((2, 2, 2)), "'attribute_means' is float64; expected float32"),
+        ("attribute_means", np.full((2, 2, 2), np.inf, "float32"), "holds something else"),
+        ("attribute_means", np.zeros((2, 2, 3), "float32"), r"expected \(2, 2, 2\)"),
+        ("attribute_counts", np.zeros((2, 2)), "whole numbers from 0 on"),
+        ("attribute_counts", np.full((2, 2), -1), "whole numbers from 0 on"),
+        ("attribute_counts", np.zeros(2, int), r"the shape \(2,\); expected \(2, 2\)"),
         ("codes", np.full((4, 2), np.nan, "float32"), "'codes' holds something else"),
         ("codes", np.full((4, 2), -np.inf, "float32"), "'codes' holds something else"),
         ("codes", np.zeros((4, 2)), "'codes' is float64; expected float32"),

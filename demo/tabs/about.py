@@ -1,31 +1,51 @@
-"""This model: what it was trained on, its numbers, its pictures, the code to load it."""
+"""This model: what it was trained on, its numbers and methods, its pictures, code to load it."""
 
 import contextlib
 import html
 
 import gradio as gr
 
+from demo.words import label
 from keras_vae import photos, run_folders, runs
+from keras_vae.names import favourite
 
 NUMBERS = {
     "test_mse": ("Squared error per pixel and channel", "{:.5f}"),
     "test_loss": ("Test loss, nats per image", "{:,.2f}"),
-    "test_reconstruction_loss": ("of it reconstruction", "{:,.2f}"),
-    "test_kl_loss": ("of it KL", "{:,.2f}"),
+    "test_reconstruction_loss": ("of which reconstruction", "{:,.2f}"),
+    "test_kl_loss": ("of which KL", "{:,.2f}"),
     "bits_per_dim": ("Bits per dimension, at most", "{:.2f}"),
     "active_units": ("Latents in use", "{:,}"),
-    "edit_flip_rate": ("Edits of one attribute that do what they should, on test images", "{:.1%}"),
-    "edit_identity": ("Of these, still recognised", "{:.1%}"),
+    "edit_flip_rate": ("Test images that show {attribute} after an edit", "{:.1%}"),
+    "edit_identity": ("of which still recognised", "{:.1%}"),
     "train_seconds": ("Seconds of training", "{:,.0f}"),
     "images_per_second": ("Images per second in training", "{:,.0f}"),
 }
 
 
-def build(run):
+EDITED = {
+    "flow": "By the flow: the noise of the picture's code, turned into a code again with other "
+    "attributes. What changes depends on the picture",
+    "discriminant": "Along a direction, the same for all pictures: the normal of a linear "
+    "classifier of the codes",
+    "regression": "Along a direction, the same for all pictures: the coefficients of a regression "
+    "of the codes on all attributes",
+    "mean_difference": "Along a direction, the same for all pictures: the mean code with the "
+    "attribute minus the mean code without it",
+}
+SAMPLED = {
+    "flow": "A small network, trained on the codes, that turns noise into codes step by step",
+    "mixture": "Gaussians fitted to the codes of training images",
+    "prior": "N(0, I), which training pulls the codes towards",
+}
+
+
+def build(actions):
     """Lays out the tab."""
-    config = run.config
+    run, config = actions.run, actions.run.config
     gr.Markdown(
-        "What stands behind this page, so that you can judge it, and use it yourself.",
+        "What this page was made from: the data, the settings and the numbers of the model, and "
+        "the code to use it yourself.",
         elem_classes="lead",
     )
     with gr.Row(equal_height=False):
@@ -35,6 +55,13 @@ def build(run):
         with gr.Column(min_width=300):
             gr.Markdown("### Numbers")
             gr.HTML(table(numbers(run.folder)), elem_classes=["facts", "numbers"])
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=300):
+            gr.Markdown("### How it edits")
+            gr.HTML(table(edits(actions)), elem_classes="facts")
+        with gr.Column(min_width=300):
+            gr.Markdown("### Where new pictures come from")
+            gr.HTML(table(sources(run)), elem_classes="facts")
     gr.Markdown("### Load it")
     gr.Code(code(run), language="python", label="Python", interactive=False)
     shown = []
@@ -60,9 +87,9 @@ def build(run):
 
 
 def settings(config):
-    """Returns pairs of what and how much; what a config does not say is left out.
+    """Returns the settings by what they are called; those that a config lacks are left out.
 
-    A run may come from anybody: nothing in it is taken for what it should be.
+    A run may come from anybody: a value can be of any type.
     """
     images, shape, widths = (
         value if isinstance(value := config.get(key), kind) else kind()
@@ -95,10 +122,27 @@ def numbers(folder):
         return {"There is no metrics.json": "the run was not completed"}
     except (OSError, ValueError, RecursionError):
         return {"metrics.json": "cannot be read"}
+    attribute = str(metrics.get("edit_attribute"))
     return {
-        what: form.format(metrics[key])
+        what.replace("{attribute}", repr(attribute)): form.format(metrics[key])
         for key, (what, form) in NUMBERS.items()
         if isinstance(metrics.get(key), (int, float))
+    }
+
+
+def edits(actions):
+    """Returns how each method edits, by the attributes that it edits."""
+    by_method = {}
+    for name in actions.attributes:
+        by_method.setdefault(actions.edits.method(name), []).append(label(name))
+    pairs = {", ".join(names): EDITED.get(method, method) for method, names in by_method.items()}
+    return pairs or {"Nothing": "The training images have no attributes or classes"}
+
+
+def sources(run):
+    """Returns what each source of codes is, the one that is used first on top."""
+    return {name.capitalize(): SAMPLED[name] for name in run.sources} or {
+        "Nowhere": "Nothing is known of where the codes of a plain autoencoder lie"
     }
 
 
@@ -111,16 +155,21 @@ def table(pairs):
 
 
 def code(run):
+    """Returns Python that loads the run and uses what it has."""
     folder = run.folder.resolve().name
     first = f"run = runs.load({folder!r})  # the folder of the run, or its name in runs/"
     lines = ["from keras_vae import latent, runs", "", first]
     if run.sources:
         lines += ["images = run.sample(16, seed=0)  # (16, height, width, channels) in [0, 1]"]
-    if run.directions:
-        name = run.directions.names[0]
+    if run.flow is not None and len(run.flow):
+        lines += [
+            f"images = run.sample(16, seed=0, attributes={{{favourite(list(run.flow))!r}: True}})"
+        ]
+    if run.edits:
+        name = favourite(run.edits.names)
         lines += [
             "",
             "# `images` of your own: (n, height, width, channels), uint8 or in [0, 1]",
-            f"edited = latent.edit(run.model, images, run.directions, {{{name!r}: 1.5}})",
+            f"edited = latent.edit(run.model, images, run.edits, {{{name!r}: 1}})",
         ]
     return "\n".join(lines)

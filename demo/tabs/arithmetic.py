@@ -1,44 +1,61 @@
-"""A - B + C: arithmetic with pictures."""
+"""A - B + C: arithmetic with pictures, and with groups of them."""
 
 import gradio as gr
 import numpy as np
 
 from demo import controls, pictures
 from demo.actions import STRENGTH, SUMS
-from demo.events import LIVE, told
+from demo.events import LIVE, QUIET, told
 from demo.picker import picker
+from keras_vae import checks
+
+MANY = 20  # groups from which on typing finds one sooner than scrolling
+ONE = ""  # the choice of a single picture; a group is "+smiling" or "-smiling"
 
 
 def build(actions, images, has):
-    """Lays out the tab. `has` says which images have the first attribute; None is not known."""
+    """Lays out the tab. `has`: which images have the first attribute, which lack it; or None."""
+    groups = choices(actions)
     gr.Markdown(
-        "What A has and B lacks, added to C: codes can be added and subtracted, and the sum still "
-        "stands for a picture. `z = C + a · (A − B)`",
+        "Add to the code of C what A has and B lacks: `z = C + a · (A − B)`. "
+        + ("A and B can be single pictures, or all test images with or without an attribute, of "
+           "which the mean code is taken. **Groups work better:** two single pictures differ in "
+           "many other things, and those are carried over too; in a mean they cancel out."
+           if groups
+           else "Two pictures usually differ in more than one thing, and all of it is carried over "
+           "to C."),
         elem_classes="lead",
-    )
-    starts = three(actions, images, has)
-    with gr.Row():
-        picked = []
-        for letter, what, start in zip("ABC", ("has it", "lacks it", "gets it"), starts):
-            with gr.Column(min_width=220):
-                picked.append(picker(f"{letter}: {what}", images, start, height=200))
+    )  # fmt: skip
+    starts, (first, second) = three(actions, images, has), opening(groups)
+    third = starts[2] if second == ONE else member(actions, second, starts[2])
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=150):
+            a, group_a = side("A: has it", groups, first, actions, images, starts[0])
+        with gr.Column(min_width=150):
+            b, group_b = side("B: lacks it", groups, second, actions, images, starts[1])
+        with gr.Column(min_width=220):
+            c = picker("C: gets it", images, third, height=200)
     strength = controls.slider(-STRENGTH, STRENGTH, 1, step=0.1, label="How much of A − B")
     with gr.Row(equal_height=False, elem_classes="stack"):
-        result, strip = gr.HTML(min_width=180), gr.HTML(min_width=320)
+        result, strip = gr.HTML(min_width=180, elem_classes="sum"), gr.HTML(min_width=320)
 
-    def draw(a, b, c, strength):
-        if None in (a, b, c):
+    def draw(group_a, a, group_b, b, c, strength):
+        if (group_a == ONE and a is None) or (group_b == ONE and b is None) or c is None:
             return pictures.note("A picture is missing: choose one, or upload one"), ""
-        image, images = actions.arithmetic(*map(pictures.read, (a, b, c)), strength)
+        first, second = (
+            pictures.read(photo) if group == ONE else wanted(group)
+            for group, photo in ((group_a, a), (group_b, b))
+        )
+        image, images = actions.arithmetic(first, second, pictures.read(c), strength)
         labels = [pictures.signed(value) for value in SUMS]
         return (
             pictures.shown(image, f"C {pictures.signed(strength)} · (A − B)", "sum"),
             pictures.strip(images, labels, "More and more of A − B, from none of it"),
         )
 
-    inputs = [*picked, strength]
+    inputs = [group_a, a, group_b, b, c, strength]
     gr.on(
-        [*(one.change for one in picked), strength.input],
+        [group_a.input, a.change, group_b.input, b.change, c.change, strength.input],
         told(draw),
         inputs,
         [result, strip],
@@ -47,14 +64,82 @@ def build(actions, images, has):
     return told(draw), inputs, [result, strip]
 
 
+def side(title, groups, start, actions, images, row):
+    """Lays out the choice of A or B; returns its picture, and the menu of groups."""
+    menu = gr.Dropdown(
+        [("One picture", ONE), *groups],
+        value=start,
+        label=title,
+        visible=bool(groups),
+        filterable=len(groups) > MANY,
+    )
+    with gr.Column(visible=start == ONE) as single:
+        photo = picker(title, images, row, height=200, caption=not groups)
+
+    def mean(choice):
+        if choice == ONE:
+            return ""
+        image = actions.decode(actions.group(wanted(choice))[None])[0]
+        ((name, has),) = wanted(choice).items()
+        count = actions.groups[name, has]
+        return pictures.shown(image, f"Their mean code, decoded ({count:,} test images)")
+
+    decoded = gr.HTML(mean(start), elem_classes="mean")
+
+    def switch(choice):
+        return gr.Column(visible=choice == ONE), mean(choice)
+
+    menu.input(told(switch), menu, [single, decoded], **QUIET)
+    return photo, menu
+
+
+def choices(actions):
+    """Returns the groups to choose from, as pairs of label and value.
+
+    Of a class only its own images are a group worth offering, not those of all other classes.
+    """
+    return [
+        (group_label(actions, name, has), f"{'+' if has else '-'}{name}")
+        for name, has in actions.groups
+        if has or not actions.is_class(name)
+    ]
+
+
+def group_label(actions, name, has):
+    if actions.is_class(name):
+        return f"Class {name}"
+    return f"{'With' if has else 'Without'} {name.replace('_', ' ')}"
+
+
+def wanted(choice):
+    """Returns a choice of the menu as a group, such as ``{"smiling": True}``."""
+    return {choice[1:]: choice[0] == "+"}
+
+
+def opening(groups):
+    """Returns what A and B are at first: two groups if there are any."""
+    values = [value for _, value in groups]
+    return values[:2] if len(values) > 1 else (ONE, ONE)
+
+
+def member(actions, choice, otherwise):
+    """Returns the number of the first test image of a group, or another if none is shown."""
+    ((name, has),) = wanted(choice).items()
+    examples = actions.run.examples
+    known = checks.as_known(examples.known, examples.attributes.shape)
+    column = examples.attribute_names.index(name)
+    rows = known[:, column] & (examples.attributes[:, column] == has)
+    return int(np.argmax(rows)) if rows.any() else otherwise
+
+
 def three(actions, images, has):
     """Returns which images to begin with: A has something that B and C lack.
 
     A and B are the pair that differs least otherwise, as far as codes tell.
     """
-    if has is not None and 0 < has.sum() <= len(has) - 2:
+    if has is not None and has[0].any() and has[1].sum() >= 2:
         codes = actions.run.examples.codes[: len(images)]
-        with_it, without = np.flatnonzero(has), np.flatnonzero(~has)
+        with_it, without = map(np.flatnonzero, has)
         distances = np.linalg.norm(codes[with_it][:, None] - codes[without], axis=-1)
         a, b = np.unravel_index(np.argmin(distances), distances.shape)
         return int(with_it[a]), int(without[b]), int(np.delete(without, b)[0])

@@ -7,51 +7,56 @@ from demo import controls, pictures
 from demo.actions import STRENGTH, STRIP
 from demo.events import LIVE, QUIET, told
 from demo.picker import displayed, picker
-
-IN_VIEW = 9  # sliders that are always there; the others fold away
+from demo.words import IN_VIEW, label
 
 
 def build(actions, images, has):
     """Lays out the tab; returns the picture that it edits, and how to draw it.
 
-    `has` says which images have the first attribute already; None is not known.
+    `has` is which images have the first attribute already, and which lack it; or None.
     """
     names = actions.attributes
     gr.Markdown(
-        "The encoder turns a picture into a few numbers, its **code**; the decoder draws a picture "
-        "from a code. A slider moves the code along the direction in which others have more of "
-        "something: `z_new = z + a · direction`.",
+        "The encoder turns a picture into a short list of numbers, its **code**, and the decoder "
+        "draws a picture from a code. A slider adds to the code what makes pictures show more of "
+        "an attribute: `z_new = z + a · z_diff`. **Upload a photo of your own to edit it.**"
+        if names
+        else "The encoder turns a picture into a short list of numbers, its **code**, and the "
+        "decoder draws a picture from a code.",
         elem_classes="lead",
     )
-    with gr.Row(equal_height=False):
+    with gr.Row(equal_height=False, elem_classes="editing"):
         with gr.Column(scale=2, min_width=300):
-            photo = picker("Start from", images, 0 if has is None else int(np.argmin(has)))
-            random = gr.Button("Start from a random sample", visible=bool(actions.run.sources))
+            photo = picker("Start from", images, 0 if has is None else int(np.argmax(has[1])))
+            random = gr.Button("New random picture", visible=bool(actions.run.sources))
             seen = gr.HTML(elem_classes="seen")
         with gr.Column(scale=3, min_width=320):
             with gr.Row(elem_classes=["pair", "follow"]):
                 before, after = gr.HTML(min_width=100), gr.HTML(min_width=100)
             if not names:
                 gr.Markdown(
-                    "**There is nothing to change here:** this model was trained on images of "
-                    "which it is not known what they show, so there is no direction to go. Train "
-                    "on images with attributes or classes, and a slider for each appears. You can "
-                    "still see how the model draws your picture.",
+                    "**There is nothing to change here:** this model was trained on images "
+                    "without attributes or classes, so it has no edits. Train on images that have "
+                    "them, and a slider for each appears. You can still see how the model draws "
+                    "your picture.",
                     elem_classes="note",
                 )
             with gr.Row(visible=bool(names), elem_classes="strengths"):
-                sliders = [slider(name) for name in names[:IN_VIEW]]
+                # The page opens with the first edit at work.
+                starts = [actions.working_strength(), *[0] * len(names)]
+                sliders = [slider(*one) for one in zip(names[:IN_VIEW], starts)]
             if len(names) > IN_VIEW:
                 with (
                     gr.Accordion(f"{len(names) - IN_VIEW} more", open=False),
                     gr.Row(elem_classes="strengths"),
                 ):
-                    sliders += [slider(name) for name in names[IN_VIEW:]]
+                    sliders += [slider(name, 0) for name in names[IN_VIEW:]]
             with gr.Row(visible=bool(names)):
                 keep_detail = gr.Checkbox(
-                    False,
+                    actions.is_of_photographs(),
                     label="Keep detail",
-                    info="Add only the change to the picture itself, so that it stays sharp",
+                    info="Add only the change to the picture itself, so that it stays sharp: "
+                    "x + decode(z_new) − decode(z)",
                 )
                 reset = gr.Button("Reset", min_width=100, scale=0)
             strip_of = gr.Dropdown(
@@ -67,7 +72,7 @@ def build(actions, images, has):
         """Returns what the model sees, before, after, and the strip, as HTML."""
         try:
             photo = pictures.read(path)
-        except ValueError as error:  # nothing of the picture before stays
+        except ValueError as error:  # the last picture's results must not stay
             if path is not None:
                 gr.Warning(str(error))
             return "", pictures.note(str(error)), "", ""
@@ -111,18 +116,14 @@ def build(actions, images, has):
     return photo, (told(draw), inputs, outputs)
 
 
-def slider(name):
+def slider(name, start):
     return controls.slider(
         -STRENGTH,
         STRENGTH,
-        0,
+        start,
+        empty=0,
         step=0.1,
         label=label(name),
         min_width=200,
         elem_classes="strength",
     )
-
-
-def label(name):
-    text = " ".join(name.replace("_", " ").split()) or name
-    return text[:1].upper() + text[1:]

@@ -1,4 +1,4 @@
-"""Sample: images of what never was."""
+"""Sample: new images, decoded from random codes."""
 
 import gradio as gr
 import numpy as np
@@ -7,11 +7,15 @@ from demo import controls
 from demo.actions import MOST_IMAGES, MOST_TEMPERATURE
 from demo.events import LIVE, QUIET, told
 from demo.picker import displayed
+from demo.words import IN_VIEW, label
 
 SOURCES = {
-    "prior": "Prior N(0, I)",
-    "mixture": "Mixture of Gaussians",
+    "flow": ("Flow", "a network that turns noise into codes"),
+    "mixture": ("Mixture", "Gaussians fitted to the codes"),
+    "prior": ("Prior", "N(0, I), what training pulls the codes towards"),
 }
+COUNT = 24
+ANY, WITH, WITHOUT = "any", "with", "without"
 
 
 def build(actions, tabs, photo):
@@ -19,42 +23,44 @@ def build(actions, tabs, photo):
     sources = actions.run.sources
     if not sources:
         gr.Markdown(
-            "**Nothing to sample from:** nothing ties the codes of a plain autoencoder to a known "
-            "distribution, and this run has no mixture fitted to them. That is what the V in VAE "
-            "is for: `python train.py --model vae`.",
+            "**Nothing to sample from:** the codes of a plain autoencoder follow no known "
+            "distribution, and this run has neither a flow nor a mixture fitted to them. A VAE "
+            "can be sampled from: `python train.py --model vae`.",
             elem_classes="note",
         )
         return
     gr.Markdown(
-        "Draw random codes and decode them: images of what never was. A VAE can do that because "
-        "training pulls its codes towards N(0, I). **Click an image to edit it.**",
+        "Draw random codes and decode them: new images, which are not in the data. "
+        "**Click an image to edit it.**",
         elem_classes="lead",
     )
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=260):
+    with gr.Row(equal_height=False, elem_classes="drawn"):
+        with gr.Column(scale=2, min_width=300):
             source = gr.Radio(
-                [(SOURCES[name], name) for name in sources],
+                [(SOURCES[name][0], name) for name in sources],
                 value=sources[0],
                 label="Codes from",
-                info="The prior is where training pulls the codes to; the mixture was fitted to "
-                "where they do lie",
+                info=". ".join(": ".join(SOURCES[name]) for name in sources),
             )
-            count = controls.slider(1, MOST_IMAGES, 24, step=1, label="How many")
-            temperature = controls.slider(
-                0,
-                MOST_TEMPERATURE,
-                1,
-                step=0.05,
-                label="Temperature",
-                info="Below 1: more typical and less diverse",
-            )
-            seed = gr.Number(
-                0, label="Seed", info="The same seed shows the same images", precision=0
-            )
+            with gr.Column(visible=sources[0] == "flow", elem_classes="wishes") as wished:
+                names, wishes = lay_out_wishes(actions)
             draw = gr.Button("Draw others", variant="primary")
-        with gr.Column(scale=3, min_width=320):
+            with gr.Accordion("How many, temperature, seed", open=False):
+                count = controls.slider(1, MOST_IMAGES, COUNT, step=1, label="How many")
+                temperature = controls.slider(
+                    0,
+                    MOST_TEMPERATURE,
+                    1,
+                    step=0.05,
+                    label="Temperature",
+                    info="Below 1: more typical and less diverse",
+                )
+                seed = gr.Number(
+                    0, label="Seed", info="The same seed gives the same images", precision=0
+                )
+        with gr.Column(scale=5, min_width=300, elem_classes="new"):
             grid = gr.Gallery(
-                [displayed(image) for image in actions.sample(24)],
+                [displayed(image) for image in actions.sample(COUNT)],
                 show_label=False,
                 label="Samples: click one to edit it",
                 format="png",
@@ -65,33 +71,77 @@ def build(actions, tabs, photo):
                 buttons=[],
                 elem_classes="samples",
             )
-    # What the grid shows, to find the image that was clicked: the sliders may have moved since.
+    # What the grid shows, to find the image that was clicked: the controls may have moved since.
     # The browser keeps it, so that the server can forget visitors.
-    last = gr.JSON([24, 0, 1.0, sources[0]], visible="hidden")
+    last = gr.JSON([COUNT, 0, 1.0, sources[0], {}], visible="hidden")
 
-    def show(count, seed, temperature, source):
-        images = actions.sample(count, seed, temperature, source)
-        return [displayed(image) for image in images], [count, seed, temperature, source]
+    def show(count, seed, temperature, source, *wishes):
+        attributes = asked(names, wishes) if source == "flow" else {}
+        images = actions.sample(count, seed, temperature, source, attributes)
+        drawn = [count, seed, temperature, source, attributes]
+        return [displayed(image) for image in images], drawn
 
-    def others(count, temperature, source):
+    def others(count, temperature, source, *wishes):
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-        return seed, *show(count, seed, temperature, source)
+        return seed, *show(count, seed, temperature, source, *wishes)
 
     def send(last, event: gr.SelectData):
-        if not isinstance(last, list) or len(last) != 4:
+        if not isinstance(last, list) or len(last) != 5:
             raise ValueError("There is no such picture")
         images = actions.sample(*last)
         if type(event.index) is not int or not 0 <= event.index < len(images):
             raise ValueError("There is no such picture")
         return displayed(images[event.index]), gr.Tabs(selected="edit")
 
-    how = [count, seed, temperature, source]
+    inputs = [count, seed, temperature, source, *wishes]
     gr.on(
-        [count.input, temperature.input, source.input, seed.submit],
+        [one.input for one in (count, temperature, source, *wishes)] + [seed.submit],
         told(show),
-        how,
+        inputs,
         [grid, last],
         **LIVE,
     )
-    draw.click(told(others), [count, temperature, source], [seed, grid, last], **QUIET)
+    if wishes:
+        source.input(lambda name: gr.Column(visible=name == "flow"), source, wished, **QUIET)
+    draw.click(told(others), [count, temperature, source, *wishes], [seed, grid, last], **QUIET)
     grid.select(told(send), last, [photo, tabs], **QUIET)
+
+
+def lay_out_wishes(actions):
+    """Lays out what new images can be asked for.
+
+    Returns:
+        For each control the attribute that it asks for, or None where it chooses a class, and
+        the controls.
+    """
+    classes = [name for name in actions.wishes if actions.is_class(name)]
+    names = [name for name in actions.wishes if name not in classes]
+    controls = []
+    if classes:
+        menu = [(ANY, ANY), *((label(name), f"+{name}") for name in classes)]
+        controls.append(gr.Dropdown(menu, value=ANY, label="Class", filterable=len(menu) > 20))
+    with gr.Column(elem_classes="wish-rows"):
+        controls += [wish(name) for name in names[:IN_VIEW]]
+    if len(names) > IN_VIEW:
+        with (
+            gr.Accordion(f"{len(names) - IN_VIEW} more attributes", open=False),
+            gr.Column(elem_classes="wish-rows"),
+        ):
+            controls += [wish(name) for name in names[IN_VIEW:]]
+    return [*([None] if classes else []), *names], controls
+
+
+def wish(name):
+    return gr.Radio(
+        [ANY, WITH, WITHOUT], value=ANY, label=label(name), elem_classes="wish", min_width=100
+    )
+
+
+def asked(names, wishes):
+    """Returns what the controls ask for, True or False by name."""
+    attributes = {}
+    for name, choice in zip(names, wishes):
+        if choice not in (None, ANY):
+            name, has = (choice[1:], True) if name is None else (name, choice == WITH)
+            attributes[name] = has
+    return attributes

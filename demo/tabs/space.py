@@ -1,4 +1,4 @@
-"""Latent space: where the codes lie, and what lies where."""
+"""Latent space: a map of the codes, and the picture at each place."""
 
 import gradio as gr
 import numpy as np
@@ -15,8 +15,7 @@ def build(actions, space_map):
     examples = actions.run.examples
     if examples is None:
         gr.Markdown(
-            "**There is no map:** this run was made by an older version and does not know the "
-            "codes of its test images. Train it again to see them.",
+            "**There is no map:** this run keeps no codes of test images.",
             elem_classes="note",
         )
         return None
@@ -25,9 +24,9 @@ def build(actions, space_map):
     is_plane = examples.codes.shape[1] <= 2
     gr.Markdown(
         "Each dot is the code of a test image. **Click anywhere to decode that place.** "
-        + ("" if is_plane else "The map is the plane in which the codes differ most; the other "
-           "directions stay at their middle, so what you see is more ordinary than a real image. ")
-        + "The sliders are the latents that carry most.",
+        + ("" if is_plane else "The map is the plane in which the codes differ most; all other "
+           "directions stay at their mean, so pictures are more average than real images. ")
+        + "The sliders move the latents that carry most information.",
         elem_classes="lead",
     )  # fmt: skip
     with gr.Row(equal_height=False):
