@@ -11,7 +11,8 @@ import keras_vae
 from keras_vae import datasets, latent, runs
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-MODEL, LATENT_SPACE, CLIENT, SPACE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+MODEL, LATENT_SPACE, CLIENT, SPACE, ANNEAL = CODE
 
 
 def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
@@ -38,13 +39,16 @@ def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
     model.compile()
     directions = latent.Directions(("smiling", "eyeglasses"), np.eye(2, 3, dtype="f"), "regression")
     mixture = latent.Mixture(np.ones(1), np.zeros((1, 3)), np.eye(3)[None])
+    codes = np.random.default_rng(0).standard_normal((60, 3))
+    flow = latent.fit_flow(codes, codes[:, :2] > 0, directions.names, width=8, steps=2)
     parts = {"model.keras": model, "directions.npz": directions, "mixture.npz": mixture}
+    parts["flow.keras"] = flow
     for name, part in parts.items():
         runs.save(folder / name, part)
     runs.write_json(folder / "config.json", {"completed": True})
     names = {}
     exec(LATENT_SPACE, names)
-    for name, shape in (("happy", 8), ("sharp", 8), ("new", 16), ("strip", 8)):
+    for name, shape in (("happy", 8), ("sharp", 8), ("new", 16), ("sad", 16), ("strip", 8)):
         assert names[name].shape == (shape, 64, 64, 3)
     assert names["codes"].shape == (4, 3)
     assert (tmp_path / "new.png").exists()
@@ -81,3 +85,11 @@ def test_every_file_of_a_run_is_explained():
 def test_the_picture_is_there():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (Path(__file__).parents[1] / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_beta_is_annealed_as_it_says(make_vae, images):
+    names = {"keras": keras}
+    exec(ANNEAL, names)
+    callbacks = [names["Anneal"]()]
+    history = make_vae().fit(images, epochs=3, verbose=0, callbacks=callbacks).history
+    np.testing.assert_allclose(history["kl_weight"], [0.0, 0.5, 1.0])
