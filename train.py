@@ -31,8 +31,8 @@ fail = functools.partial(program.fail, program="train.py")
 
 # What measured best on validation in one to three minutes of training on two CPU cores, see
 # benchmarks/README.md. What depends on the network stands below its name. All sets but faces and
-# mnist take those of mnist, if their images are small and grey, or of photographs. "images" is how
-# many to train on in all epochs.
+# mnist take those of mnist, if their images are small and grey, or of photographs. Networks that
+# are not a set's own were tried less. "images" is how many to train on in all epochs.
 DEFAULTS = {
     "faces": {
         "network": "patches",

@@ -10,7 +10,7 @@ from keras_vae.latent.edits import edit as edit
 from keras_vae.latent.edits import group as group
 from keras_vae.latent.edits import with_detail as with_detail
 from keras_vae.latent.flow import Flow as Flow
-from keras_vae.latent.flow import fit_flow as fit_flow
+from keras_vae.latent.flow_fitting import fit_flow as fit_flow
 from keras_vae.latent.mixture import Mixture as Mixture
 from keras_vae.latent.mixture import fit_mixture as fit_mixture
 from keras_vae.latent.walks import carried as carried
