@@ -10,7 +10,7 @@ import json
 import keras
 
 import keras_vae
-from keras_vae import recipe
+from keras_vae.training import recipes
 
 
 def patches(*widths, **options):
@@ -120,7 +120,7 @@ def build_model(settings, images, seed):
 
 def make_optimizer(settings, steps):
     """Returns train.py's optimizer with some of its settings changed."""
-    config = recipe.make_optimizer(settings["learning_rate"], steps).get_config()
+    config = recipes.make_optimizer(settings["learning_rate"], steps).get_config()
     config["beta_2"] = settings["beta_2"]
     if settings["ema"]:
         # fit ends by putting the averaged weights in place, so that they are evaluated

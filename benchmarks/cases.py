@@ -57,7 +57,7 @@ def make_model(case, pixel_mean, steps, seed=0):
     import keras  # here, so that the list of cases can be read before a backend is chosen
 
     import keras_vae
-    from keras_vae import recipe
+    from keras_vae.training import recipes
 
     keras.utils.set_random_seed(seed)
     build = {"mlp": keras_vae.build_mlp, "conv": keras_vae.build_conv}[case.network]
@@ -69,5 +69,5 @@ def make_model(case, pixel_mean, steps, seed=0):
         pixel_mean=pixel_mean,
     )
     model = keras_vae.VAE(encoder, decoder, case.likelihood, seed=seed)
-    model.compile(recipe.make_optimizer(case.learning_rate, steps))
+    model.compile(recipes.make_optimizer(case.learning_rate, steps))
     return model

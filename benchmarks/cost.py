@@ -98,7 +98,7 @@ def measure(task):
     from speed_process import peak_megabytes
 
     import keras_vae
-    from keras_vae import recipe
+    from keras_vae.training import recipes
 
     shape, batch_size = (task["size"], task["size"], 3), task["batch_size"]
     case = dataclasses.replace(CASES["mlp-64"], image_shape=shape)
@@ -108,7 +108,7 @@ def measure(task):
     build = getattr(keras_vae, f"build_{task['network']}")
     parts = build(shape, task["latent_dim"], **NETWORKS[task["network"]])
     model = keras_vae.VAE(*parts, "gaussian", seed=0)
-    model.compile(recipe.make_optimizer(2e-3, 10_000))
+    model.compile(recipes.make_optimizer(2e-3, 10_000))
     ready = peak_megabytes()
     stamps = [time.perf_counter()]
 

@@ -41,7 +41,8 @@ def measure(folder, memory):
     import keras
 
     import keras_vae
-    from keras_vae import datasets, recipe
+    from keras_vae import datasets
+    from keras_vae.training import recipes
 
     keras.utils.set_random_seed(0)
     started = time.perf_counter()
@@ -49,7 +50,7 @@ def measure(folder, memory):
     start = time.perf_counter() - started
     parts = keras_vae.build_mlp(data.image_shape, 32, [256], activation="silu")
     model = keras_vae.VAE(*parts, "gaussian", seed=0)
-    model.compile(recipe.make_optimizer(1e-3, 10 * STEPS))
+    model.compile(recipes.make_optimizer(1e-3, 10 * STEPS))
     seconds = []
     for _ in range(5):
         started = time.perf_counter()

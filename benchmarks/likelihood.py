@@ -22,7 +22,7 @@ from keras import layers, ops
 import keras_vae
 from keras_vae import datasets
 from keras_vae.networks import logits
-from keras_vae.recipe import WarmUpAndCosine
+from keras_vae.training.recipes import WarmUpAndCosine
 
 
 def main():

@@ -16,7 +16,7 @@ import keras
 
 import keras_vae
 from keras_vae import datasets, evaluate
-from keras_vae.recipe import make_optimizer
+from keras_vae.training.recipes import make_optimizer
 
 
 class Clock(keras.callbacks.Callback):

@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_vae import datasets, evaluate, latent
 from keras_vae.datasets.stream import head
-from keras_vae.judges import Judges
+from keras_vae.evaluate.judges import Judges
 
 BATCH = 500  # where nothing is learned
 TIMED_EPOCHS = 6

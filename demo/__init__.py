@@ -2,6 +2,8 @@
 
 import os
 
+QUEUE_SIZE = 100  # requests that may wait
+
 # Nobody is told what is done here, and Gradio keeps no table of past requests. Read when it is
 # imported, which is after this.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

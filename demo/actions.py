@@ -10,10 +10,10 @@ import functools
 
 import numpy as np
 
-from keras_vae import checks, latent, photos, run_folders
+from keras_vae import checks, latent, photos
+from keras_vae.datasets.names import favourite
 from keras_vae.images import to_uint8
-from keras_vae.names import favourite
-from keras_vae.runs import SOURCES
+from keras_vae.runs import SOURCES, folders
 
 STRENGTH = 3  # the most that sliders and requests may ask for, either way
 STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)
@@ -89,7 +89,7 @@ class Actions:
         """Returns the strength of the first attribute that was found to work, or else 1."""
         metrics = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            metrics = run_folders.read_json(self.run.folder / "metrics.json")
+            metrics = folders.read_json(self.run.folder / "metrics.json")
         strength = metrics.get("edit_strength")
         is_known = self.attributes[:1] == [metrics.get("edit_attribute")] and is_number(strength)
         return float(np.clip(strength, -STRENGTH, STRENGTH)) if is_known else 1.0

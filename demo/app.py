@@ -5,13 +5,12 @@ import html
 import gradio as gr
 import numpy as np
 
-from demo import api, pictures, safety
+from demo import QUEUE_SIZE, api, pictures, safety
 from demo.actions import Actions
 from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
 from keras_vae import VAE, checks
-from keras_vae.arguments import QUEUE_SIZE
 
 # Settings of the page that Gradio takes where it is launched.
 LAUNCH = {

@@ -13,7 +13,7 @@ class SpaceMap:
     """Where the codes of the test images lie, drawn once.
 
     Args:
-        examples: `keras_vae.examples.Examples`.
+        examples: `keras_vae.runs.examples.Examples`.
 
     Attributes:
         picture: uint8 ``(height, width, 3)``.

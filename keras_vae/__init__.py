@@ -1,10 +1,5 @@
 """keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
 
-# ruff: noqa: E402
-from keras_vae import command_line
-
-command_line.start_if_command()  # mistakes are told before Keras loads
-
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
 from keras_vae import latent as latent

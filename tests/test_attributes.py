@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_vae.datasets import Dataset, Split, attributes
-from keras_vae.names import first_few
+from keras_vae.datasets.names import first_few
 
 pytestmark = pytest.mark.once
 

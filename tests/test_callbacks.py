@@ -2,7 +2,8 @@ import signal
 
 import pytest
 
-from keras_vae import callbacks, runs
+from keras_vae import runs
+from keras_vae.runs import callbacks
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from demo.actions import Actions
 from demo.app import LAUNCH, build_demo, choices
 from demo.space_map import SpaceMap
 from demo.tabs import arithmetic, edit, sample
-from keras_vae import examples, latent, photos, plots, runs
+from keras_vae import latent, photos, plots, runs
+from keras_vae.runs import examples, files
 
 ROOT = Path(__file__).parents[1]
 
@@ -50,7 +51,7 @@ def add_examples(folder, latent_dim=2, image_shape=(8, 8, 3), n=30):
         group_names=("no", "yes"),
         title="by 'smiling'",
     )
-    runs.save(folder / "examples.npz", kept)
+    files.save(folder / "examples.npz", kept)
     return folder
 
 
@@ -60,10 +61,10 @@ def add_flow(folder, latent_dim=2, names=NAMES):
     attributes = rng.integers(0, 2, (200, len(names)))
     codes = rng.standard_normal((200, latent_dim)) + attributes.sum(axis=1, keepdims=True)
     flow = latent.fit_flow(codes, attributes, names, steps=30, width=16)
-    runs.save(folder / "flow.keras", flow)
+    files.save(folder / "flow.keras", flow)
     config = json.loads((folder / "config.json").read_text())
     methods = {"smiling": "flow", "8": "flow"}
-    runs.write_json(folder / "config.json", config | {"edit_methods": methods})
+    files.write_json(folder / "config.json", config | {"edit_methods": methods})
     return folder
 
 
@@ -875,7 +876,7 @@ def test_mistakes_are_one_line(run, tmp_path):
         process = start(*arguments, cwd=tmp_path)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 2, errors
-        assert errors.startswith("python -m demo: error:") and errors.count("\n") == 1, errors
+        assert errors.startswith("keras-vae demo: error:") and errors.count("\n") == 1, errors
         assert message in errors
 
 
@@ -894,7 +895,7 @@ def test_no_room_for_temporary_files_gives_one_line(run, tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[-1].startswith("python -m demo: error: [Errno 27] File too")
+    assert result.stderr.splitlines()[-1].startswith("keras-vae demo: error: [Errno 27] File too")
     assert "TMPDIR" in result.stderr and "Traceback" not in result.stderr
 
 

@@ -11,6 +11,7 @@ from test_main import save_run
 
 from demo.app import LAUNCH, build_demo
 from keras_vae import runs
+from keras_vae.runs import files
 
 pytestmark = pytest.mark.once
 
@@ -48,7 +49,7 @@ def browser():
 def url(tmp_path_factory):
     folder = save_run(tmp_path_factory.mktemp("runs") / "run", name="noise", dataset="faces")
     metrics = {"edit_attribute": "smiling", "edit_strength": 1.5}
-    runs.write_json(folder / "metrics.json", metrics)
+    files.write_json(folder / "metrics.json", metrics)
     page = build_demo(runs.load(add_flow(add_examples(folder))))
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     yield page.local_url

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from keras_vae import evaluate, tables
+from keras_vae import evaluate
 from keras_vae.datasets import Split
 from keras_vae.evaluate import edits
 from keras_vae.latent import Directions
+from keras_vae.runs import words
 
 pytestmark = pytest.mark.once
 
@@ -163,10 +164,10 @@ def test_the_judge_is_judged_only_on_what_is_known():
     hats = numbers["judge"]["balanced_accuracy"]["hat"]
     assert hats == {"photos": 1, "reconstructions": 1, "measurable": True, "known": 60}
     assert "known" not in numbers["judge"]["balanced_accuracy"]["red"]
-    assert "of which it is known: hat 60" in tables.text({"edits": numbers})
+    assert "of which it is known: hat 60" in words.text({"edits": numbers})
     believed = report(towards(hat=0.7), test=Split(test.images, attributes=wrong))
     assert believed["judge"]["balanced_accuracy"]["hat"]["photos"] < 0.75
-    assert "of which it is known" not in tables.text({"edits": believed})
+    assert "of which it is known" not in words.text({"edits": believed})
 
 
 def test_an_editor_that_does_nothing_keeps_the_identity_of_reconstructions():

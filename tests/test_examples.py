@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import examples, latent
+from keras_vae import latent
 from keras_vae.datasets import Dataset, Split, stream
-from keras_vae.examples import Examples
+from keras_vae.runs import examples
+from keras_vae.runs.examples import Examples
 
 NAMES = ("beard", "Smiling")
 ATTRIBUTES = np.arange(37)[:, None] % [2, 3] == 0

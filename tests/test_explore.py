@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from keras_vae import explore
 from keras_vae.datasets import Dataset, Split
+from keras_vae.runs import explore
 
 
 def dataset(images, attributes=None, names=(), labels=(), known=None):

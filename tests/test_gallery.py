@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import gallery, latent, plots, runs
+from keras_vae import latent, plots, runs
 from keras_vae.datasets import Dataset, Split, stream
+from keras_vae.runs import files, gallery
 
 HISTORY = {"loss": [2.0, 1.0], "reconstruction_loss": [2.0, 1.0]}
 DIRECTIONS = latent.Directions(("beard", "Smiling"), np.eye(2, dtype="float32"), "regression")
@@ -45,7 +46,7 @@ def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
     names = [text.get_text() for text in figures["samples.png"].axes[0].texts]
     assert names == ["flow", "mixture", "prior N(0, I)"]
     for name, figure in figures.items():
-        runs.write_figure(tmp_path / name, figure)
+        files.write_figure(tmp_path / name, figure)
 
 
 def test_the_attributes_that_were_asked_for(make_vae, data):

@@ -13,7 +13,8 @@ import tensorflow as tf
 from keras import ops
 
 import keras_vae
-from keras_vae import evaluate, streams
+from keras_vae import evaluate
+from keras_vae.training import streams
 
 with contextlib.suppress(ImportError):  # the other kinds need no torch
     import torch

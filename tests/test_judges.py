@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_vae import datasets, judges
+from keras_vae import datasets
 from keras_vae.datasets import Dataset, Split
-from keras_vae.evaluate import Classifier, classifiers
-from keras_vae.judges import Judges
+from keras_vae.evaluate import Classifier, classifiers, judges
+from keras_vae.evaluate.judges import Judges
 
 pytestmark = pytest.mark.once
 

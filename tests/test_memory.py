@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import keras_vae
-from keras_vae import memory
+from keras_vae.training import memory
 
 SHAPE = (64, 64, 3)
 

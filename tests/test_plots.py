@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_vae import plots
-from keras_vae.names import short
+from keras_vae.datasets.names import short
 
 
 def rendered(figure, tmp_path):

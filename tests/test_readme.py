@@ -9,6 +9,7 @@ from test_main import save_run
 
 import keras_vae
 from keras_vae import datasets, latent, runs
+from keras_vae.runs import files
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -44,8 +45,8 @@ def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
     parts = {"model.keras": model, "directions.npz": directions, "mixture.npz": mixture}
     parts["flow.keras"] = flow
     for name, part in parts.items():
-        runs.save(folder / name, part)
-    runs.write_json(folder / "config.json", {"completed": True})
+        files.save(folder / name, part)
+    files.write_json(folder / "config.json", {"completed": True})
     names = {}
     exec(LATENT_SPACE, names)
     for name, shape in (("happy", 8), ("sharp", 8), ("new", 16), ("sad", 16), ("strip", 8)):
@@ -59,7 +60,7 @@ def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
     folder = save_run(tmp_path / "run")
     (folder / "directions.npz").unlink()
     directions = latent.Directions(("smiling",), np.eye(1, 2, dtype="f"), "regression")
-    runs.save(folder / "directions.npz", directions)
+    files.save(folder / "directions.npz", directions)
     pages, launch = [], gr.Blocks.launch
 
     def launch_here(page, **options):

@@ -1,4 +1,4 @@
-"""`python -m keras_vae evaluate`: a small run from its folder to the table."""
+"""`keras-vae evaluate`: a small run from its folder to the table."""
 
 import dataclasses
 import json
@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import datasets, judges, latent, plots, report, runs, tables
+from keras_vae import datasets, latent, plots, runs
 from keras_vae.__main__ import main
-from keras_vae.arguments import PARTS, parse_command
-from keras_vae.evaluate import Classifier, classifiers, edits
+from keras_vae.evaluate import Classifier, classifiers, edits, judges
+from keras_vae.runs import files, report, words
+from keras_vae_cli.evaluate import QUESTIONS
+from keras_vae_cli.main import parse
 
 pytestmark = pytest.mark.once
 
@@ -61,16 +63,16 @@ def build(data):
         config = {"completed": True, "dataset": str(data), **settings}
         loaded = runs.load_data(config | {"dataset": str(data)})
         model.fit(loaded.train.images, verbose=0)
-        runs.save(folder / "model.keras", model)
+        files.save(folder / "model.keras", model)
         config["attribute_names"] = loaded.attribute_names
         parts = ("train", "validation", "test")
         config["images"] = {part: len(getattr(loaded, part)) for part in parts}
-        runs.write_json(folder / "config.json", config)
+        files.write_json(folder / "config.json", config)
         codes = latent.codes_of(model, loaded.train.images)
         names = loaded.attribute_names
         if directions:
             found = latent.fit_directions(codes, loaded.train.attributes, names)
-            runs.save(folder / "directions.npz", found)
+            files.save(folder / "directions.npz", found)
         return folder
 
     return make
@@ -112,7 +114,7 @@ def test_all_of_a_run(run, evaluated, monkeypatch):
     assert code == 0
     assert [line for line in errors.splitlines() if "Training a judge" not in line] == []
     numbers = numbers_of(run)
-    assert list(numbers) == ["version", "model", *PARTS]
+    assert list(numbers) == ["version", "model", *QUESTIONS]
     assert numbers["fit"]["log_likelihood_images"] == 7
     assert numbers["fit"]["log_likelihood_samples"] == 3
     loaded = runs.load_data(json.loads((run / "config.json").read_text()))
@@ -126,8 +128,8 @@ def test_all_of_a_run(run, evaluated, monkeypatch):
     assert "faces" in numbers["disentanglement"]["missing"]
     assert list(numbers["samples"]["rows"]) == ["train", "reconstructions", "prior"]
     assert numbers["samples"]["n"] == len(loaded.test) == 30
-    for words in ("Fit to the test images", "nats per image", "n = 7, k = 3", "\nLatents"):
-        assert words in output
+    for part in ("Fit to the test images", "nats per image", "n = 7, k = 3", "\nLatents"):
+        assert part in output
     assert "\nEdits\n  30 test images, judge" in output
     assert "\n  > discriminant" in output
     assert "\nDisentanglement: none, the true factors" in output
@@ -185,14 +187,14 @@ def test_what_is_missing_has_a_reason(build, evaluated, tmp_path, data):
         np.save(tmp_path / "plain.npy", arrays["images"])
     settings = {"dataset": str(tmp_path / "plain.npy"), "attribute_names": []}
     config = json.loads((run / "config.json").read_text())
-    runs.write_json(run / "config.json", config | settings)
+    files.write_json(run / "config.json", config | settings)
     _, output, _ = evaluated(run, "--only", "edits", "samples")
     assert "New images: none, there are no attributes or classes" in output
 
 
 def test_an_attribute_without_a_direction(run, evaluated):
     directions = latent.Directions(("low",), np.eye(1, 2, dtype="float32"), "regression")
-    runs.save(run / "directions.npz", directions)
+    files.save(run / "directions.npz", directions)
     code, output, errors = evaluated(run, "--attribute", "top")
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
     assert "has no direction of 'top'" in errors and "those of: low" in errors
@@ -200,7 +202,7 @@ def test_an_attribute_without_a_direction(run, evaluated):
 
 def test_a_run_that_was_stopped_is_told(run, evaluated):
     config = json.loads((run / "config.json").read_text())
-    runs.write_json(run / "config.json", config | {"completed": False})
+    files.write_json(run / "config.json", config | {"completed": False})
     (run / "directions.npz").unlink()
     code, output, errors = evaluated(run, "--only", "edits")
     assert code == 0 and "Edits: none, the run has no directions: it was stopped" in output
@@ -224,13 +226,13 @@ def test_the_headline_of_a_run(run, monkeypatch):
     assert 0 <= numbers["edit_flip_rate"] <= 1 and json.dumps(numbers)
     assert numbers["edit_identity"] is numbers["edit_largest_leakage"] is None  # of classes
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
-    import train
+    from keras_vae.runs import summary
 
     assert numbers["edit_method"] == "discriminant"
     line = f"Edits: low={numbers['edit_strength']:g} by discriminant works on"
-    assert train.edit_line(numbers).startswith(line)
+    assert summary.edit_line(numbers).startswith(line)
     more = {"edit_largest_leakage": 0.25, "edit_leaks_into": "red", "edit_identity": 0.5}
-    assert "leakage 25.0% into red, 50.0% still recognised." in train.edit_line(numbers | more)
+    assert "leakage 25.0% into red, 50.0% still recognised." in summary.edit_line(numbers | more)
 
 
 def test_methods_are_chosen_where_there_is_a_choice(run, monkeypatch):
@@ -261,7 +263,7 @@ def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
         np.savez(tmp_path / "few.npz", **{name: array[:39] for name, array in arrays.items()})
     config = json.loads((run / "config.json").read_text())
     config |= {"dataset": str(tmp_path / "few.npz"), "images": None}
-    runs.write_json(run / "config.json", config)
+    files.write_json(run / "config.json", config)
     code, output, _ = evaluated(run, "--only", "latents", "samples")
     assert code == 0 and "New images: none, there are fewer than 4 test" in output
 
@@ -274,7 +276,7 @@ def test_data_that_have_changed_are_refused(run, evaluated, tmp_path, data):
         np.savez(tmp_path / "names.npz", **arrays | {"labels": arrays["labels"] == "low"})
     config = json.loads((run / "config.json").read_text())
     for name, what in (("more.npz", "images were {'train'"), ("names.npz", "attributes were")):
-        runs.write_json(run / "config.json", config | {"dataset": str(tmp_path / name)})
+        files.write_json(run / "config.json", config | {"dataset": str(tmp_path / name)})
         code, output, errors = evaluated(run, "--only", "fit")
         assert (code, output) == (2, "") and len(errors.splitlines()) == 1
         assert "is no longer what" in errors and what in errors
@@ -286,7 +288,7 @@ def test_data_that_are_gone_give_one_line(run, evaluated, tmp_path, gone):
     del config["dataset"]
     if gone == "deleted":
         config["dataset"] = str(tmp_path / "gone.npz")
-    runs.write_json(run / "config.json", config)
+    files.write_json(run / "config.json", config)
     code, output, errors = evaluated(run)
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
     assert ("gone.npz" if gone == "deleted" else "on which data") in errors
@@ -314,7 +316,7 @@ def test_a_mistake_gives_one_line(run, evaluated, arguments, message):
     code, output, errors = evaluated(run, *arguments)
     assert (code, output) == (2, "") and message in errors
     told = [line for line in errors.splitlines() if "Training a judge" not in line]
-    assert len(told) == 1 and told[0].startswith("python -m keras_vae: error: ")
+    assert len(told) == 1 and told[0].startswith("keras-vae evaluate: error: ")
     assert not (run / "evaluation.json").exists()
 
 
@@ -323,14 +325,14 @@ def test_a_folder_that_cannot_be_written_gives_one_line(run, evaluated):
     code, output, errors = evaluated(run, "--only", "latents")
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
     assert f"{run}/evaluation.json is a folder" in errors
-    assert not list(run.glob(f"{runs.TEMPORARY}*"))
+    assert not list(run.glob(f"{files.TEMPORARY}*"))
 
 
 def test_only_and_its_defaults():
-    options = parse_command(["evaluate"])
-    assert options.parts == PARTS == tuple(report.PARTS) == tuple(tables.PARTS)
+    options = parse(["evaluate"])
+    assert options.parts == QUESTIONS == tuple(report.MEASURES) == tuple(words.TABLES)
     assert (options.n, options.k, options.seed) == (500, 100, 0)
-    options = parse_command(["evaluate", "a", "--attribute", "x", "y", "--attribute", "z"])
+    options = parse(["evaluate", "a", "--attribute", "x", "y", "--attribute", "z"])
     assert options.attribute == ["x", "y", "z"] and options.watch is None and options.run == "a"
 
 
@@ -401,7 +403,7 @@ DISENTANGLEMENT = {
 
 
 def test_the_table_of_edits():
-    text = tables.text({"edits": edit_numbers()})
+    text = words.text({"edits": edit_numbers()})
     assert "2,000 test images, judge abc" in text
     rows = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
     assert rows["hat"][1:] == ["?", "0.910", "-"]
@@ -417,16 +419,16 @@ def test_the_table_of_edits():
 
 def test_the_table_without_numbers():
     nothing = {"rate": None, "leak": None, "identity": None, "into": None}
-    text = tables.text({"edits": edit_numbers(**nothing)})
+    text = words.text({"edits": edit_numbers(**nothing)})
     assert "None" not in text
     (row,) = [line for line in text.splitlines() if line.startswith("  hat")]
     assert row.split() == ["hat", "?", "0.910", "-"]
     row = next(line for line in text.splitlines() if line.startswith("  > regression"))
     assert row.split() == [">", "regression", "1.5", "-", "1,234", "-", "-", "-", "-"]
     no_edits = {**edit_numbers(), "attributes": {}}
-    assert "not measurable" in tables.text({"edits": no_edits})
-    assert tables.text({"edits": {"missing": "no reason"}}) == "Edits: none, no reason."
-    assert tables.text({}) == ""
+    assert "not measurable" in words.text({"edits": no_edits})
+    assert words.text({"edits": {"missing": "no reason"}}) == "Edits: none, no reason."
+    assert words.text({}) == ""
 
 
 def test_the_table_of_fit():
@@ -441,28 +443,28 @@ def test_the_table_of_fit():
         "log_likelihood": None,
         "log_likelihood_missing": "grey pixels",
     }
-    text = tables.text({"fit": numbers})
+    text = words.text({"fit": numbers})
     assert "loss 1,234.50 = reconstruction 1,200.00 + KL 34.50" in text
     assert "no log p(x): grey pixels" in text and "SSIM" not in text and "bits" not in text
     numbers |= {"test_ssim": 0.5, "bits_per_dim": 3.25, "log_likelihood": -1000.0}
     numbers |= {"log_likelihood_standard_error": None, "log_likelihood_elbo": -1001.0}
     numbers |= {"log_likelihood_images": 1, "log_likelihood_samples": 100}
-    text = tables.text({"fit": numbers})
+    text = words.text({"fit": numbers})
     assert "log p(x) -1,000.00 nats per image, ELBO -1,001.00; n = 1, k = 100" in text
     assert "SSIM 0.500" in text and "at most 3.250 bits" in text
     numbers["log_likelihood_standard_error"] = 2.5
-    assert "ELBO -1,001.00, standard error 2.50;" in tables.text({"fit": numbers})
+    assert "ELBO -1,001.00, standard error 2.50;" in words.text({"fit": numbers})
 
 
 def test_the_table_of_latents_and_of_factors():
     numbers = {"latent_dim": 8, "active_units": 3, "advice": ["Do this."]}
-    text = tables.text({"latents": numbers, "disentanglement": DISENTANGLEMENT})
+    text = words.text({"latents": numbers, "disentanglement": DISENTANGLEMENT})
     assert "3 of 8 in use" in text and "KL" not in text and "  Do this." in text
     assert "MIG 0.300" in text and "R² 0.600" in text and "balanced accuracy" not in text
     assert "hue in z 1 (0.70), size in z 2 (0.30)" in text
     numbers |= {"kl_loss": 5.0, "mutual_information": 3.0, "mutual_information_cap": 3.05}
     numbers |= {"mutual_information_is_capped": True, "kl_aggregate_posterior": 2.0}
-    assert "mutual information at least 3.00" in tables.text({"latents": numbers})
+    assert "mutual information at least 3.00" in words.text({"latents": numbers})
 
 
 def test_long_lists_and_names_leave_the_lines_short():
@@ -470,7 +472,7 @@ def test_long_lists_and_names_leave_the_lines_short():
     weak = {"photos": 0.5, "reconstructions": 0.5, "measurable": False}
     numbers = edit_numbers()
     numbers["judge"]["balanced_accuracy"] |= dict.fromkeys(names, weak)
-    lines = tables.text({"edits": numbers}).splitlines()
+    lines = words.text({"edits": numbers}).splitlines()
     assert max(map(len, lines)) <= 120 and sum("attribute 39" in line for line in lines) == 1
 
 

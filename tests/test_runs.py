@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae import latent, run_folders, runs
-from keras_vae.examples import Examples
+from keras_vae import latent, runs
+from keras_vae.runs import files
+from keras_vae.runs.examples import Examples
 
 
 def test_new_folders_never_collide(tmp_path):
@@ -25,7 +26,7 @@ def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
         runs.create("faces", tmp_path)
     assert runs.create("faces", tmp_path, overwrite=True) == tmp_path
     assert (tmp_path / "model.keras").read_text() == "old"
-    runs.clear(tmp_path)
+    files.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -37,8 +38,8 @@ def test_an_impossible_folder_is_an_os_error(tmp_path):
 
 def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "metrics.json"
-    runs.write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError), runs.atomic(path) as temporary:
+    files.write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
@@ -46,15 +47,15 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 
 
 def test_unfinished_files_can_be_removed(tmp_path):
-    with runs.atomic(tmp_path / "model.keras") as temporary:
+    with files.atomic(tmp_path / "model.keras") as temporary:
         temporary.write_text("half")
-        runs.remove_temporary_files(tmp_path)
+        files.remove_temporary_files(tmp_path)
         assert not list(tmp_path.iterdir())
         temporary.write_text("whole")
 
 
 def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
-    runs.write_history(tmp_path / "history.csv", {"loss": [2.5, 1.25], "val_loss": [3.0, 2.0]})
+    files.write_history(tmp_path / "history.csv", {"loss": [2.5, 1.25], "val_loss": [3.0, 2.0]})
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
     assert rows == [
         {"epoch": "1", "loss": "2.5", "val_loss": "3"},
@@ -65,7 +66,7 @@ def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
 def test_a_model_goes_there_and_back(make_vae, images, tmp_path):
     model = make_vae()
     model.fit(images, verbose=0)
-    runs.save(tmp_path / "model.keras", model)
+    files.save(tmp_path / "model.keras", model)
     loaded = runs.load_model(tmp_path)
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 
@@ -78,8 +79,8 @@ def test_a_folder_without_a_model_is_named(tmp_path):
 def make_run(folder, model, **config):
     """A run folder with a model in it, and settings."""
     folder.mkdir(parents=True)
-    runs.save(folder / "model.keras", model)
-    runs.write_json(folder / "config.json", {"completed": True, "dataset": "faces"} | config)
+    files.save(folder / "model.keras", model)
+    files.write_json(folder / "config.json", {"completed": True, "dataset": "faces"} | config)
     return folder
 
 
@@ -108,9 +109,9 @@ def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images
     folder = make_run(tmp_path / "run", model, latent_dim=2)
     run = runs.load(folder)
     assert run.directions is None and run.mixture is None and run.examples is None
-    runs.save(folder / "directions.npz", DIRECTIONS)
-    runs.save(folder / "mixture.npz", MIXTURE)
-    runs.save(folder / "examples.npz", examples_of((6, 5, 3), 2))
+    files.save(folder / "directions.npz", DIRECTIONS)
+    files.save(folder / "mixture.npz", MIXTURE)
+    files.save(folder / "examples.npz", examples_of((6, 5, 3), 2))
     run = runs.load(str(folder))
     assert run.examples.images.shape == (3, 6, 5, 3) and run.examples.title == "none"
     assert run.folder == folder and run.config["latent_dim"] == 2
@@ -119,7 +120,7 @@ def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images
     edited = latent.edit(run.model, images, run.directions, {"smiling": 0.5})
     expected = latent.edit(model, images, DIRECTIONS, {"smiling": 0.5})
     np.testing.assert_allclose(edited, expected, atol=1e-6)
-    assert not list(folder.glob(f"{runs.TEMPORARY}*"))
+    assert not list(folder.glob(f"{files.TEMPORARY}*"))
 
 
 def test_new_images_come_from_the_mixture_or_the_prior(make_vae, tmp_path):
@@ -154,8 +155,8 @@ def test_a_run_with_a_flow(make_vae, images, flow, tmp_path):
     model = make_vae()
     folder = make_run(tmp_path / "run", model, edit_methods={"smiling": "flow"})
     for name, part in (("directions.npz", DIRECTIONS), ("mixture.npz", MIXTURE)):
-        runs.save(folder / name, part)
-    runs.save(folder / "flow.keras", flow)
+        files.save(folder / name, part)
+    files.save(folder / "flow.keras", flow)
     run = runs.load(folder)
     assert run.sources == ("flow", "mixture", "prior")
     np.testing.assert_allclose(
@@ -229,7 +230,7 @@ def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
 def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path):
     folder = make_run(tmp_path / "run", make_vae())
     other = latent.Directions(("smiling",), np.ones((1, 3), "float32"), "regression")
-    runs.save(folder / "directions.npz", other)
+    files.save(folder / "directions.npz", other)
     with pytest.raises(ValueError, match=r"directions\.npz is of 3 latents, the model has 2"):
         runs.load(folder)
     (folder / "directions.npz").unlink()
@@ -237,7 +238,7 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
         (((6, 5, 3), 3), r"examples\.npz is of 3 latents, the model has 2"),
         (((5, 6, 3), 2), r"examples\.npz is of images \(5, 6, 3\), the model has \(6, 5, 3\)"),
     ):
-        runs.save(folder / "examples.npz", examples_of(*parts))
+        files.save(folder / "examples.npz", examples_of(*parts))
         with pytest.raises(ValueError, match=message):
             runs.load(folder)
     (folder / "examples.npz").unlink()
@@ -258,7 +259,7 @@ def test_folders_are_found_without_keras(tmp_path):
     folder = tmp_path / "runs" / "a"
     folder.mkdir(parents=True)
     (folder / "model.keras").touch()
-    runs.write_json(folder / "config.json", {"completed": True})
+    files.write_json(folder / "config.json", {"completed": True})
     code = (
         "import runpy, sys\n"
         "find = runpy.run_path(sys.argv[1])['find']\n"
@@ -266,7 +267,7 @@ def test_folders_are_found_without_keras(tmp_path):
         "assert not {'keras', 'numpy'} & set(sys.modules)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, run_folders.__file__],
+        [sys.executable, "-c", code, runs.folders.__file__],
         cwd=tmp_path,
         capture_output=True,
         text=True,

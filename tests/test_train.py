@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from keras_vae import datasets, latent, plots, runs
+from keras_vae.runs import files
 
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
@@ -378,7 +379,7 @@ def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in errors
-    assert not list(folder.glob(f"{runs.TEMPORARY}*"))
+    assert not list(folder.glob(f"{files.TEMPORARY}*"))
     assert json.loads((folder / "config.json").read_text())["completed"] is False
     assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
 
@@ -606,7 +607,7 @@ def test_a_full_disk_gives_one_line(tmp_path):
 def test_a_run_on_a_terminal_shows_a_bar(capsys):
     import io
 
-    from keras_vae.callbacks import Progress
+    from keras_vae.runs.callbacks import Progress
 
     class Terminal(io.StringIO):
         def isatty(self):

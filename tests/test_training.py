@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae.batches import filled
-from keras_vae.recipe import WarmUpAndCosine, make_optimizer
-from keras_vae.sources import ArraySource
-from keras_vae.training import MOST_STEPS
+from keras_vae.training.batches import filled
+from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.recipes import WarmUpAndCosine, make_optimizer
+from keras_vae.training.sources import ArraySource
 
 BACKEND = keras.backend.backend()
 if BACKEND == "jax":
-    from keras_vae.trainers.jax import in_one_program
+    from keras_vae.training.backends.jax import in_one_program
 if BACKEND == "torch":
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    from keras_vae.trainers.torch import add_biases_at_once, simplify
+    from keras_vae.training.backends.torch import add_biases_at_once, simplify
 
 BATCH = 4  # of 37 images: nine steps, and one of a single image
 
@@ -189,7 +189,7 @@ def test_validation_at_its_own_pace(make_vae, images):
 
 
 def test_large_images_come_a_few_at_a_time(make_vae, images, monkeypatch):
-    monkeypatch.setattr("keras_vae.training.MOST_BYTES", 2.5 * BATCH * images[0].nbytes)
+    monkeypatch.setattr("keras_vae.training.loop.MOST_BYTES", 2.5 * BATCH * images[0].nbytes)
     seen = InBetween()
     train(make_vae(), images, callbacks=[seen], epochs=2)
     assert max(np.diff(seen.ended)) == 2
@@ -244,7 +244,7 @@ def test_data_are_held_once(make_vae, images):
 def plain_adam_by_keras(monkeypatch):
     if BACKEND == "jax":
         return
-    module = f"keras_vae.trainers.{BACKEND}.can_be_fused"
+    module = f"keras_vae.training.backends.{BACKEND}.can_be_fused"
     monkeypatch.setattr(module, lambda optimizer, variables: False)
 
 
@@ -264,7 +264,7 @@ def test_the_fused_adam_is_keras_adam(make_vae, images, monkeypatch):
     ids=str,
 )
 def test_an_adam_with_extras_is_left_to_keras(arguments):
-    from keras_vae.trainers.adam import is_plain_adam
+    from keras_vae.training.backends.adam import is_plain_adam
 
     assert is_plain_adam(keras.optimizers.Adam())
     assert is_plain_adam(make_optimizer(1e-3, 10))
@@ -403,7 +403,7 @@ def test_on_jax_a_single_step_left_over_is_not_compiled_again():
 def test_on_jax_a_step_left_over_fills_no_block_that_was_not_compiled(monkeypatch):
     sizes = []
     monkeypatch.setattr(
-        "keras_vae.trainers.jax.filled",
+        "keras_vae.training.backends.jax.filled",
         lambda batches, size: sizes.append(size) or filled(batches, size),
     )
 
@@ -441,8 +441,12 @@ class TestRecordings:
         key, models = (True, (BATCH, 16, 16, 1), torch.float32, True), []
         for left_out in (True, False):
             if not left_out:
-                monkeypatch.setattr("keras_vae.trainers.torch.simplify", lambda graph: None)
-                monkeypatch.setattr("keras_vae.trainers.torch.add_biases_at_once", lambda g: None)
+                monkeypatch.setattr(
+                    "keras_vae.training.backends.torch.simplify", lambda graph: None
+                )
+                monkeypatch.setattr(
+                    "keras_vae.training.backends.torch.add_biases_at_once", lambda g: None
+                )
             keras.utils.set_random_seed(0)
             parts = keras_vae.build_conv((16, 16, 1), 2, filters=(4,))
             models.append(keras_vae.VAE(*parts, seed=0))

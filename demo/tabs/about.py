@@ -6,8 +6,9 @@ import html
 import gradio as gr
 
 from demo.words import label
-from keras_vae import photos, run_folders, runs
-from keras_vae.names import favourite
+from keras_vae import photos, runs
+from keras_vae.datasets.names import favourite
+from keras_vae.runs import folders
 
 NUMBERS = {
     "test_mse": ("Squared error per pixel and channel", "{:.5f}"),
@@ -117,7 +118,7 @@ def settings(config):
 
 def numbers(folder):
     try:
-        metrics = run_folders.read_json(folder / "metrics.json")
+        metrics = folders.read_json(folder / "metrics.json")
     except FileNotFoundError:
         return {"There is no metrics.json": "the run was not completed"}
     except (OSError, ValueError, RecursionError):

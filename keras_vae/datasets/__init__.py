@@ -3,7 +3,6 @@
 Validation steers the training, test is for the final numbers only.
 """
 
-import contextlib
 import math
 import os
 from pathlib import Path
@@ -13,25 +12,12 @@ import numpy as np
 from keras_vae import checks
 from keras_vae.datasets.dataset import Dataset as Dataset
 from keras_vae.datasets.dataset import Split as Split
-from keras_vae.program import shown
 
 MEMORY = 2.0  # GB of images that are held in memory, unless told otherwise
 MOST_CLASSES = 100  # that count as attributes
 TOO_MANY = 0.25  # share of files that cannot be read
 
 
-@contextlib.contextmanager
-def errors_in_shown():
-    """Escapes line breaks in errors: names of files and cells of tables may hold some."""
-    try:
-        yield
-    except ValueError as error:
-        if (text := shown(str(error))) == str(error):
-            raise
-        raise ValueError(text) from error
-
-
-@errors_in_shown()
 def load(
     name="faces",
     limit=None,

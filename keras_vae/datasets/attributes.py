@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_vae.names import first_few, short
-from keras_vae.program import shown
+from keras_vae.datasets.names import first_few, short
 
 UNKNOWN = {"", "?", "-", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "unknown"}
 WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
@@ -132,13 +131,13 @@ def told(data):
     """
     lines = []
     if data.unused:
-        columns = [f"{shown(short(name))} ({why})" for name, why in data.unused.items()]
+        columns = [f"{short(name)} ({why})" for name, why in data.unused.items()]
         lines.append(f"Columns not used as attributes: {first_few(columns)}")
         if any(why.startswith("numbers") for why in data.unused.values()):
             lines[-1] += ". If they are scores, see --cut-scores"
     cuts = {name: cut for name, cut in data.cuts.items() if name in data.attribute_names}
     if cuts:
-        cut = [f"{shown(short(name))} at {cut:g}" for name, cut in cuts.items()]
+        cut = [f"{short(name)} at {cut:g}" for name, cut in cuts.items()]
         lines.append(f"Scores cut in two: {first_few(cut)}")
     if gaps := counts(data.train.known, data.attribute_names):
         lines.append(f"Known of some training images only: {first_few(gaps)}")
@@ -150,7 +149,7 @@ def counts(known, names):
     if known is None:
         return []
     return [
-        f"{shown(short(name))} ({column.sum():,} of {len(column):,})"
+        f"{short(name)} ({column.sum():,} of {len(column):,})"
         for name, column in zip(names, known.T)
         if not column.all()
     ]

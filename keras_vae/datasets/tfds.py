@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from keras_vae.datasets import pictures
+from keras_vae.datasets.quiet import quiet
 from keras_vae.datasets.source import Source, in_parallel, part_called
 
 PROBE_SECONDS = 4
@@ -291,9 +292,7 @@ def records_of(builder, split, image_key, values):
 def hide_gpu():
     """Keeps TensorFlow from taking the GPU that belongs to the backend."""
     if keras.backend.backend() != "tensorflow":
-        from keras_vae.command_line import without_chatter
-
-        with without_chatter():
+        with quiet():
             import tensorflow as tf
 
         with contextlib.suppress(RuntimeError):  # someone uses TensorFlow on it already

@@ -17,11 +17,11 @@ import numpy as np
 from keras import layers, ops
 
 from keras_vae import checks
-from keras_vae.batches import in_batches
 from keras_vae.images import to_pixels
 from keras_vae.networks import normalise_and_activate
-from keras_vae.recipe import make_optimizer
-from keras_vae.trainers import without_gradient
+from keras_vae.training.backends import without_gradient
+from keras_vae.training.batches import in_batches
+from keras_vae.training.recipes import make_optimizer
 
 SIDE = 64  # larger images are shrunk to about that
 FEATURES = 64

@@ -5,8 +5,8 @@ import numpy as np
 from keras import ops
 
 from keras_vae import checks
-from keras_vae.batches import in_batches
 from keras_vae.latent.flow_network import FlowNetwork
+from keras_vae.training.batches import in_batches
 
 AT_ONCE = 1024  # codes to work on when the flow is used
 UNKNOWN = 2  # in the table of attributes, beside 0 and 1

@@ -5,8 +5,9 @@ import math
 import keras
 import numpy as np
 
-from keras_vae import checks, recipe, training
+from keras_vae import checks
 from keras_vae.latent.flow import UNKNOWN, Flow
+from keras_vae.training import loop, recipes
 
 LEAST = 10  # codes
 BATCH, RATE, STEPS = 256, 2e-3, 4000
@@ -70,17 +71,17 @@ def fit_flow(
         flow.table.assign(table)
     signs = np.where(table == UNKNOWN, 0, 2.0 * table - 1).astype("float32")
     rows = np.concatenate([flow._standardised(codes), signs], axis=1)
-    flow.compile(recipe.make_optimizer(RATE, steps))
+    flow.compile(recipes.make_optimizer(RATE, steps))
     flow.optimizer.build(flow.trainable_variables)
     callbacks = [Steps(progress("flow", steps))] if progress else []
-    training.fit(flow, Draws(flow.on_device(rows), steps, seed), None, callbacks, 0, 1, 0, 1)
+    loop.fit(flow, Draws(flow.on_device(rows), steps, seed), None, callbacks, 0, 1, 0, 1)
     trained = Flow.from_config(flow.get_config())  # without the optimizer
     trained.set_weights(flow.get_weights())
     return trained
 
 
 class Draws:
-    """A source of batches for `training.fit`: one epoch of a number of random batches."""
+    """A source of batches for `loop.fit`: one epoch of a number of random batches."""
 
     def __init__(self, rows, steps, seed):
         self.rows, self.steps, self.seed, self.batch_size = rows, steps, seed, BATCH
@@ -101,7 +102,7 @@ class Draws:
 class Steps(keras.callbacks.Callback):
     """Says how many steps were just done."""
 
-    several_steps = True  # may pass between two looks, see `keras_vae.training`
+    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
 
     def __init__(self, told):
         super().__init__()

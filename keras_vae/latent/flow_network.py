@@ -7,8 +7,8 @@ import numpy as np
 from keras import layers, ops
 
 from keras_vae.layers import seed_generator
-from keras_vae.means import EpochMeans
-from keras_vae.trainers import Trainer, without_gradient
+from keras_vae.training.backends import Trainer, without_gradient
+from keras_vae.training.means import EpochMeans
 
 BLOCKS = 3  # hidden layers with a path past them
 FREQUENCIES = np.float32(math.pi) * 2 ** np.linspace(0, 6, 16, dtype="float32")  # of the time
@@ -111,7 +111,7 @@ class FlowNetwork(Trainer, keras.Model):
             self._programs[name] = without_gradient(self, function)
         return self._programs[name]
 
-    # Training: what `keras_vae.training` and the trainers ask of a model. A batch is an array
+    # Training: what `keras_vae.training.loop` and the trainers ask of a model. A batch is an array
     # of rows [standardised code, signs].
 
     def training_batch(self, data):

@@ -4,12 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods, programs
-from keras_vae.batches import in_batches
+from keras_vae import likelihoods
 from keras_vae.images import check_images, to_pixels
-from keras_vae.means import EpochMeans
-from keras_vae.models.fitting import Fitting
-from keras_vae.trainers import without_gradient
+from keras_vae.training import programs
+from keras_vae.training.backends import without_gradient
+from keras_vae.training.batches import in_batches
+from keras_vae.training.fitting import Fitting
+from keras_vae.training.means import EpochMeans
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

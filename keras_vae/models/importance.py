@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 from keras import ops
 
-from keras_vae.batches import filled
 from keras_vae.checks import check_count, check_size
 from keras_vae.images import to_pixels
+from keras_vae.training.batches import filled
 
 
 def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):

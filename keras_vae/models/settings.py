@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_vae.checks import check_number
-from keras_vae.programs import sync
+from keras_vae.training.programs import sync
 
 
 class Setting:

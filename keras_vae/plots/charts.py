@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from keras_vae import latent
-from keras_vae.names import short
+from keras_vae.datasets.names import short
 from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
 
 ACCENT = "#c2410c"

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from keras_vae.names import short
+from keras_vae.datasets.names import short
 from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
 from keras_vae.plots.charts import ACCENT, tidy
 
@@ -21,7 +21,7 @@ def evaluation(numbers):
     """Returns the figures that go with an evaluation.
 
     Args:
-        numbers: What `keras_vae.report.measure` returned, or a part of it.
+        numbers: What `keras_vae.runs.report.measure` returned, or a part of it.
 
     Returns:
         A dict of matplotlib `Figure` by file name: ``edit_strengths.png`` and

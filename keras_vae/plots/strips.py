@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from keras_vae.names import short
+from keras_vae.datasets.names import short
 from keras_vae.plots.canvas import canvas, grid, starts, to_float
 
 GAP = 2  # pixels between images

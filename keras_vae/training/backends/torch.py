@@ -14,8 +14,8 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.optim.adam import adam
 
-from keras_vae.trainers.adam import can_be_fused
-from keras_vae.training import MOST_STEPS
+from keras_vae.training.backends.adam import can_be_fused
+from keras_vae.training.loop import MOST_STEPS
 
 aten = torch.ops.aten
 # In a recording, of which no gradient is taken and whose constants nothing changes.

@@ -9,8 +9,8 @@ def in_batches(program, array, batch_size):
     """Returns what a compiled function gives for an array, NumPy in, NumPy out.
 
     Args:
-        program: A function of one tensor, see `keras_vae.trainers.without_gradient`. What it
-            returns, a tensor or several, has as many items as it gets.
+        program: A function of one tensor, see `without_gradient` in the
+            backends. It returns one tensor or several, with as many items as it gets.
         array: What to run it on, item by item; what gives arrays when it is sliced will do.
         batch_size: How many items to work on at once.
 

@@ -1,6 +1,6 @@
-"""Run folders, made and found without Keras: a program tells a mistake before it loads.
+"""Creating and finding run folders. Only the standard library is needed.
 
-What is in them is in `keras_vae/runs.py`. train.py takes this file without importing the package.
+The command line loads this file by itself, so that it can report a wrong run before Keras loads.
 """
 
 import contextlib
@@ -131,8 +131,14 @@ def backend_of(folder):
 def check_attributes(folder, wanted):
     """Raises `ValueError` if a run's data have no such attributes, as far as config.json says."""
     there = read_settings(folder).get("attribute_names")
+    if there is not None:
+        check_names(wanted, there, folder)
+
+
+def check_names(wanted, there, folder):
+    """Raises `ValueError` if one of the names wanted is not there."""
     for name in wanted:
-        if there is not None and name not in there:
+        if name not in there:
             known = ", ".join(map(str, there)) or "none"
             raise ValueError(f"There is no attribute {name!r} in {folder}. There are: {known}")
 

@@ -13,8 +13,8 @@ import types
 import keras
 import numpy as np
 
-from keras_vae import inputs
 from keras_vae.images import check_images, fits, out_of_range, white
+from keras_vae.training import inputs
 
 # In the text of TensorFlow's own error, which the numbers follow in brackets.
 MARK = "keras_vae refuses"

@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from keras_vae.trainers.adam import can_be_fused
-from keras_vae.training import MOST_STEPS
+from keras_vae.training.backends.adam import can_be_fused
+from keras_vae.training.loop import MOST_STEPS
 
 
 class Trainer:

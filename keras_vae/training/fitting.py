@@ -1,6 +1,6 @@
 """`compile`, `fit`, `evaluate` and `predict`: which loop runs which data.
 
-Arrays and streamed images go through our own (`keras_vae.training`), others through Keras's.
+Arrays and streamed images go through our own (`keras_vae.training.loop`), others through Keras's.
 """
 
 import contextlib
@@ -9,10 +9,10 @@ import functools
 import keras
 import numpy as np
 
-from keras_vae import inputs, programs, sources, streams, training
-from keras_vae.callbacks import StopOnNonFinite, Watch
 from keras_vae.checks import check_size
-from keras_vae.trainers import Trainer
+from keras_vae.training import inputs, loop, programs, sources, streams
+from keras_vae.training.backends import Trainer
+from keras_vae.training.guards import StopOnNonFinite, Watch
 
 
 class Fitting(Trainer, keras.Model):
@@ -83,10 +83,10 @@ class Fitting(Trainer, keras.Model):
 
         Images of a streamed data set (`keras_vae.datasets.stream.Rows`) go in like arrays, also
         into `evaluate`, `predict` and `encode`. Both go through a loop of our own, many steps in
-        one go (`keras_vae.training`), any other kind of data through Keras's.
+        one go (`keras_vae.training.loop`), any other kind of data through Keras's.
 
         Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
-        which step, see `keras_vae.callbacks.StopOnNonFinite`.
+        which step, see `keras_vae.runs.callbacks.StopOnNonFinite`.
         """
         x, sample_weight, errors = self._prepared(x, y, sample_weight, class_weight)
         validation, validation_errors = (None, None, None), contextlib.nullcontext()
@@ -120,7 +120,7 @@ class Fitting(Trainer, keras.Model):
                     self._validate, validation, validation_batch_size or batch_size
                 )
             self.optimizer.build(self.trainable_variables)
-            return training.fit(
+            return loop.fit(
                 self,
                 source,
                 validate,
@@ -285,7 +285,7 @@ class Fitting(Trainer, keras.Model):
         if self._takes(x, y, sample_weight) and not steps:
             source = self._source(x, sample_weight, batch_size or inputs.BATCH_SIZE)
             with self._beside_an_epoch():
-                losses = training.evaluate(self, source, callbacks, verbose)
+                losses = loop.evaluate(self, source, callbacks, verbose)
         else:
             y = inputs.labels(x, y, sample_weight)
             if inputs.is_on_disk(x):

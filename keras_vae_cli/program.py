@@ -1,12 +1,7 @@
-"""What train.py, the commands and the demo share before Keras is loaded.
-
-Types of arguments, mistakes in one line, the choice of a backend, signals and output. Only the
-standard library is needed, so train.py takes this file without importing the package.
-"""
+"""What train.py and the commands share: errors in one line, argument types, signals, output."""
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import re
 import signal
@@ -14,20 +9,17 @@ import sys
 import tempfile
 import unicodedata
 
-PROGRAM = "python -m keras_vae"
-BACKENDS = ("jax", "torch", "tensorflow")  # the order of preference
-BROKEN_PIPE = 141  # the exit code of a program that SIGPIPE ends
+BROKEN_PIPE = 141  # exit code of a program that SIGPIPE ends
 MEMORY_WORDS = ("resource_exhausted", "out of memory", "allocate memory", "unable to allocate")
 MEMORY_WORDS += ("oom when allocating", "bad_alloc")
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message):  # one line, without the usage
-        message = re.sub(r"^argument (\S+): must ", r"\1 must ", message)
-        fail(message, " ".join(self.prog.split()[:3]))  # prog may go on: edit
+        fail(re.sub(r"^argument (\S+): must ", r"\1 must ", message), self.prog)
 
 
-def fail(message, program=PROGRAM):
+def fail(message, program):
     """Ends the program with one line on standard error and exit code 2."""
     with contextlib.suppress(OSError):  # nobody listens
         print(f"{program}: error: {shown(message)}", file=sys.stderr, flush=True)
@@ -65,40 +57,27 @@ def number(kind, low, high=float("inf"), above=False):
     return convert
 
 
-def check_writable(folder, what, program=PROGRAM):
-    """Ends the program unless files can be made in a folder that is there."""
+def check_writable(folder, what):
+    """Raises `ValueError` unless files can be created in an existing folder."""
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        fail(f"{what} cannot be written to: {error.strerror or error}", program)
+        raise ValueError(f"{what} cannot be written to: {error.strerror or error}") from None
 
 
-def choose_backend(wanted=None, trained_on=None, program=PROGRAM):
-    """Returns the backend to use; nothing is imported to find out what is installed.
-
-    Args:
-        wanted: What --backend says, or None.
-        trained_on: The backend of the run, to be used if it is installed; None is any.
-        program: Who complains if there is no such backend.
-
-    Returns:
-        `wanted`, or else KERAS_BACKEND, or else `trained_on`, or else the first one installed.
-
-    Raises:
-        SystemExit: If the backend is unknown or not installed.
-    """
-    environment = os.environ.get("KERAS_BACKEND")
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
-    if not wanted and environment and environment not in BACKENDS:
-        expected = ", ".join(BACKENDS)
-        fail(f"KERAS_BACKEND is {environment!r}; expected one of {expected}", program)
-    wanted = wanted or environment
-    if wanted and wanted not in installed:
-        install = f"Install it with: pip install {wanted}"
-        fail(f"the backend {wanted!r} is not installed. {install}", program)
-    if not installed:
-        fail(f"no backend is installed. Install one with: pip install {BACKENDS[0]}", program)
-    return wanted or (trained_on if trained_on in installed else installed[0])
+@contextlib.contextmanager
+def one_line_errors(program, out_of_memory="there is not enough memory"):
+    """Ends the program with one line and exit code 2 at a user's mistake or lack of memory."""
+    try:
+        yield
+    except BrokenPipeError:  # nobody reads the output
+        raise
+    except (OSError, ValueError) as error:
+        fail(error, program)
+    except Exception as error:
+        if is_out_of_memory(error):
+            fail(out_of_memory, program)
+        raise
 
 
 def is_out_of_memory(error):

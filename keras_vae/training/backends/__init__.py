@@ -8,11 +8,26 @@ Each file defines a `Trainer` of the same shape: `train_step` and `test_step` as
 import keras
 
 if keras.backend.backend() == "jax":
-    from keras_vae.trainers.jax import Trainer, device_name, keep_compiled, without_gradient
+    from keras_vae.training.backends.jax import (
+        Trainer,
+        device_name,
+        keep_compiled,
+        without_gradient,
+    )
 elif keras.backend.backend() == "tensorflow":
-    from keras_vae.trainers.tensorflow import Trainer, device_name, keep_compiled, without_gradient
+    from keras_vae.training.backends.tensorflow import (
+        Trainer,
+        device_name,
+        keep_compiled,
+        without_gradient,
+    )
 elif keras.backend.backend() == "torch":
-    from keras_vae.trainers.torch import Trainer, device_name, keep_compiled, without_gradient
+    from keras_vae.training.backends.torch import (
+        Trainer,
+        device_name,
+        keep_compiled,
+        without_gradient,
+    )
 else:
     raise ValueError(
         "keras_vae trains on the Keras backends 'jax', 'tensorflow' and 'torch'. "

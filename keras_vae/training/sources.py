@@ -6,7 +6,7 @@ that memory holds the data once and a few batches more.
 
 import numpy as np
 
-from keras_vae import inputs
+from keras_vae.training import inputs
 
 
 class ArraySource:

@@ -6,14 +6,15 @@ How each number is computed: `keras_vae/evaluate/`. In which words it is told: `
 import contextlib
 import hashlib
 
-from keras_vae import evaluate, latent, plots, tables
+from keras_vae import evaluate, latent, plots
+from keras_vae.runs import words
 from keras_vae.datasets import faces
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
-from keras_vae.explore import CODES
-from keras_vae.judges import Judges
-from keras_vae.names import favourite
-from keras_vae.run_folders import read_json
+from keras_vae.runs.explore import CODES
+from keras_vae.evaluate.judges import Judges
+from keras_vae.datasets.names import favourite
+from keras_vae.runs.folders import read_json
 
 SAMPLES = 2000  # images of each kind
 FEWEST = 4  # of them; an image has to have 3 neighbours
@@ -131,7 +132,7 @@ def missing(why):
     return {"missing": why}
 
 
-PARTS = {
+MEASURES = {
     "fit": fit,
     "latents": latents,
     "edits": edit,
@@ -146,7 +147,7 @@ def choose_methods(run, data, judges):
     Args:
         run: A `keras_vae.runs.Run`.
         data: The data set it was trained on.
-        judges: The `keras_vae.judges.Judges` of that data set.
+        judges: The `keras_vae.evaluate.judges.Judges` of that data set.
 
     Returns:
         A dict from the names of attributes to methods. Empty if there is nothing to choose, or
@@ -176,7 +177,7 @@ def headline(run, data, judges):
     Args:
         run: A `keras_vae.runs.Run`.
         data: The data set it was trained on.
-        judges: The `keras_vae.judges.Judges` of that data set.
+        judges: The `keras_vae.evaluate.judges.Judges` of that data set.
 
     Returns:
         A dict for metrics.json: ``edit_attribute``, ``edit_method``, ``edit_strength``,
@@ -272,15 +273,15 @@ def join(folder, numbers):
         before = read_json(folder / "evaluation.json")
     if {key: before.get(key) for key in run} != run:
         before = {}
-    kept = {part: before[part] for part in PARTS if part in before and is_whole(part, before[part])}
+    kept = {part: before[part] for part in MEASURES if part in before and is_whole(part, before[part])}
     joined = {**kept, **numbers}
-    return {**run, **{part: joined[part] for part in PARTS if part in joined}}
+    return {**run, **{part: joined[part] for part in MEASURES if part in joined}}
 
 
 def is_whole(part, numbers):
     """Returns whether numbers that were read can be told; a file may have been changed."""
     with contextlib.suppress(Exception):
-        tables.text({part: numbers})
+        words.text({part: numbers})
         plots.evaluation({part: numbers})
         return True
     return False
@@ -292,9 +293,9 @@ def measure(run, data, options, bar=no_bar, told=lambda text: None):
     Args:
         run: A `keras_vae.runs.Run`.
         data: The data set it was trained on, see `keras_vae.runs.load_data`.
-        options: ``parts`` (of `PARTS`), ``n`` and ``k`` of the log-likelihood, ``attribute``
+        options: ``parts`` (of `MEASURES`), ``n`` and ``k`` of the log-likelihood, ``attribute``
             and ``watch`` (names, or None for all) and ``seed``: what
-            `keras_vae.arguments.parse_command` makes of ``evaluate``.
+            `keras_vae_cli.arguments.parse_command` makes of ``evaluate``.
         bar: ``bar(what, total)`` begins a progress bar and returns its ``update``.
         told: Called with a line of text before something that takes long.
 
@@ -308,4 +309,4 @@ def measure(run, data, options, bar=no_bar, told=lambda text: None):
     ```
     """
     judges = Judges(data, told)
-    return {part: PARTS[part](run, data, judges, options, bar) for part in options.parts}
+    return {part: MEASURES[part](run, data, judges, options, bar) for part in options.parts}

@@ -1,9 +1,9 @@
-"""The numbers of a run as a text that a person can read; `keras_vae/report.py` computes them."""
+"""The numbers of a run as a text that a person can read; `keras_vae/runs/report.py` computes them."""
 
 import textwrap
 
 from keras_vae.evaluate.edits import MEASURABLE
-from keras_vae.names import short
+from keras_vae.datasets.names import short
 
 WIDTH = 96  # letters of a line, about
 LEGEND = (
@@ -24,7 +24,7 @@ def text(report):
     """Returns all parts of a report as one text.
 
     Args:
-        report: What `keras_vae.report.measure` returned.
+        report: What `keras_vae.runs.report.measure` returned.
 
     Returns:
         Lines of up to about 120 characters.
@@ -32,11 +32,11 @@ def text(report):
     Example:
 
     ```python
-    print(tables.text(report.measure(run, data, options)))
+    print(words.text(report.measure(run, data, options)))
     ```
     """
     blocks = []
-    for part, (title, lines_of) in PARTS.items():
+    for part, (title, lines_of) in TABLES.items():
         if part in report:
             numbers = report[part]
             if "missing" in numbers:
@@ -206,7 +206,7 @@ def wrapped(head, items, width=WIDTH):
     yield line
 
 
-PARTS = {
+TABLES = {
     "fit": ("Fit to the test images", fit),
     "latents": ("Latents", latents),
     "edits": ("Edits", edits),

@@ -1,107 +1,16 @@
-"""The run folder: what train.py writes and others read.
+"""A finished run: the model and what was learned about its latent space."""
 
-Every file is written under a temporary name and moved into place, so that a file that is
-there is whole.
-"""
-
-import contextlib
-import csv
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
-from keras_vae import datasets, latent
-from keras_vae.examples import Examples
+from keras_vae import latent
 from keras_vae.models.vae import VAE
-from keras_vae.run_folders import completed as completed
-from keras_vae.run_folders import create as create
-from keras_vae.run_folders import find as find
-from keras_vae.run_folders import read_json
-
-FILES = {
-    "model.keras": "the trained model, best epoch by validation loss",
-    "config.json": "every setting and version, and whether the run was completed",
-    "history.csv": "the losses of each epoch",
-    "metrics.json": "the final numbers, of the saved model on the test images",
-    "directions.npz": "a direction in latent space for each attribute (if there are any)",
-    "mixture.npz": "Gaussians fitted to the codes, a second way to sample",
-    "flow.keras": "a flow from noise to the codes: samples, edits and walks (if there is one)",
-    "examples.npz": "test images and codes, for the demo",
-    "data.png": "training images, as the model sees them",
-    "skipped.txt": "files that could not be used, and why (if there are any)",
-    "samples.png": "new images: z from the flow, the mixture and the prior",
-    "reconstructions.png": "test images and how the model draws them again",
-    "arithmetic.png": "test images with more and less of an attribute (if there are any)",
-    "interpolation.png": "from one test image to another",
-    "traversal.png": "what the latents that carry most do, one at a time",
-    "manifold.png": "what the latent space looks like everywhere (if it has 2 latents)",
-    "latents.png": "what each latent carries, and the codes against the prior",
-    "latent_map.png": "where the test images lie in the latent space",
-    "history.png": "the losses over the epochs",
-    "evaluation.json": "what the model is worth (if evaluated)",
-    "edit_strengths.png": "what edits do as they grow stronger (if evaluated)",
-    "edit_leakage.png": "what edits do to other attributes (if evaluated)",
-    "disentanglement.png": "how well each true factor is found in the code (if evaluated)",
-}
+from keras_vae.runs.examples import Examples
+from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images, the better one first as a rule
-TEMPORARY = ".unfinished-"  # how the name of a file begins while it is written
-
-
-def clear(folder):
-    """Removes the files of an earlier run, and no others."""
-    for name in (*FILES, "latent.png"):  # the last is what latent_map.png was called
-        Path(folder, name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def atomic(path):
-    """Gives a temporary path to write to; moves it to `path` if all went well."""
-    path = Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_temporary_files(folder):
-    """Cleans up for a process that ends in the middle of writing."""
-    for path in Path(folder).glob(f"{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
-
-
-def write_text(path, text):
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
-def write_json(path, content):
-    write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_history(path, history):
-    """Writes Keras's ``history.history`` as a table, one row an epoch."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["epoch", *history])
-        for epoch, row in enumerate(zip(*history.values()), start=1):
-            writer.writerow([epoch, *(f"{value:.6g}" for value in row)])
-
-
-def write_figure(path, figure):
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
-
-
-def save(path, part):
-    """Writes what has a method `save`: a model, directions, a mixture, examples."""
-    with atomic(path) as temporary:
-        part.save(temporary)
 
 
 @dataclass(frozen=True)
@@ -116,7 +25,7 @@ class Run:
             images that have them.
         mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
         flow: `keras_vae.latent.Flow`; None if there are too few images.
-        examples: `keras_vae.examples.Examples`, some of the test set; None if the run is from an
+        examples: `keras_vae.runs.examples.Examples`, some of the test set; None if the run is from an
             older version.
     """
 
@@ -258,45 +167,6 @@ def load(folder=None):
             f"{model.image_shape}"
         )
     return Run(folder, config, model, directions, mixture, flow, examples)
-
-
-def load_data(config):
-    """Returns the data set that a run was trained on, divided in the same way.
-
-    Args:
-        config: The settings of the run, as in config.json.
-
-    Returns:
-        A `keras_vae.datasets.Dataset`.
-
-    Raises:
-        ValueError: If the data are not there any more.
-
-    Example:
-
-    ```python
-    run = keras_vae.runs.load()
-    images = keras_vae.runs.load_data(run.config).test.images
-    ```
-    """
-    if config.get("dataset") is None:
-        raise ValueError(
-            "The config.json of this run does not say on which data it was trained (`dataset`). "
-            "Add the name, or train again"
-        )
-    size = config.get("image_size")
-    return datasets.load(
-        config["dataset"],
-        config.get("limit"),
-        config.get("seed", 0),
-        image_size=size and (size * 2)[:2],  # one number is a square
-        resize=config.get("resize"),
-        attributes_file=config.get("attributes_file"),
-        attributes=config.get("attributes"),
-        group=config.get("group"),
-        cut_scores=bool(config.get("cut_scores")),
-        memory=config.get("memory", datasets.MEMORY),
-    )
 
 
 def read_if_there(path, reader):

@@ -9,7 +9,7 @@ import time
 
 import keras
 
-from keras_vae import programs
+from keras_vae.training import programs
 
 MOST_STEPS = 64  # in one go
 MOST_BYTES = 100e6  # of images in one go
@@ -21,7 +21,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
 
     Args:
         model: An `AutoEncoder` or `VAE`, compiled and built.
-        source: Where the batches come from, see `keras_vae.sources`.
+        source: Where the batches come from, see `keras_vae.training.sources`.
         validate: A function of the list of callbacks that returns losses by name, or None.
         callbacks, verbose, epochs, first_epoch, validation_freq: As those of Keras's `fit`.
 

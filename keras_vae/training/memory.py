@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from keras_vae.training import backends
+
 # Weights, gradients and Adam's two moments are 16; when the model is saved, Keras puts weights and
 # moments together in memory, which measured 32 in all on each backend.
 BYTES_A_PARAMETER = 32
@@ -52,6 +54,19 @@ def to_train(build, batch_size):
     parameters = sum(map(math.prod, weights))
     kept = batch_size * sum(map(math.prod, outputs))
     return parameters, BYTES_A_PARAMETER * parameters + BYTES_AN_OUTPUT * kept
+
+
+def check(build, batch_size):
+    """Raises `ValueError` if training on this CPU takes more memory than is free."""
+    if backends.device_name() != "cpu" or (available := free()) is None:
+        return
+    parameters, needed = to_train(build, batch_size)
+    if needed > available:
+        raise ValueError(
+            f"not enough memory: training {parameters / 1e6:,.1f}M parameters at a batch size of "
+            f"{batch_size} takes about {needed / 1e9:,.1f} GB, and {available / 1e9:,.1f} GB are "
+            "free. Try smaller --widths or a smaller --batch-size"
+        )
 
 
 def as_list(value):

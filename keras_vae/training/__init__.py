@@ -1,0 +1,1 @@
+"""Training: which loop runs which data, and the programs that take the steps."""

@@ -1,0 +1,70 @@
+"""Which backend a program uses, and how Keras is loaded on it without chatter."""
+
+import importlib.util
+import logging
+import os
+import warnings
+
+from keras_vae_cli.alone import quiet
+
+BACKENDS = ("jax", "torch", "tensorflow")  # in order of preference
+
+
+def choose_backend(wanted=None, trained_on=None):
+    """Returns the backend to use, without importing any to find out what is installed.
+
+    Args:
+        wanted: The value of --backend, or None.
+        trained_on: The backend of the run, used if it is installed; None is any.
+
+    Returns:
+        `wanted`, or else KERAS_BACKEND, or else `trained_on`, or else the first one installed.
+
+    Raises:
+        ValueError: If the backend is unknown or not installed.
+    """
+    environment = os.environ.get("KERAS_BACKEND")
+    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    if not wanted and environment and environment not in BACKENDS:
+        raise ValueError(f"KERAS_BACKEND is {environment!r}; expected one of {', '.join(BACKENDS)}")
+    wanted = wanted or environment
+    if wanted and wanted not in installed:
+        install = f'pip install "keras_vae[{wanted}]"'
+        raise ValueError(f"the backend {wanted!r} is not installed. Install it with: {install}")
+    if not installed:
+        raise ValueError('no backend is installed. Install one: pip install "keras_vae[jax]"')
+    return wanted or (trained_on if trained_on in installed else installed[0])
+
+
+def add_backend(add):
+    """Adds --backend to a parser, given its method `add_argument`."""
+    add(
+        "--backend",
+        choices=BACKENDS,
+        help="default: KERAS_BACKEND, else the backend that the model was trained on if it is "
+        "installed, else the first one installed",
+    )
+
+
+def load_keras(backend):
+    """Imports Keras on this backend; raises `ValueError` if the installation is broken."""
+    os.environ["KERAS_BACKEND"] = backend  # read once, when Keras is imported
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, with a reason
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in names: drawn as boxes
+    for name in ("absl", "tensorflow"):  # the latter warns when it compiles many programs
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with quiet():
+            import keras  # noqa: F401
+    except Exception as error:  # a broken installation can raise anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ValueError(f"the backend {backend!r} cannot be loaded: {reason}") from None
+
+
+def keep_compiled():
+    """Keeps compiled programs in the cache, where the backend can."""
+    from keras_vae.datasets import cache
+    from keras_vae.training import backends
+
+    backends.keep_compiled(cache.folder() / cache.COMPILED)

@@ -1,0 +1,99 @@
+"""`keras-vae`: uses a trained model. `keras-vae --help` lists the commands.
+
+A command is a module with `add_to(commands)`, which adds its parser; `check(parser, args)`, which
+checks the arguments; `check_run(args)`, if something of the run can be checked before Keras is
+loaded; and `perform(args)`, which returns the text to print.
+"""
+
+import signal
+import sys
+
+from keras_vae_cli import backends, demo, edit, evaluate, program, sample
+from keras_vae_cli.alone import folders
+
+COMMANDS = {"sample": sample, "edit": edit, "evaluate": evaluate, "demo": demo}
+
+
+def main(arguments=None):
+    """Runs a command.
+
+    Args:
+        arguments: A list of strings; None takes those of this process.
+
+    Raises:
+        SystemExit: After ``--help`` (code 0), at a mistake (2), when stopped by Ctrl-C (130) and
+            when nobody reads the output (141).
+    """
+    with program.output():
+        args = parse(arguments)
+        command = COMMANDS[args.command]
+        with program.one_line_errors(f"keras-vae {args.command}"):
+            args.folder = folders.find(args.run)
+            if hasattr(command, "check_run"):
+                command.check_run(args)
+            trained_on = folders.backend_of(args.folder)
+            backend = backends.choose_backend(args.backend, trained_on)
+            if "keras" not in sys.modules:
+                start(backend)
+            text = command.perform(args)
+            if text:
+                print(text, flush=True)
+
+
+def parse(arguments=None):
+    """Returns the arguments of a command.
+
+    Raises:
+        SystemExit: At a mistake (code 2, after one line that names it), and after ``--help``.
+
+    Example:
+
+    ```python
+    parse(["sample", "-n", "4"]).n  # 4
+    ```
+    """
+    parser = program.Parser(
+        prog="keras-vae",
+        description="Use a trained model: draw new images, edit a photo, measure its quality.",
+        epilog="To train a model: python train.py",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        parsers[name] = command.add_to(commands)
+        parsers[name].add_argument(
+            "run",
+            nargs="?",
+            metavar="RUN",
+            help="run folder, or its name in runs/; default: the newest completed run",
+        )
+        if command is edit:
+            edit.add_photo(parsers[name])  # the second place, after RUN
+        backends.add_backend(parsers[name].add_argument)
+    args, others = parser.parse_known_args(arguments)
+    if args.command is None:
+        parser.error(f"no command given; expected {', '.join(COMMANDS)}, see --help")
+    parser = parsers[args.command]
+    if args.command == "edit":
+        others = edit.find_places(parser, args, others)
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    with program.one_line_errors(parser.prog):
+        COMMANDS[args.command].check(parser, args)
+    return args
+
+
+def start(backend):
+    """Loads Keras, and sets what happens when the process is stopped."""
+    try:
+        backends.load_keras(backend)
+        backends.keep_compiled()
+    except KeyboardInterrupt:
+        stop()
+    signal.signal(signal.SIGINT, stop)
+    program.clean_up_when_stopped()
+
+
+def stop(*_):
+    print("\nStopped.", file=sys.stderr)
+    sys.exit(130)

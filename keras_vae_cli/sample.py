@@ -1,0 +1,126 @@
+"""`keras-vae sample`: a picture of new images."""
+
+import argparse
+
+from keras_vae_cli import pictures
+from keras_vae_cli.program import number, shown
+
+MOST_IMAGES = 10_000
+WIDTH = 1000  # approximate width of the picture in pixels; smaller ones are enlarged
+
+
+def wish(text):
+    """The argparse type of --set: returns ``(name, True or False)``."""
+    name, sign, value = text.rpartition("=")
+    if not sign or value not in ("0", "1"):
+        raise argparse.ArgumentTypeError(
+            f"{text}: expected NAME=1 for images that have it or NAME=0, such as smiling=1"
+        )
+    return name, value == "1"
+
+
+def add_to(commands):
+    parser = commands.add_parser(
+        "sample",
+        help="draw new images",
+        description="Draw new images with a trained model, side by side in one picture.",
+    )
+    add = parser.add_argument
+    add(
+        "-n",
+        type=number(int, 1, MOST_IMAGES),
+        default=64,
+        metavar="N",
+        help="number of images; default: 64",
+    )
+    pictures.add_output(parser, "samples.png")
+    add(
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        help="whole number; the same seed draws the same images. Default: random, and printed",
+    )
+    add(
+        "--temperature",
+        type=number(float, 0, 100),
+        default=1.0,
+        help="below 1 images are more typical and less diverse; default: 1",
+    )
+    add(
+        "--from",
+        dest="source",
+        choices=("flow", "mixture", "prior"),
+        help="where codes come from: the flow or the mixture of Gaussians that were fitted to the "
+        "codes of training images, or the prior N(0, I); default: flow or mixture, whichever fits "
+        "the codes better",
+    )
+    add(
+        "--set",
+        dest="wishes",
+        type=wish,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=0|1",
+        help="attributes of the images, such as smiling=1 eyeglasses=0 (by the flow)",
+    )
+    add("--class", dest="wanted", metavar="NAME", help="draw images of this class (by the flow)")
+    return parser
+
+
+def check(parser, args):
+    """Checks the arguments; turns --set and --class into one dict by name."""
+    args.wishes += [(args.wanted, True)] if args.wanted is not None else []
+    check_once(parser, args.wishes)
+    args.wishes = dict(args.wishes)
+    if args.wishes and args.source not in (None, "flow"):
+        parser.error(f"--from {args.source} does not go with --set and --class: only the flow does")
+    pictures.check_output(parser, args.output)
+
+
+def check_once(parser, pairs):
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            parser.error(f"argument --set: {name!r} is there more than once")
+
+
+def perform(args):
+    """Writes a picture of new images; returns the text to print."""
+    import numpy as np
+    from PIL import Image
+
+    from keras_vae import runs
+
+    run = runs.load(args.folder)
+    size = args.n * np.prod(run.model.image_shape[:2])
+    if size > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"{args.n:,} images are {size:,} pixels, more than a picture may have; try fewer"
+        )
+    seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
+    images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
+    pictures.write(side_by_side(images), args.output)
+    what = "1 image" if args.n == 1 else f"{args.n:,} images"
+    source = "flow" if args.wishes else args.source or run.sources[0]
+    wishes = "".join(f" {name}={has:d}" for name, has in args.wishes.items())
+    wishes = wishes and f" with{wishes}"
+    return shown(f"{args.output}: {what}{wishes} from the {source} of {run.folder}, seed {seed}")
+
+
+def columns_for(n):
+    """Returns how many columns leave the fewest cells of a grid empty, not much wider than high."""
+    root = int(n**0.5)
+    root += root * root < n
+    return min(range(root, 2 * root + 1), key=lambda columns: (-n % columns, columns))
+
+
+def side_by_side(images):
+    """Returns a Pillow image of images ``(n, height, width, channels)``, pixels in [0, 1]."""
+    from PIL import Image
+
+    from keras_vae import plots
+    from keras_vae.images import to_uint8
+
+    picture = Image.fromarray(plots.grid(to_uint8(images), columns_for(len(images))))
+    scale = max(1, round(WIDTH / picture.width))
+    return picture.resize([scale * side for side in picture.size], Image.Resampling.NEAREST)

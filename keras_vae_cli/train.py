@@ -1,0 +1,318 @@
+"""The command line of train.py: its arguments, its run folder, its errors."""
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from keras_vae_cli.alone import folders
+from keras_vae_cli.backends import BACKENDS, choose_backend, keep_compiled, load_keras
+from keras_vae_cli.program import (
+    Parser,
+    clean_up_when_stopped,
+    fail,
+    is_out_of_memory,
+    number,
+    one_line_errors,
+    output,
+    shown,
+)
+
+# Image sets of TFDS in which a mirrored image is another thing, or none.
+NOT_TO_MIRROR = (
+    "mnist",
+    "mnist_corrupted",
+    "binarized_mnist",
+    "cmaterdb",
+    "emnist",
+    "kmnist",
+    "omniglot",
+    "svhn_cropped",
+)
+
+
+def parse(arguments=None):
+    """Returns the arguments of train.py; a mistake ends the program with one line and code 2."""
+    parser = Parser(
+        prog="train.py",
+        description="Train a Variational Autoencoder. Without any flag: on faces drawn here.",
+        epilog="Where a default is not named, it is the one that measured best for the data set.",
+    )
+    positive = number(int, 1, 2**31 - 1)
+    add = parser.add_argument
+    add(
+        "--backend",
+        choices=BACKENDS,
+        help="default: KERAS_BACKEND, else the first one installed",
+    )
+    add(
+        "--dataset",
+        default="faces",
+        metavar="NAME",
+        help="faces (the default: drawn, no download), an image set of TensorFlow Datasets such as "
+        "mnist or celeb_a, a folder of images, or an .npy or .npz file",
+    )
+    add("--limit", type=positive, help="use at most that many images to train and to validate")
+    add(
+        "--image-size",
+        type=number(int, 1, 4096),
+        nargs="+",
+        metavar=("HEIGHT", "WIDTH"),
+        help="bring images to that size (one number: a square); default: as they are if small, "
+        "else 64",
+    )
+    add("--resize", choices=("crop", "pad"), help="how, where shapes differ; default: crop")
+    add(
+        "--attributes-file",
+        metavar="FILE",
+        help="of a folder: a CSV, or a file like CelebA's, that says which image shows what",
+    )
+    add("--attributes", nargs="+", metavar="NAME", help="use only these; default: all there are")
+    add(
+        "--attribute",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        default=[],
+        help="show these of the attributes in arithmetic.png; default: the smile if there is one, "
+        "else the first",
+    )
+    add(
+        "--group",
+        metavar="COLUMN",
+        help="of the attributes file, such as a person: its images are never on both sides of "
+        "the split",
+    )
+    add(
+        "--cut-scores",
+        action="store_true",
+        help="make attributes of columns of scores, too, such as 0.93: cut at the middle of their "
+        "scale",
+    )
+    add(
+        "--augment",
+        action="store_true",
+        help="mirror the training images left to right at random",
+    )
+    add(
+        "--memory",
+        type=number(float, 0),
+        default=2.0,
+        metavar="GB",
+        help="stream images from disk if they are more than that; default: 2",
+    )
+    add(
+        "--cache",
+        metavar="FOLDER",
+        help="of decoded images and compiled programs; default: KERAS_VAE_CACHE, else "
+        "~/.cache/keras_vae",
+    )
+    add("--clear-cache", action="store_true", help="empty the cache, and end")
+    add(
+        "--model",
+        choices=("vae", "ae"),
+        default="vae",
+        help="VAE (the default) or plain autoencoder",
+    )
+    add(
+        "--network",
+        choices=("patches", "mlp", "conv"),
+        help="in patches with weights of their own, fully connected, or convolutional",
+    )
+    add(
+        "--widths",
+        type=positive,
+        nargs="+",
+        metavar="N",
+        help="size of the encoder, which the decoder mirrors: units of each hidden layer (mlp), "
+        "channels of the first layer and after each halving (conv), or three: units of the dense "
+        "layer, numbers that a patch is read into, units that draw a patch (patches)",
+    )
+    add(
+        "--straight",
+        action=argparse.BooleanOptionalAction,
+        help="a linear map past the hidden layers: sharper with many latents",
+    )
+    add("--activation", choices=("relu", "silu", "gelu", "tanh"), help="of the hidden layers")
+    add("--latent-dim", type=positive, help="length of a code")
+    add("--likelihood", choices=("mse", "bernoulli", "gaussian"), help="p(x|z), hence the loss")
+    add("--beta", type=number(float, 0, 10**6), help="weight of the KL; default: 1")
+    add(
+        "--kl-warmup",
+        type=number(float, 0, 10**5),
+        metavar="EPOCHS",
+        help="raise the weight of the KL from 0 over that many epochs; default: 0",
+    )
+    add(
+        "--free-bits",
+        type=number(float, 0, 10**6),
+        metavar="NATS",
+        help="do not press the KL of a latent below that; default: 0",
+    )
+    add(
+        "--precision",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        default="float32",
+        help="of the hidden layers; codes and losses are always float32. Default: float32",
+    )
+    add("--epochs", type=positive, help="passes over the images")
+    add("--batch-size", type=positive, default=128, help="images in a step; default: 128")
+    add("--learning-rate", type=number(float, 0, above=True), help="its peak; it rises and falls")
+    add(
+        "--seed",
+        type=number(int, 0, 2**32 - 1),
+        default=0,
+        help="of the split, the weights and the noise; default: 0",
+    )
+    add("--output", help="run folder; default: runs/<dataset>-<UTC time>")
+    add("--overwrite", action="store_true", help="allow an output folder that is not empty")
+    args = parser.parse_args(arguments)
+    for name, default in (("beta", 1.0), ("kl_warmup", 0.0), ("free_bits", 0.0)):
+        if args.model == "vae":
+            setattr(args, name, default if getattr(args, name) is None else getattr(args, name))
+        elif getattr(args, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
+    for name, expected in (
+        ("dataset", "faces, or the name or path of a data set"),
+        ("attributes_file", "a file"),
+        ("cache", "a folder"),
+        ("output", "a folder"),
+    ):
+        if getattr(args, name) == "":
+            parser.error(f"--{name.replace('_', '-')} is empty; expected {expected}")
+    if args.image_size and len(args.image_size) > 2:
+        parser.error("--image-size takes one number or two, height and width")
+    name = re.split("[/:]", args.dataset)[0]
+    if args.augment and name in NOT_TO_MIRROR and not os.path.isdir(args.dataset):
+        parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
+    with one_line_errors("train.py"):
+        args.backend = choose_backend(args.backend)
+        check_places(args)
+    return args
+
+
+def check_places(args):
+    """Raises `ValueError` if a file or folder that was named cannot be used."""
+    if re.match(r"[~/.\\]|[a-zA-Z]:\\", args.dataset):  # a path, not a name of TFDS
+        check_readable("--dataset", args.dataset)
+    if args.attributes_file is not None:
+        check_readable("--attributes-file", args.attributes_file)
+    if args.cache is not None and not args.clear_cache:
+        folder = Path(args.cache).expanduser()
+        if folder.is_file():
+            raise ValueError(f"--cache {args.cache} is a file; expected a folder")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            why = error.strerror or error
+            raise ValueError(f"--cache {args.cache} cannot be used: {why}") from None
+
+
+def check_readable(flag, place):
+    try:
+        path = Path(place).expanduser()
+        if path.is_dir():
+            os.scandir(path).close()
+        else:
+            open(path, "rb").close()
+    except (OSError, RuntimeError) as error:  # the latter: no such home
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{flag} {place} cannot be read: {why}") from None
+
+
+def main(train):
+    """Runs train.py.
+
+    Args:
+        train: A function of the arguments, an existing run folder, and a function that removes
+            what was made of the run; it returns the exit code.
+    """
+    with output():
+        args = parse()
+        clean_up_when_stopped()
+        try:
+            if args.clear_cache:
+                return clear_cache(args)
+            return train_in_new_folder(args, train)
+        except BrokenPipeError:  # nobody reads the output
+            raise
+        except OSError as error:
+            fail(error, "train.py")
+        except KeyboardInterrupt:
+            print("\nStopped before training began.", file=sys.stderr)
+            return 130
+        except Exception as error:
+            if is_out_of_memory(error):
+                fail("not enough memory: try a smaller --batch-size or --limit", "train.py")
+            raise
+
+
+def train_in_new_folder(args, train):
+    """Trains into a run folder, and leaves none if that fails before there is a model."""
+    new = []
+    try:
+        new = folders.missing(args.output or "runs")
+        folder = folders.create(args.dataset, args.output, args.overwrite)
+    except OSError as error:
+        folders.remove_empty(new)
+        why = error.strerror or error
+        fail(f"--output {args.output or 'runs'} cannot be used: {why}", "train.py")
+    except ValueError as error:
+        fail(error, "train.py")
+    made = new if args.output else [folder, *new]
+
+    def discard():
+        from keras_vae.runs import files
+
+        files.clear(folder)
+        folders.remove_empty(made)
+
+    try:
+        with one_line_errors("train.py"):
+            start(args)
+        return train(args, folder, discard)
+    except BaseException:
+        folders.remove_empty(made)  # unless there is a model
+        raise
+
+
+def start(args):
+    """Loads Keras, seeded, in the precision asked for."""
+    if args.cache:
+        os.environ["KERAS_VAE_CACHE"] = args.cache
+    load_keras(args.backend)
+    set_seeds(args)
+    import keras
+
+    keras.config.set_dtype_policy(args.precision)
+    keep_compiled()
+
+
+def set_seeds(args):
+    """Calls `keras.utils.set_random_seed`, without loading TensorFlow on other backends.
+
+    Keras would load it, for seconds, to seed it, and again to save a model. Once Keras has found
+    it missing, it does not look for it again.
+    """
+    import keras
+
+    hidden = args.backend != "tensorflow" and "tensorflow" not in sys.modules
+    if hidden:
+        sys.modules["tensorflow"] = None
+    try:
+        keras.utils.set_random_seed(args.seed)
+    finally:
+        if hidden:
+            del sys.modules["tensorflow"]
+
+
+def clear_cache(args):
+    start(args)
+    from keras_vae.datasets import cache
+
+    print(f"Removed {cache.clear() / 1e6:,.0f} MB from {shown(cache.folder())}.")
+    return 0

@@ -1,0 +1,123 @@
+"""The structure of the package: imports point down only, and importing it starts nothing."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("keras_vae", "keras_vae_cli", "demo")
+# Who may import jax, tensorflow or torch by name: the backends; the readers of TFRecords and of
+# batches of tf.data, which come with TensorFlow.
+FRAMEWORKS = {"jax", "tensorflow", "torch"}
+MAY_IMPORT_FRAMEWORKS = ("keras_vae.training.backends.", "keras_vae.datasets.tfds")
+# Upper rooms may import lower ones; rooms in one row do not import each other in a circle.
+ROWS = (
+    ("keras_vae_cli", "demo", "keras_vae.__main__"),
+    ("keras_vae.runs",),
+    ("keras_vae.evaluate", "keras_vae.plots"),
+    ("keras_vae.latent", "keras_vae.models", "keras_vae.photos"),
+    ("keras_vae.training", "keras_vae.datasets", "keras_vae.networks"),
+    ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images"),
+    ("keras_vae.checks",),
+)
+
+
+def modules():
+    """Returns the path of each module, by its name."""
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def imports(path, known):
+    """Returns the modules of ours that a file imports anywhere, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                found.add(name if name in known else node.module)
+    return found
+
+
+@pytest.fixture(scope="module")
+def graph():
+    known = modules()
+    return {name: imports(path, known) for name, path in known.items()}
+
+
+def test_few_files_lie_at_the_top_of_the_package():
+    files = [path.name for path in (ROOT / "keras_vae").glob("*.py")]
+    assert len([name for name in files if not name.startswith("__")]) <= 8
+
+
+def test_no_circle_of_imports(graph):
+    # What a package's __init__ lists are its public names; files import each other directly.
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        path.append(name)
+        for other in graph[name]:
+            if other in graph and other != "keras_vae":
+                visit(other)
+        path.pop()
+        done.add(name)
+
+    for name in graph:
+        visit(name)
+
+
+def row_of(name):
+    rows = (i for i, row in enumerate(ROWS) for room in row if f"{name}.".startswith(f"{room}."))
+    return next(rows, None)
+
+
+def test_imports_point_down(graph):
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in graph.items()
+        for other in others
+        if None not in (row_of(name), row_of(other)) and row_of(other) < row_of(name)
+    ]
+    assert not upwards
+    assert all(row_of(name) is not None for name in graph if name.count(".") > 0), "a new room"
+
+
+def test_only_the_backends_import_a_framework(graph):
+    for name, others in graph.items():
+        if not name.startswith(MAY_IMPORT_FRAMEWORKS):
+            assert not FRAMEWORKS & {other.split(".")[0] for other in others}, name
+
+
+def test_importing_the_package_only_defines_and_registers():
+    code = (
+        "import os, signal, sys\n"
+        "import keras, matplotlib, PIL\n"
+        "before = dict(os.environ), signal.getsignal(signal.SIGINT), sys.argv[:]\n"
+        "import keras_vae\n"
+        "assert before == (dict(os.environ), signal.getsignal(signal.SIGINT), sys.argv)\n"
+        "heavy = {'gradio', 'skimage', 'tensorflow_datasets', 'grain'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        "assert keras.saving.get_registered_object('keras_vae>VAE') is keras_vae.VAE\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "--help"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
