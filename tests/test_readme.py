@@ -146,7 +146,7 @@ def test_links_lead_somewhere(page):
             continue
         place, _, anchor = unquote(link).partition("#")
         path = ((ROOT / page).parent / place).resolve() if place else ROOT / page
-        assert path.is_file(), f"{page} links to {link}, which is not there"
+        assert path.exists(), f"{page} links to {link}, which is not there"
         assert path.is_relative_to(ROOT), f"{page} links to {link}, which is outside"
         if anchor:
             assert anchor in anchors(path.read_text(encoding="utf-8")), f"{page}: {link}"
