@@ -4,8 +4,8 @@
     python benchmarks/speed.py --backend torch --network mlp --quick
     python benchmarks/speed.py --against speed-before.json
 
-Prints a table and writes it as JSON. What the columns mean is told in benchmarks/README.md. Run it
-on an otherwise idle machine; even so, compare ratios, which are taken within a run.
+Prints a table and writes it as JSON; benchmarks/results/speed.md explains its columns. Run it on an
+otherwise idle machine; even so, compare ratios, which are taken within a run.
 """
 
 import argparse

@@ -1,23 +1,45 @@
+"""README.md and the other pages: their code runs, and what they link to and name exists."""
+
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import gradio as gr
 import keras
 import numpy as np
+import pytest
 from PIL import Image
 from test_main import save_run
 
 import keras_vae
-from keras_vae import datasets, latent, runs
+from keras_vae import datasets, latent
 from keras_vae.runs import files
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-CODE = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-MODEL, LATENT_SPACE, CLIENT, SPACE, ANNEAL = CODE
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (
+        ROOT / "README.md",
+        *sorted(ROOT.glob("docs/*.md")),
+        *sorted(ROOT.glob("benchmarks/**/*.md")),
+    )
+}
+CODE = {
+    page: code
+    for page, text in PAGES.items()
+    if (code := re.findall(r"^ *```python\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE))
+}
+FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+
+
+def test_all_code_is_tested():
+    tested = {"README.md": 2, "docs/demo.md": 2}
+    tested |= dict.fromkeys(("docs/latent-space.md", "docs/losses.md", "docs/models.md"), 1)
+    assert {page: len(code) for page, code in CODE.items()} == tested
 
 
 def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
-    lines = [line for line in MODEL.splitlines() if line.strip()]
+    lines = [line for line in CODE["README.md"][0].splitlines() if line.strip()]
     assert len(lines) <= 15
     # The same code, with few images and on the backend under test.
     load = datasets.load
@@ -30,7 +52,19 @@ def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
     assert isinstance(keras.saving.load_model("faces.keras"), keras_vae.VAE)
 
 
-def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
+def test_a_model_of_other_networks_runs():
+    names = {}
+    exec(CODE["docs/models.md"][0], names)
+    model = names["model"]
+    model.compile()
+    history = model.fit(np.zeros((8, 28, 28, 1), "uint8"), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert model.sample(3, seed=0).shape == (3, 28, 28, 1)
+
+
+@pytest.fixture
+def run_of_faces(tmp_path, monkeypatch):
+    """Makes the newest run one of faces, with little behind it."""
     load = datasets.load
     monkeypatch.setattr(datasets, "load", lambda name: load(name, limit=64))
     monkeypatch.chdir(tmp_path)
@@ -47,16 +81,27 @@ def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
     for name, part in parts.items():
         files.save(folder / name, part)
     files.write_json(folder / "config.json", {"completed": True})
+
+
+def test_the_latent_space_is_used_as_it_says(run_of_faces, tmp_path):
     names = {}
-    exec(LATENT_SPACE, names)
+    exec(CODE["docs/latent-space.md"][0], names)
     for name, shape in (("happy", 8), ("sharp", 8), ("new", 16), ("sad", 16), ("strip", 8)):
         assert names[name].shape == (shape, 64, 64, 3)
     assert names["codes"].shape == (4, 3)
     assert (tmp_path / "new.png").exists()
 
 
+def test_a_face_is_edited_as_it_says(run_of_faces):
+    names = {}
+    exec(CODE["README.md"][1], names)
+    assert names["happy"].shape == (8, 64, 64, 3)
+    assert names["new"].shape == (16, 64, 64, 3)
+
+
 def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
     """The app.py of a Space serves the run beside it, and a program asks it."""
+    client, space = CODE["docs/demo.md"]
     folder = save_run(tmp_path / "run")
     (folder / "directions.npz").unlink()
     directions = latent.Directions(("smiling",), np.eye(1, 2, dtype="f"), "regression")
@@ -69,28 +114,72 @@ def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
 
     monkeypatch.setattr(gr.Blocks, "launch", launch_here)
     monkeypatch.chdir(tmp_path)
-    assert len([line for line in SPACE.splitlines() if line]) <= 4
-    exec(SPACE, {})
+    assert len([line for line in space.splitlines() if line]) <= 4
+    exec(space, {})
     Image.new("RGB", (30, 20)).save("me.jpg")
     names = {}
-    exec(CLIENT.replace("http://127.0.0.1:7860", pages[0].local_url), names)
+    exec(client.replace("http://127.0.0.1:7860", pages[0].local_url), names)
+    endpoints = names["client"].view_api(return_format="dict")["named_endpoints"]
     pages[0].close()
     assert Image.open(names["after"]).size == (8, 8)
+    (listed,) = re.findall(r"lists the endpoints: (.*?)\. ", PAGES["docs/demo.md"])
+    assert {f"/{name}" for name in re.findall(r"`(\w+)`", listed)} == set(endpoints)
 
 
+@pytest.mark.once
 def test_every_file_of_a_run_is_explained():
-    for name, what in runs.FILES.items():
-        assert f"| `{name}` | {what}" in README
+    for name, what in files.FILES.items():
+        assert f"| `{name}` | {what}" in PAGES["docs/run-folder.md"]
 
 
-def test_the_picture_is_there():
-    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (Path(__file__).parents[1] / picture).read_bytes().startswith(b"\x89PNG")
+@pytest.mark.once
+@pytest.mark.parametrize("page", PAGES)
+def test_pictures_are_there(page):
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", PAGES[page]):
+        assert (ROOT / page).parent.joinpath(picture).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", PAGES[page])):
+        if re.match(r"[a-z]+:", link):  # the web is left alone
+            continue
+        place, _, anchor = unquote(link).partition("#")
+        path = ((ROOT / page).parent / place).resolve() if place else ROOT / page
+        assert path.exists(), f"{page} links to {link}, which is not there"
+        assert path.is_relative_to(ROOT), f"{page} links to {link}, which is outside"
+        if anchor:
+            assert anchor in anchors(path.read_text(encoding="utf-8")), f"{page}: {link}"
+
+
+def anchors(text):
+    """Returns what the headings of a page are called in links, by GitHub's rule."""
+    headings = re.findall(r"^#+ +(.*?) *$", FENCED.sub("", text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-") for name in headings}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_are_there(page):
+    """Paths in the source, such as `keras_vae/models/vae.py` or `demo/tabs/`."""
+    places = r"(?:keras_vae|keras_vae_cli|demo|benchmarks|tests|docs)/"
+    named = re.findall(rf"`({places}[\w./-]*|train\.py)`", PAGES[page])
+    folders = [path for path in named if path.endswith("/")]
+    missing = [path for path in folders if not (ROOT / path).is_dir()]
+    missing += [path for path in {*named} - {*folders} if not (ROOT / path).is_file()]
+    assert not missing, f"{page} names {sorted(missing)}, which are not there"
+
+
+@pytest.mark.once
+def test_every_page_is_linked_from_the_readme():
+    linked = set(re.findall(r"\]\(([^)#\s]+)", PAGES["README.md"]))
+    assert {page for page in PAGES if page.startswith("docs/")} <= linked
 
 
 def test_beta_is_annealed_as_it_says(make_vae, images):
     names = {"keras": keras}
-    exec(ANNEAL, names)
+    exec(CODE["docs/losses.md"][0], names)
     callbacks = [names["Anneal"]()]
     history = make_vae().fit(images, epochs=3, verbose=0, callbacks=callbacks).history
     np.testing.assert_allclose(history["kl_weight"], [0.0, 0.5, 1.0])
