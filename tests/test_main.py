@@ -351,7 +351,7 @@ def test_what_cannot_be_written_leaves_what_was_there(run, command, tmp_path, mo
 
 
 @once
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 def test_a_decompression_bomb_is_refused(run, command, tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     for side in (40, 60):
