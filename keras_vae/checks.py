@@ -1,5 +1,6 @@
 """What arguments may be, and the wording when they are not."""
 
+import importlib.util
 from numbers import Integral, Real
 
 import numpy as np
@@ -78,6 +79,15 @@ def check_sizes(argument, sizes, count=None):
     if not good or not all(map(is_size, sizes)):
         what = f"{count} positive integers" if count else "one or more positive integers"
         raise ValueError(f"Argument `{argument}` must be {what}. Received: {argument}={sizes!r}")
+
+
+def check_installed(package, extra, purpose):
+    """Raises `ValueError` if an optional package is missing; the message names the extra."""
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(
+            f"{package} is needed {purpose} and is not installed. Install it with: "
+            f'pip install "keras_vae[{extra}]"'
+        )
 
 
 def is_integer(value):

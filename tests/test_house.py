@@ -121,3 +121,50 @@ def test_importing_the_package_only_defines_and_registers():
         text=True,
     )
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
+
+
+@pytest.mark.parametrize(
+    "missing, code, message",
+    [
+        (
+            "tensorflow_datasets",
+            "keras_vae.datasets.load('mnist')",
+            "tensorflow_datasets is needed to read the data set 'mnist' and is not installed. "
+            'Install it with: pip install "keras_vae[tfds]"',
+        ),
+        (
+            "gradio",
+            "from keras_vae_cli.main import main; main(['demo'])",
+            "keras-vae demo: error: Gradio is not installed. Install it with: "
+            'pip install "keras_vae[demo]"',
+        ),
+    ],
+)
+def test_a_missing_extra_is_named(missing, code, message, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)
+    names = {}
+    with pytest.raises((ValueError, SystemExit)) as stop:
+        exec(f"import keras_vae\n{code}", names)
+    assert message in (str(stop.value) + capsys.readouterr().err)
+
+
+def test_the_library_works_without_its_extras():
+    """A folder of images, training, directions, pictures: none needs TensorFlow or Gradio."""
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'tensorflow_datasets', 'gradio'): sys.modules[name] = None\n"
+        "import keras_vae\n"
+        "faces = keras_vae.datasets.load('faces', limit=64)\n"
+        "model = keras_vae.VAE(*keras_vae.build_mlp(faces.image_shape, 2, hidden=(8,)))\n"
+        "model.compile('adam')\n"
+        "model.fit(faces.train.images, verbose=0)\n"
+        "keras_vae.plots.reconstructions(faces.test.images[:4], model.sample(4))\n"
+        "assert keras_vae.evaluate.test_metrics(model, faces.test.images[:64])['test_mse'] < 1\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr

@@ -18,6 +18,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_vae.checks import check_installed
 from keras_vae.datasets import pictures
 from keras_vae.datasets.quiet import quiet
 from keras_vae.datasets.source import Source, in_parallel, part_called
@@ -83,7 +84,7 @@ def source(name, image_size=None, resize="crop"):
 
 
 def exists(name):
-    """Returns whether TFDS knows a data set of that name."""
+    """Returns whether TFDS is installed and knows a data set of that name."""
     try:
         find_builder(name)
     except ValueError:
@@ -92,6 +93,7 @@ def exists(name):
 
 
 def find_builder(name):
+    check_installed("tensorflow_datasets", "tfds", f"to read the data set {name!r}")
     import tensorflow_datasets as tfds
 
     try:
@@ -239,6 +241,7 @@ def count_records(builder, path):
         for start in range(0, reader.num_records(), BATCH):
             reader.read(start, min(start + BATCH, reader.num_records()))
         return reader.num_records()
+    check_installed("tensorflow", "tfds", f"to read {path}")
     import tensorflow as tf
 
     batches = tf.data.TFRecordDataset(path).batch(BATCH)
@@ -275,6 +278,7 @@ def records_of(builder, split, image_key, values):
             np.arange(len(records)),
         )
         return
+    check_installed("tensorflow", "tfds", f"to read the TFRecord files of {builder.name!r}")
     hide_gpu()
     # Read once: TFDS would keep small sets in memory.
     once = tfds.ReadConfig(try_autocache=False)
@@ -306,6 +310,7 @@ def download(builder):
         # TFDS would try for minutes without a network: ask for one byte first.
         for url in list(builder.url_infos)[:1]:
             probe(url)
+        check_installed("tensorflow", "tfds", f"to prepare {builder.name!r}")
         hide_gpu()
         builder.download_and_prepare()
     except BaseException as error:
