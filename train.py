@@ -112,7 +112,7 @@ def build(args, images):
     import keras
 
     import keras_vae
-    from keras_vae.training import memory
+    from keras_vae.training import backends, memory
 
     image_shape, values = images.shape[1:], math.prod(images.shape[1:])
     if args.latent_dim > values:
@@ -128,7 +128,8 @@ def build(args, images):
         variational=variational,
         straight=args.straight,
     )
-    memory.check(build_parts, min(args.batch_size, len(images)))
+    if backends.device_name() == "cpu":
+        memory.check(build_parts, min(args.batch_size, len(images)))
     encoder, decoder = build_parts()
     mirror = None
     if args.augment:

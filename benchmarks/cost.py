@@ -113,8 +113,6 @@ def measure(task):
     stamps = [time.perf_counter()]
 
     class Clock(keras.callbacks.Callback):
-        several_steps = True
-
         def on_epoch_end(self, epoch, logs=None):
             stamps.append(time.perf_counter())
             if stamps[-1] - stamps[1] > SECONDS:

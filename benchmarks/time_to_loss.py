@@ -22,8 +22,6 @@ from keras_vae.training.recipes import make_optimizer
 class Clock(keras.callbacks.Callback):
     """Training seconds and validation loss after each epoch."""
 
-    several_steps = True  # may pass between two looks
-
     def __init__(self):
         super().__init__()
         self.seconds, self.epochs = 0.0, []

@@ -1,8 +1,8 @@
-"""p(x|z): what the decoder's raw outputs mean, in pixels and in nats.
+"""p(x|z): how the decoder's raw outputs become pixels, and nats.
 
-A likelihood owns the decoder's last activation. To add one, write one class with `nats`,
-and, where the defaults of `Likelihood` do not hold, the rest of its members (`pixels`, if not
-by a sigmoid; `get_config`, if it has arguments). Register it, so that saved models find it:
+A likelihood owns the decoder's last activation. To add one, write one class with `nats` and, where
+the defaults do not fit, `pixels` (a sigmoid), `update` (learns nothing) and `get_config`. It is a
+Keras layer: variables made with `add_weight` are trained, saved and loaded with the model.
 
 ```python
 @keras.saving.register_keras_serializable(package="mine")
@@ -13,13 +13,12 @@ class Laplace(keras_vae.likelihoods.Likelihood):
 model = keras_vae.VAE(encoder, decoder, likelihood=Laplace())
 ```
 
-A number, text or function that is assigned to an attribute later, ``model.likelihood.scale = 2.0``,
-is used from the next call of `fit`, `evaluate` and the like on, and in `fit` from the next epoch
-on; what is changed inside a list or an array asks for `compile`. A model's file is JSON: a
-constructor that takes a tuple gets a list when the model is loaded.
+An attribute that is set later, ``model.likelihood.scale = 2.0``, takes effect with the next call
+of `fit`, `evaluate` and the like, and within `fit` with the next epoch. After a change inside a
+list or an array, call `compile`.
 
-Losses of different likelihoods do not compare: each has its own scale, and some leave out a
-constant. Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `keras_vae.evaluate`.
+Losses of different likelihoods do not compare: each has its own scale, and some omit a constant.
+Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `keras_vae.evaluate`.
 """
 
 import math
@@ -30,21 +29,24 @@ from keras import ops
 from keras_vae.checks import check_number
 
 
-class Likelihood:
-    """What all likelihoods share. Pixels ``x`` are float32 in [0, 1].
+class Likelihood(keras.layers.Layer):
+    """Base class of likelihoods. Pixels ``x`` are float32 in [0, 1].
 
     Attributes:
-        name: What it is called, in code and in files.
-        values: Which pixels ``exp(-nats)`` is a distribution of: ``"continuous"``,
-            ``"binary"``, or None if it is none.
-        omitted: What `nats` leaves out of ``-log p(x|z)``, in nats per pixel and channel.
-        weights: The variables it learns by `update`; they are saved with the model.
+        values: The pixels that ``exp(-nats)`` is a distribution of: ``"continuous"``,
+            ``"binary"``, or None if it is no distribution.
+        omitted: The constant that `nats` omits from ``-log p(x|z)``, in nats per pixel and channel.
     """
 
-    name = None
     values = None
     omitted = 0.0
-    weights = ()
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
+        self.built = True  # its variables, if any, are made in the constructor
+
+    def call(self, outputs):
+        return self.pixels(outputs)
 
     def pixels(self, outputs):
         """Returns the mean of p(x|z): outputs ``(n, height, width, channels)`` to [0, 1]."""
@@ -55,33 +57,29 @@ class Likelihood:
         raise NotImplementedError(f"{type(self).__name__} must define `nats`")
 
     def update(self, x, outputs, sample_weight=None):
-        """Learns `weights` from one training batch; called before its `nats`."""
+        """Updates variables that are learned without a gradient; called before `nats` in training.
+
+        Args:
+            x: A training batch, pixels ``(n, height, width, channels)``.
+            outputs: The decoder's outputs for it, of the same shape.
+            sample_weight: ``(n,)`` or None.
+        """
 
     def why_no_distribution(self, images):
-        """Returns in words why ``exp(-nats)`` is no distribution of these pixels, or None.
+        """Returns why ``exp(-nats)`` is no distribution of these pixels, a string, or None.
 
         Args:
             images: uint8 in 0..255 or float in [0, 1], an array or of a streamed data set.
         """
         name = type(self).__name__
         if self.values not in ("continuous", "binary"):
-            return f"the likelihood {name} is no distribution of pixels"
+            return f"the likelihood {name} is not a distribution of pixels"
         if self.values == "binary" and not is_binary(images):
             return (
                 f"the likelihood {name} is a distribution of black and white pixels, and these "
-                "have grey"
+                "images have grey ones"
             )
         return None
-
-    def get_config(self):
-        """Returns the arguments of the constructor, to save; none here."""
-        if type(self).__init__ is not object.__init__:
-            raise NotImplementedError(f"{type(self).__name__} must define `get_config`")
-        return {}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -103,7 +101,6 @@ class MSE(Likelihood):
     ```
     """
 
-    name = "mse"
     values = "continuous"
     omitted = math.log(math.pi) / 2
 
@@ -128,7 +125,6 @@ class Bernoulli(Likelihood):
     ```
     """
 
-    name = "bernoulli"
     values = "binary"
 
     def nats(self, x, outputs):
@@ -148,7 +144,7 @@ class Gaussian(Likelihood):
     Its losses do not compare with those of other likelihoods; sharp models have negative ones.
 
     Args:
-        variance: The one to begin with, in pixels squared; training replaces it.
+        variance: The initial one, in pixels squared; training replaces it.
 
     Raises:
         ValueError: If the variance is not a finite number above 0.
@@ -160,26 +156,20 @@ class Gaussian(Likelihood):
     ```
     """
 
-    name = "gaussian"
     values = "continuous"
 
     LEAST = 1 / 255**2
     RATE = 0.05  # a batch's share in the running mean; more for the first batches
 
-    def __init__(self, variance=0.5):
+    def __init__(self, variance=0.5, **kwargs):
+        super().__init__(**kwargs)
         check_number("variance", variance, above=0)
-        self.variance = keras.Variable(
-            max(float(variance), self.LEAST),
-            trainable=False,
-            dtype="float32",  # or JAX compiles a step twice: for the number, and for the tensor
-            autocast=False,
-            name="variance",
-        )
-        self.updates = keras.Variable(
-            0.0, trainable=False, dtype="float32", autocast=False, name="updates"
-        )
-        self.weights = (self.variance, self.updates)
-        self.config = {"variance": float(variance)}
+        self.first_variance = float(variance)
+        self.variance = self._number("variance", max(self.first_variance, self.LEAST))
+        self.updates = self._number("updates", 0.0)
+
+    def _number(self, name, value):
+        return self.add_weight((), keras.initializers.Constant(value), name=name, trainable=False)
 
     def nats(self, x, outputs):
         values = math.prod(outputs.shape[1:])
@@ -203,7 +193,7 @@ class Gaussian(Likelihood):
         self.updates.assign_add(ops.cast(finite, "float32"))
 
     def get_config(self):
-        return self.config
+        return {**super().get_config(), "variance": self.first_variance}
 
 
 def squared_error(x, pixels):
@@ -218,7 +208,7 @@ def is_binary(images):
     return all(bool(((block == 0) | (block == white)).all()) for block in blocks)
 
 
-BY_NAME = {kind.name: kind for kind in (MSE, Bernoulli, Gaussian)}
+BY_NAME = {"mse": MSE, "bernoulli": Bernoulli, "gaussian": Gaussian}
 
 
 def get(likelihood):

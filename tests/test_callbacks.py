@@ -36,7 +36,9 @@ def test_ctrl_c_stops_training_after_the_step(make_vae, images, tmp_path, keep_s
             if len(steps) == 2:
                 signal.raise_signal(signal.SIGINT)
 
-    make_vae().fit(images, batch_size=8, epochs=9, verbose=0, callbacks=[PressOnce(), interrupt])
+    model = make_vae()
+    model.compile("adam", steps_per_execution=1)
+    model.fit(images, batch_size=8, epochs=9, verbose=0, callbacks=[PressOnce(), interrupt])
     assert len(steps) == 2 and interrupt.asked
     assert "Stopping after this step" in capsys.readouterr().err
 

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 
 import keras_vae
+from keras_vae.training import backends
 from keras_vae.training.batches import filled
 from keras_vae.training.loop import MOST_STEPS
 from keras_vae.training.recipes import WarmUpAndCosine, make_optimizer
-from keras_vae.training.sources import ArraySource
+from keras_vae.training.sources import ArraySource, aligned
 
 BACKEND = keras.backend.backend()
 if BACKEND == "jax":
+    import jax
+
     from keras_vae.training.backends.jax import in_one_program
 if BACKEND == "torch":
     import torch
@@ -35,10 +38,6 @@ class Seen(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.ended.append(batch)
         self.losses.append(logs["loss"])
-
-
-class InBetween(Seen):
-    several_steps = True
 
 
 def train(model, images, steps="auto", optimizer=None, **arguments):
@@ -131,16 +130,11 @@ def test_means_over_an_epoch_are_exact_with_a_small_last_batch(images):
     assert whole == pytest.approx((36 * first + last) / 37, rel=1e-5)
 
 
-def test_a_callback_that_looks_at_each_step_sees_each(make_vae, images):
+def test_callbacks_see_each_step_if_steps_per_execution_is_1(make_vae, images):
     seen = Seen()
-    model = make_vae()
-    train(model, images, callbacks=[seen], epochs=2)
+    train(make_vae(), images, steps=1, callbacks=[seen], epochs=2)
     assert seen.began == seen.ended == 2 * list(range(10))
     assert len(set(seen.losses)) == 20
-    said = []
-    each = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: said.append(batch))
-    train(model, images, callbacks=[each], epochs=1)
-    assert said == list(range(10))
 
 
 def test_callbacks_come_after_as_many_steps_as_were_asked_for(make_vae, images):
@@ -150,8 +144,8 @@ def test_callbacks_come_after_as_many_steps_as_were_asked_for(make_vae, images):
     assert seen.ended == [3, 7, 8, 9]
 
 
-def test_what_needs_no_look_at_each_step_slows_nothing_down(make_vae, images, tmp_path):
-    seen = InBetween()
+def test_callbacks_are_called_once_an_execution(make_vae, images, tmp_path):
+    seen = Seen()
     callbacks = [seen, keras.callbacks.ModelCheckpoint(tmp_path / "m.keras")]
     train(make_vae(), np.tile(images, (8, 1, 1, 1)), callbacks=callbacks, epochs=2, verbose=2)
     assert len(seen.ended) < 2 * 74
@@ -170,7 +164,7 @@ def test_training_stops_where_a_callback_says_so(make_vae, images):
             self.model.stop_training = batch == 2
 
     model = make_vae()
-    history = train(model, images, callbacks=[Stop()])
+    history = train(model, images, steps=1, callbacks=[Stop()])
     assert int(model.optimizer.iterations) == 3
     assert len(history.history["loss"]) == 1
 
@@ -190,8 +184,9 @@ def test_validation_at_its_own_pace(make_vae, images):
 
 def test_large_images_come_a_few_at_a_time(make_vae, images, monkeypatch):
     monkeypatch.setattr("keras_vae.training.loop.MOST_BYTES", 2.5 * BATCH * images[0].nbytes)
-    seen = InBetween()
-    train(make_vae(), images, callbacks=[seen], epochs=2)
+    seen, model = Seen(), make_vae()
+    monkeypatch.setattr(model, "hold", lambda images: images)  # there is no room
+    train(model, images, callbacks=[seen], epochs=2)
     assert max(np.diff(seen.ended)) == 2
 
 
@@ -205,14 +200,17 @@ def test_the_order_is_random_complete_and_another_one_in_each_epoch():
     for epoch in range(2):
         take, seen = source.epoch(epoch), []
         while len(seen) < 37:
-            batches, weights = take(4)
-            assert batches.shape[:2] == weights.shape
-            np.testing.assert_array_equal(batches.ravel(), weights.ravel())
-            seen += batches.ravel().tolist()
+            block, numbers, weights = take(4)
+            assert numbers.shape == weights.shape and len(block) == numbers.size
+            np.testing.assert_array_equal(block[numbers].ravel(), weights.ravel())
+            seen += weights.ravel().tolist()
         orders.append(seen)
         assert sorted(seen) == list(range(37)) != seen
     assert orders[0] != orders[1]
     assert source.epoch(0)(1)[0].ravel().tolist() == orders[0][:BATCH]
+    source.is_held = True  # then all images go with the numbers of each batch
+    block, numbers, _ = source.epoch(0)(4)
+    assert block is rows and numbers.ravel().tolist() == orders[0][: 4 * BATCH]
 
 
 def test_a_seed_gives_the_order_and_so_do_all_backends(make_vae, images, monkeypatch):
@@ -224,18 +222,38 @@ def test_a_seed_gives_the_order_and_so_do_all_backends(make_vae, images, monkeyp
     monkeypatch.setattr(
         model,
         "run_steps",
-        lambda b, *rest: seen.extend(b.reshape(-1, 6, 5, 3)) or run_steps(b, *rest),
+        lambda x, rows, *rest: (
+            seen.extend(keras.ops.convert_to_numpy(x)[rows.ravel()]) or run_steps(x, rows, *rest)
+        ),
     )
     keras.utils.set_random_seed(7)
     train(model, images, shuffle=True, epochs=1)
     np.testing.assert_array_equal(np.array(seen), images[expected])
 
 
-def test_data_are_held_once(make_vae, images):
-    source = make_vae()._source(images, None, BATCH, shuffle=True)
-    assert source.images is images  # no copy
+def test_images_are_held_where_programs_read_them(make_vae, images):
+    model = make_vae()
+    lying_well = aligned(images, images.nbytes)
+    assert aligned(lying_well, 0) is lying_well and lying_well is not images
+    held = model.hold(lying_well)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(held), images)
+    lying_well[0, 0, 0, 0] += 1  # the same memory
+    if backends.device_name() == "cpu":
+        assert keras.ops.convert_to_numpy(held)[0, 0, 0, 0] == lying_well[0, 0, 0, 0]
+    assert aligned(images[::2], 1) is None  # too large to copy
     half = images.astype("float16") / 255
-    assert make_vae()._source(half, None, BATCH).epoch(0)(2)[0].dtype == "float32"
+    assert keras.backend.standardize_dtype(model.hold(half).dtype) == "float32"
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_it_changes_no_number_where_the_images_are(make_vae, images, held, monkeypatch):
+    expected = train(make_vae(), images, shuffle=True).history
+    for given in (images, images / 255, images.astype("float32") / 255, images[::-1][::-1]):
+        model = make_vae()
+        if not held:
+            monkeypatch.setattr(model, "hold", lambda images: images)
+        found = train(model, given, shuffle=True).history
+        assert_same(found.values(), expected.values())
 
 
 # The optimizer
@@ -371,12 +389,12 @@ def test_images_from_back_to_front(make_vae, images):
 @pytest.mark.skipif(BACKEND != "jax", reason="about XLA on a CPU")
 def test_on_jax_dense_steps_are_one_program_and_convolutions_are_not(make_vae):
     dense = make_vae()
-    assert dense._is_quick_in_a_loop()
+    assert dense._loops_are_quick()
     assert dense.best_pace(BATCH) == (MOST_STEPS, MOST_STEPS)
     large = keras_vae.VAE(*keras_vae.build_mlp((64, 64, 3), 8, hidden=(512,)))
     assert large.best_pace(128)[0] < 8  # tenths of a second, not seconds
     conv = keras_vae.VAE(*keras_vae.build_conv((8, 8, 1), 2, filters=(4,)))
-    assert not conv._is_quick_in_a_loop()
+    assert not conv._loops_are_quick()
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="about XLA")
@@ -388,15 +406,22 @@ def test_on_jax_a_single_step_left_over_is_not_compiled_again():
         return None, [[state[0][0] + data[0].sum() * data[2].sum()]]
 
     run, state = in_one_program(step), [[np.float32(0)]]
-    for steps in (4, 4):
-        state = run(state, np.ones((steps, 2), "float32"), np.ones((steps, 2), "float32"), 4)
-    before = len(traced)
-    for steps in (1, 3):
-        state = run(state, np.ones((steps, 2), "float32"), np.ones((steps, 2), "float32"), 4)
-    assert len(traced) == before and set(traced) == {(2,)}
-    state = run(state, np.ones((1, 1), "float32"), np.ones((1, 1), "float32"), 4)
-    assert traced[-1] == (1,)
-    assert state[0][0] == 12 * 4 + 1
+    images = np.ones((8, 1), "float32")
+
+    def rows(steps, size):
+        return np.zeros((steps, size), "int32"), np.ones((steps, size), "float32")
+
+    for held in (images, jax.device_put(images)):
+        run, state = in_one_program(step), [[np.float32(0)]]
+        for _ in range(2):
+            state = run(state, held, *rows(4, 2), 4)
+        before = len(traced)
+        for steps in (1, 3):
+            state = run(state, held, *rows(steps, 2), 4)
+        assert len(traced) == before and traced[-1] == (2, 1)
+        state = run(state, held, *rows(1, 1), 4)
+        assert traced[-1] == (1, 1)
+        assert state[0][0] == 12 * 4 + 1
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="about XLA")
@@ -404,17 +429,18 @@ def test_on_jax_a_step_left_over_fills_no_block_that_was_not_compiled(monkeypatc
     sizes = []
     monkeypatch.setattr(
         "keras_vae.training.backends.jax.filled",
-        lambda batches, size: sizes.append(size) or filled(batches, size),
+        lambda rows, size: sizes.append(size) or filled(rows, size),
     )
 
     def step(state, data):
         return None, [[state[0][0] + data[0].sum()]]
 
+    images = jax.device_put(np.ones((8, 1), "float32"))
     run, state = in_one_program(step), [[np.float32(0)]]
     for steps, at_once in ((2, 2), (1, 4)):  # the blocks have grown since
-        state = run(state, np.ones((steps, 3), "float32"), None, at_once)
+        state = run(state, images, np.zeros((steps, 3), "int32"), None, at_once)
     assert sizes == []
-    state = run(state, np.ones((1, 3), "float32"), None, 2)
+    state = run(state, images, np.zeros((1, 3), "int32"), None, 2)
     assert sizes == [2] and state[0][0] == 12
 
 
@@ -423,7 +449,7 @@ class TestRecordings:
     def test_a_step_is_recorded_with_its_gradient(self, make_vae, images):
         model = make_vae(likelihood="gaussian", kl_warmup_steps=9)
         train(model, images, validation_data=(images,))
-        recorded = [key for key, one in model._programs.items() if one.graph is not None]
+        recorded = [key for key, one in model.programs.steps.items() if one.graph is not None]
         assert sorted(recorded, key=str) == [
             (False, (BATCH, 6, 5, 3), torch.uint8, True),
             (True, (BATCH, 6, 5, 3), torch.uint8, True),
@@ -434,7 +460,7 @@ class TestRecordings:
         mirror = keras.layers.RandomFlip("horizontal", seed=0, dtype="float32")
         model = keras_vae.VAE(*parts, augmentation=mirror, seed=0)
         train(model, images)
-        assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
 
     def test_what_does_nothing_is_left_out_of_a_recording(self, monkeypatch):
         images = np.random.default_rng(0).random((37, 16, 16, 1), "float32")
@@ -451,7 +477,7 @@ class TestRecordings:
             parts = keras_vae.build_conv((16, 16, 1), 2, filters=(4,))
             models.append(keras_vae.VAE(*parts, seed=0))
             train(models[-1], images, optimizer=keras.optimizers.SGD(1e-3))
-        short, whole = (model._programs[key].graph.graph for model in models)
+        short, whole = (model.programs.steps[key].graph.graph for model in models)
         assert len(short.nodes) < len(whole.nodes)
         # Nothing is left of what does nothing, and every bias is part of a product.
         count = len(short.nodes)
@@ -490,9 +516,9 @@ class TestRecordings:
         model = keras_vae.VAE(keras.Model(inputs, heads), model.decoder, seed=0)
         seen = Seen()
         with pytest.warns(UserWarning, match="layer by layer, which is slower.*torch says") as told:
-            train(model, images, callbacks=[seen], validation_data=(images,))
+            train(model, images, steps=1, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
-        recording = model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True]
+        recording = model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True]
         assert recording.graph is None and not recording.possible
         assert len(set(seen.losses)) == 30
 
@@ -500,15 +526,7 @@ class TestRecordings:
         model = make_vae()
         seen = Seen()
         same = np.repeat(images[:1], 40, axis=0)
-        train(model, same, optimizer=keras.optimizers.SGD(0.0), epochs=1, callbacks=[seen])
+        still = keras.optimizers.SGD(0.0)
+        train(model, same, steps=1, optimizer=still, epochs=1, callbacks=[seen])
         steps = np.diff(np.array(seen.losses) * np.arange(1, 11))
         assert len(set(np.round(steps, 4))) > 5
-
-
-def test_images_on_the_device_give_the_same_numbers(make_vae, images, monkeypatch):
-    expected = train(make_vae(), images, shuffle=True).history
-    model = make_vae()
-    monkeypatch.setattr(model, "on_device", keras.ops.convert_to_tensor)
-    if BACKEND == "tensorflow":
-        pytest.skip("TensorFlow takes batches from the array")
-    assert_same(train(model, images, shuffle=True).history.values(), expected.values())

@@ -8,6 +8,7 @@ import numpy as np
 from keras_vae import checks
 from keras_vae.latent.flow import UNKNOWN, Flow
 from keras_vae.training import loop, recipes
+from keras_vae.training.sources import numbered
 
 LEAST = 10  # codes
 BATCH, RATE, STEPS = 256, 2e-3, 4000
@@ -74,7 +75,7 @@ def fit_flow(
     flow.compile(recipes.make_optimizer(RATE, steps))
     flow.optimizer.build(flow.trainable_variables)
     callbacks = [Steps(progress("flow", steps))] if progress else []
-    loop.fit(flow, Draws(flow.on_device(rows), steps, seed), None, callbacks, 0, 1, 0, 1)
+    loop.fit(flow, Draws(flow.hold(rows), steps, seed), None, callbacks, 0, 1, 0, 1)
     trained = Flow.from_config(flow.get_config())  # without the optimizer
     trained.set_weights(flow.get_weights())
     return trained
@@ -83,9 +84,10 @@ def fit_flow(
 class Draws:
     """A source of batches for `loop.fit`: one epoch of a number of random batches."""
 
+    batch_size, batch_bytes = BATCH, 1
+
     def __init__(self, rows, steps, seed):
-        self.rows, self.steps, self.seed, self.batch_size = rows, steps, seed, BATCH
-        self.batch_bytes = BATCH * rows[:1].nbytes
+        self.rows, self.steps, self.seed = rows, steps, seed
 
     def epoch(self, number):
         rng, left = np.random.default_rng(self.seed), self.steps
@@ -94,15 +96,16 @@ class Draws:
             nonlocal left
             steps = min(steps, left)
             left -= steps
-            return self.rows[rng.integers(len(self.rows), size=(steps, BATCH))], None
+            rows = rng.integers(len(self.rows), size=(steps, BATCH))
+            if isinstance(self.rows, np.ndarray):  # there was no room to hold them
+                return self.rows[rows.ravel()], numbered(rows), None
+            return self.rows, rows.astype("int32"), None
 
         return take
 
 
 class Steps(keras.callbacks.Callback):
     """Says how many steps were just done."""
-
-    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
 
     def __init__(self, told):
         super().__init__()

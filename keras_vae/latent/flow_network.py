@@ -9,6 +9,7 @@ from keras import layers, ops
 from keras_vae.layers import seed_generator
 from keras_vae.training.backends import Trainer, without_gradient
 from keras_vae.training.means import EpochMeans
+from keras_vae.training.programs import Programs
 
 BLOCKS = 3  # hidden layers with a path past them
 FREQUENCIES = np.float32(math.pi) * 2 ** np.linspace(0, 6, 16, dtype="float32")  # of the time
@@ -60,7 +61,7 @@ class FlowNetwork(Trainer, keras.Model):
             self.verdict = dense(GUESS_WIDTH, count, kernel_regularizer=decay)
         self.seed_generator = seed_generator(seed)
         self.means = EpochMeans(self.loss_names)
-        self._programs, self.asked_steps = {}, None
+        self.programs, self.asked_steps = Programs(), None
         self.built = True
 
     def velocity(self, x, t, signs):
@@ -107,9 +108,10 @@ class FlowNetwork(Trainer, keras.Model):
     def program(self, function):
         """Returns a method of the model, compiled once."""
         name = function.__name__
-        if name not in self._programs:
-            self._programs[name] = without_gradient(self, function)
-        return self._programs[name]
+        functions = self.programs.functions
+        if name not in functions:
+            functions[name] = without_gradient(self, function)
+        return functions[name]
 
     # Training: what `keras_vae.training.loop` and the trainers ask of a model. A batch is an array
     # of rows [standardised code, signs].
@@ -172,5 +174,5 @@ class FlowNetwork(Trainer, keras.Model):
     def metrics(self):
         return [self.means]
 
-    def _is_quick_in_a_loop(self):
+    def _loops_are_quick(self):
         return True  # on JAX: there is no convolution

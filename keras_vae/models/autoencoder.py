@@ -11,6 +11,7 @@ from keras_vae.training.backends import without_gradient
 from keras_vae.training.batches import in_batches
 from keras_vae.training.fitting import Fitting
 from keras_vae.training.means import EpochMeans
+from keras_vae.training.programs import Programs
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -74,7 +75,7 @@ class AutoEncoder(Fitting):
         self.augmentation = augmentation
         self.likelihood = likelihood
         self.means = EpochMeans(self.loss_names)
-        self._programs, self.asked_steps = {}, None
+        self.programs, self.asked_steps = Programs(), None
         self.image_shape = self.latent_dim = None
         # Models made from keras.Input know their shape: then everything is checked right here,
         # otherwise when the first images arrive.
@@ -87,10 +88,11 @@ class AutoEncoder(Fitting):
 
     @likelihood.setter
     def likelihood(self, likelihood):
-        self._likelihood = likelihoods.get(likelihood)
-        for variable in getattr(self, "_likelihood_weights", ()):  # those of the one before
-            self._untrack_variable(variable)
-        self._likelihood_weights = list(self._likelihood.weights)  # known to Keras, hence saved
+        likelihood = likelihoods.get(likelihood)
+        if before := getattr(self, "_likelihood", None):  # Keras would keep it among the layers
+            self._tracker.unlock()
+            self._layers.remove(before)
+        self._likelihood = likelihood
 
     def build(self, input_shape):
         self._connect(input_shape)
@@ -326,9 +328,10 @@ class AutoEncoder(Fitting):
         """Returns a method of the model, compiled once, and again when the model has changed."""
         programs.refresh(self)
         name = function.__name__
-        if name not in self._programs:
-            self._programs[name] = without_gradient(self, function)
-        return self._programs[name]
+        functions = self.programs.functions
+        if name not in functions:
+            functions[name] = without_gradient(self, function)
+        return functions[name]
 
     def _in_batches(self, function, array, batch_size):
         return in_batches(self.program(function), array, batch_size)

@@ -21,8 +21,6 @@ class Progress(keras.callbacks.Callback):
             compiles) and without validation; None after fewer than two epochs.
     """
 
-    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
-
     def __init__(self, images, batch_size, epochs, file=sys.stdout):
         super().__init__()
         self.images, self.batch_size, self.epochs = images, batch_size, epochs
@@ -122,8 +120,6 @@ class StopOnInterrupt(keras.callbacks.Callback):
     Attributes:
         asked: Whether training was stopped by Ctrl-C.
     """
-
-    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
 
     def __init__(self, folder, clean_up=None):
         super().__init__()

@@ -1,6 +1,9 @@
-"""`compile`, `fit`, `evaluate` and `predict`: which loop runs which data.
+"""`compile`, `fit`, `evaluate` and `predict`, and which loop runs which data.
 
-Arrays and streamed images go through our own (`keras_vae.training.loop`), others through Keras's.
+Our loop (`loop.py`) runs arrays and images on disk (`keras_vae.datasets.stream.Rows`). Keras's own
+runs everything else: `tf.data`, `PyDataset`, `DataLoader`, grain and generators; `class_weight`,
+`steps_per_epoch` and `run_eagerly`; distribution; and models whose subclass overrides the step or
+the losses. The methods `fit` and `_is_ours` decide.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ import numpy as np
 from keras_vae.checks import check_size
 from keras_vae.training import inputs, loop, programs, sources, streams
 from keras_vae.training.backends import Trainer
+from keras_vae.training.data import Data, prepare
 from keras_vae.training.guards import StopOnNonFinite, Watch
 
 
@@ -25,9 +29,9 @@ class Fitting(Trainer, keras.Model):
 
         Args:
             optimizer: Name or object.
-            steps_per_execution: How many steps to take in one go, with callbacks in between.
-                By default as many as are worth it on this backend; one, if there is a
-                callback that does something at each step.
+            steps_per_execution: How many steps to take between two calls of the callbacks'
+                batch methods. By default as many as this backend runs quickest; 1 calls them
+                at each step.
             **kwargs: See Keras.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
@@ -42,15 +46,15 @@ class Fitting(Trainer, keras.Model):
             check_size("steps_per_execution", steps_per_execution)
         super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution or 1, **kwargs)
         self.asked_steps = steps_per_execution
-        self._programs.clear()
+        self.programs.clear()
 
     def compile_from_config(self, config):
         # How a step is run belongs to the backend and the machine, and Keras stores what "auto"
-        # came to: a model from JAX would ask for XLA everywhere.
+        # resolved to: a model from JAX would ask for XLA everywhere.
         optimizer = config.get("optimizer")
         module = optimizer.get("module") if isinstance(optimizer, dict) else None
         if (module or "").startswith("keras.src.backend."):
-            # On torch Keras names a class of its own, which is of no use on other backends.
+            # On torch Keras stores a class of its own, which other backends do not have.
             optimizer = {**optimizer, "module": "keras.optimizers", "registered_name": None}
             config = {**config, "optimizer": optimizer}
         config = keras.saving.deserialize_keras_object(config)
@@ -78,119 +82,85 @@ class Fitting(Trainer, keras.Model):
     ):
         """Keras's `fit` on images; labels are not needed and not used.
 
-        Images may also be a list of arrays of one size, or a dict, or batches that are dicts,
-        with an entry ``image``, as data sets of TFDS give them.
+        Images may be an array, a list of arrays of one size, a dict with an entry ``image``,
+        images of a streamed data set, or any data set that Keras takes, whose batches may be such
+        dicts as well.
 
-        Images of a streamed data set (`keras_vae.datasets.stream.Rows`) go in like arrays, also
-        into `evaluate`, `predict` and `encode`. Both go through a loop of our own, many steps in
-        one go (`keras_vae.training.loop`), any other kind of data through Keras's.
-
-        Raises `FloatingPointError` if the loss becomes infinite or not a number, and says at
-        which step, see `keras_vae.runs.callbacks.StopOnNonFinite`.
+        Raises:
+            FloatingPointError: If the loss becomes infinite or not a number, see
+                `keras_vae.training.guards.StopOnNonFinite`.
+            ValueError: If the data are unusable.
         """
-        x, sample_weight, errors = self._prepared(x, y, sample_weight, class_weight)
-        validation, validation_errors = (None, None, None), contextlib.nullcontext()
-        if validation_data is not None:
-            if inputs.is_list_of_images(validation_data, self.image_shape):
-                validation_data = (validation_data,)
-            validation = keras.utils.unpack_x_y_sample_weight(validation_data)
-            x_val, y_val, weights = validation
-            x_val, weights, validation_errors = self._prepared(
-                x_val, y_val, weights, argument="validation_data"
-            )
-            validation = x_val, y_val, weights
-            validation_data = x_val if inputs.is_stream(x_val) else validation
-        callbacks = self._with_guard(callbacks)
-        if validation_split and validation_data is None and inputs.is_array(x, y, sample_weight):
-            x, y, sample_weight, validation_data = inputs.split(
-                x, y, sample_weight, validation_split
-            )
-            validation = validation_data
-        if (
-            self._takes(x, y, sample_weight)
-            and (validation_data is None or self._takes(*validation))
-            and not (class_weight or steps_per_epoch or validation_steps)
-            and not (validation_split and validation_data is None)
-        ):
-            batch_size = batch_size or inputs.BATCH_SIZE
-            source = self._source(x, sample_weight, batch_size, shuffle, initial_epoch)
-            validate = None
-            if validation_data is not None:
-                validate = functools.partial(
-                    self._validate, validation, validation_batch_size or batch_size
-                )
+        data = self._data(x, y, sample_weight, class_weight)
+        validation = self._validation(validation_data)
+        is_an_array = inputs.is_array(data.x, data.y, data.sample_weight)
+        if validation_split and validation is None and is_an_array:
+            data, validation = data.split(validation_split)
+            validation_split = 0.0
+        callbacks = self._with_guards(callbacks)
+        others = class_weight, steps_per_epoch, validation_steps, validation_split
+        ours = self._is_ours(data) and (validation is None or self._is_ours(validation))
+        if ours and not any(others):
             self.optimizer.build(self.trainable_variables)
-            return loop.fit(
-                self,
-                source,
-                validate,
-                callbacks,
-                verbose,
-                epochs,
-                initial_epoch,
-                validation_freq,
+            batch_size = batch_size or inputs.BATCH_SIZE
+            source = self._source(data, batch_size, shuffle, initial_epoch, hold=True)
+            validate = validation and functools.partial(
+                self._evaluate_ours, validation, validation_batch_size or batch_size
             )
-        # Keras's loop: for other kinds of data, and for a number of steps of one's own.
+            return loop.fit(
+                self, source, validate, callbacks, verbose, epochs, initial_epoch, validation_freq
+            )
         if self.compiled:
             programs.refresh(self, training=True)
-        x_val, y_val, weights = validation
-        if isinstance(validation_data, tuple):
-            validation_data = (x_val, inputs.labels(x_val, y_val, weights), weights)
         steps_per_execution = self.steps_per_execution if self.compiled else 1
-        if inputs.is_on_disk(x):
-            x, steps = inputs.stream(
-                x,
-                batch_size,
-                bool(shuffle),
-                initial_epoch,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-                validation_split=validation_split,
-                steps_per_execution=steps_per_execution,
+        x, y, sample_weight, steps = data.for_keras(
+            batch_size,
+            bool(shuffle),
+            initial_epoch,
+            class_weight=class_weight,
+            validation_split=validation_split,
+            steps_per_execution=steps_per_execution,
+        )
+        if validation is not None:
+            *validation_data, all_steps = validation.for_keras(
+                validation_batch_size or batch_size, steps_per_execution=steps_per_execution
             )
-            y, shuffle = None, False
-            steps_per_epoch = steps_per_epoch or steps
-        if inputs.is_on_disk(x_val):
-            validation_data, steps = inputs.stream(
-                x_val,
-                validation_batch_size or batch_size,
-                sample_weight=weights,
-                steps_per_execution=steps_per_execution,
-            )
-            validation_steps = validation_steps or steps
-        with errors, validation_errors:
+            validation_steps = validation_steps or all_steps
+            is_in_batches = inputs.is_stream(validation_data[0])
+            validation_data = validation_data[0] if is_in_batches else tuple(validation_data)
+        with data.plain_errors(), (validation or data).plain_errors():
             return super().fit(
                 x,
-                inputs.labels(x, y, sample_weight),
+                y,
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
                 validation_split=validation_split,
                 validation_data=validation_data,
-                shuffle=shuffle,
+                shuffle=shuffle and steps is None,  # a stream is in its order
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
+                steps_per_epoch=steps_per_epoch or steps,
                 validation_steps=validation_steps,
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
             )
 
-    def _takes(self, x, y=None, sample_weight=None):
-        """Returns whether our own loop runs these data, and in this setting."""
+    def _is_ours(self, data):
+        """Returns whether our own loop runs these data, in this setting."""
         return (
             self.compiled
             and not self.run_eagerly
             and self.can_run_steps()
             and self._is_as_made()
             and not (keras.config.max_epochs() or keras.config.max_steps_per_epoch())
-            and inputs.is_plain(x, y, sample_weight)
+            and inputs.is_plain(data.x, data.y, data.sample_weight)
         )
 
     def _is_as_made(self):
-        """Returns whether nobody has put another step or other losses into this model.
+        """Returns True unless a subclass or instance overrides the step or the losses.
 
         Our loop reads no labels and no logs, and on torch it takes a step apart.
         """
@@ -201,36 +171,39 @@ class Fitting(Trainer, keras.Model):
             module.startswith("keras_vae.") for module in modules
         )
 
-    def _source(self, x, sample_weight, batch_size, shuffle=False, first_epoch=0):
+    def _data(self, x, y=None, sample_weight=None, class_weight=None, argument="x"):
+        return prepare(x, y, sample_weight, self.image_shape, class_weight, argument)
+
+    def _validation(self, validation_data):
+        """Returns the argument `validation_data` as `Data`, or None."""
+        if validation_data is None:
+            return None
+        if inputs.is_list_of_images(validation_data, self.image_shape):
+            validation_data = (validation_data,)
+        parts = keras.utils.unpack_x_y_sample_weight(validation_data)
+        return self._data(*parts, argument="validation_data")
+
+    def _source(self, data, batch_size, shuffle=False, first_epoch=0, hold=False):
         check_size("batch_size", batch_size)
+        x = data.x
         if not self.built:
             self.build(x.shape)
         if inputs.is_on_disk(x):
             return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
         # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
         seed = np.random.randint(2**31) if shuffle else None
-        return sources.ArraySource(self.on_device(x), sample_weight, batch_size, seed)
+        x = self.hold(x) if hold else x
+        return sources.ArraySource(x, data.sample_weight, batch_size, seed)
 
-    def _validate(self, validation, batch_size, callbacks):
-        x, y, sample_weight = validation
-        return self.evaluate(
-            x,
-            y,
-            batch_size,
-            sample_weight=sample_weight,
-            callbacks=callbacks,
-            return_dict=True,
-        )
-
-    def _with_guard(self, callbacks):
-        """Returns callbacks with the guard first, so that nothing of a broken epoch is saved.
+    def _with_guards(self, callbacks):
+        """Returns callbacks with a guard first, so that nothing of a broken epoch is saved.
 
         `Watch` comes last, so that it notices what the others change.
         """
         guard, watch = StopOnNonFinite(), Watch()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [guard, *keras.tree.flatten(callbacks or []), watch]
-            self._tell_direction(callbacks)
+            self._set_mode(callbacks)
             return callbacks
         if not any(isinstance(callback, StopOnNonFinite) for callback in callbacks.callbacks):
             guard.set_model(self)
@@ -238,13 +211,13 @@ class Fitting(Trainer, keras.Model):
         if not any(isinstance(callback, Watch) for callback in callbacks.callbacks):
             watch.set_model(self)
             callbacks.callbacks.append(watch)
-        self._tell_direction(callbacks.callbacks)
+        self._set_mode(callbacks.callbacks)
         return callbacks
 
-    def _tell_direction(self, callbacks):
-        """Tells those that monitor one of our losses that less is better.
+    def _set_mode(self, callbacks):
+        """Sets ``mode`` of callbacks that monitor one of our losses: lower is better.
 
-        By itself Keras knows so of ``loss`` only, and of metrics that it compiled.
+        Keras knows that of ``loss`` only, and of metrics that it compiled.
         """
         losses = {name for name in self.loss_names if name.endswith("loss")}
         for callback in callbacks:
@@ -262,6 +235,10 @@ class Fitting(Trainer, keras.Model):
             for variable, value in zip(self.metrics_variables, before):
                 variable.assign(value)
 
+    def _evaluate_ours(self, data, batch_size, callbacks=None, verbose=0):
+        with self._beside_an_epoch():
+            return loop.evaluate(self, self._source(data, batch_size), callbacks, verbose)
+
     def evaluate(
         self,
         x=None,
@@ -277,33 +254,27 @@ class Fitting(Trainer, keras.Model):
         """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        errors = contextlib.nullcontext()
-        if not _use_cached_eval_dataset:  # otherwise `fit` has done so
-            x, sample_weight, errors = self._prepared(x, y, sample_weight)
-        if hasattr(x, "shape") and tuple(x.shape[:1]) == (0,):
-            raise ValueError("Argument `x` must hold at least one image. Received: none")
-        if self._takes(x, y, sample_weight) and not steps:
-            source = self._source(x, sample_weight, batch_size or inputs.BATCH_SIZE)
-            with self._beside_an_epoch():
-                losses = loop.evaluate(self, source, callbacks, verbose)
+        if _use_cached_eval_dataset:  # `fit` has checked the data
+            data = Data(x, y, sample_weight)
         else:
-            y = inputs.labels(x, y, sample_weight)
-            if inputs.is_on_disk(x):
-                x, all_steps = inputs.stream(
-                    x,
-                    batch_size,
-                    sample_weight=sample_weight,
-                    steps_per_execution=self.steps_per_execution,
-                )
-                y, steps = None, steps or all_steps
-            with errors, self._beside_an_epoch():
+            data = self._data(x, y, sample_weight)
+        if hasattr(data.x, "shape") and tuple(data.x.shape[:1]) == (0,):
+            raise ValueError("Argument `x` must hold at least one image. Received: none")
+        if self._is_ours(data) and not steps:
+            batch_size = batch_size or inputs.BATCH_SIZE
+            losses = self._evaluate_ours(data, batch_size, callbacks, verbose)
+        else:
+            x, y, sample_weight, all_steps = data.for_keras(
+                batch_size, steps_per_execution=self.steps_per_execution
+            )
+            with data.plain_errors(), self._beside_an_epoch():
                 losses = super().evaluate(
                     x,
                     y,
                     batch_size,
                     verbose,
                     sample_weight=sample_weight,
-                    steps=steps,
+                    steps=steps or all_steps,
                     callbacks=callbacks,
                     return_dict=True,
                     _use_cached_eval_dataset=_use_cached_eval_dataset,
@@ -312,11 +283,12 @@ class Fitting(Trainer, keras.Model):
 
     def predict(self, x, batch_size=None, **kwargs):
         """Keras's `predict`: what `call` returns, as NumPy arrays; no noise is drawn."""
-        x, _, errors = self._prepared(x)
+        data = self._data(x)
         programs.refresh(self)
+        x = data.x
         if inputs.is_on_disk(x):
             x, batch_size = streams.InBatches(x, batch_size or inputs.BATCH_SIZE), None
-        with errors:
+        with data.plain_errors():
             return super().predict(x, batch_size=batch_size, **kwargs)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
@@ -343,19 +315,6 @@ class Fitting(Trainer, keras.Model):
         inputs.check_class_weight(class_weight, y)
         x = self._images(x)
         return np.asarray(x), inputs.as_weights(sample_weight, len(x))
-
-    def _prepared(self, x, y=None, sample_weight=None, class_weight=None, argument="x"):
-        """Returns data whose values are checked, which compiled code cannot do.
-
-        Returns:
-            Images or a data set, the weights of images, and a context in which to take batches.
-        """
-        if inputs.is_stream(x):
-            look = streams.Look(self.image_shape, argument, class_weight)
-            return streams.checked(x, look), sample_weight, look.plain_errors()
-        inputs.check_class_weight(class_weight, y)
-        x = self._images(x, argument)
-        return x, inputs.as_weights(sample_weight, len(x)), contextlib.nullcontext()
 
     def _images(self, x, argument="x"):
         """Returns images as an array that the model can read, see `inputs.as_images`."""

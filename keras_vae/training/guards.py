@@ -19,8 +19,6 @@ class StopOnNonFinite(keras.callbacks.Callback):
     (`async_safe`), the steps would be seen out of order.
     """
 
-    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
-
     def __init__(self):
         super().__init__()
         self.epoch, self.skips = 0, False
@@ -56,8 +54,6 @@ class Watch(keras.callbacks.Callback):
     Under ``mixed_float16`` a step whose gradients overflow changes no weight and halves the scale
     of the loss, which is in order for some steps of a training.
     """
-
-    several_steps = True  # may pass between two looks, see `keras_vae.training.loop`
 
     def on_train_begin(self, logs=None):
         self.warned = False

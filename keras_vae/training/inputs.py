@@ -171,18 +171,17 @@ def is_plain(x, y=None, sample_weight=None):
 
 
 def split(x, y, sample_weight, share):
-    """Returns x, y, weights without the last share of them, and a triple of that share."""
+    """Returns x, y, weights without the last share of them, and the same of that share."""
     n = math.floor(len(x) * (1 - share))
     if not 0 < n < len(x):
         raise ValueError(
             f"Argument `validation_split` must leave images on both sides of {len(x)}. "
             f"Received: validation_split={share!r}"
         )
-    first, last = (
+    return [
         [part if part is None else part[some] for part in (x, y, sample_weight)]
         for some in (slice(n), slice(n, None))
-    )
-    return *first, tuple(last)
+    ]
 
 
 def stream(x, batch_size, shuffle=False, first_epoch=0, **others):

@@ -1,8 +1,8 @@
-"""The loop behind `fit` and `evaluate`: many steps in one go, exact means over an epoch.
+"""The loop behind `fit` and `evaluate`: many steps in one execution, exact means over an epoch.
 
-A trainer (trainers/) gets a block of batches and works through them, and nothing is looked at in
-between. What this loop does not take, such as a `tf.data.Dataset`, Keras's own loop runs, see
-`AutoEncoder.fit`.
+A backend takes all steps of an execution without returning to Python in between; callbacks are
+called once an execution, as Keras does with `steps_per_execution`. Which data this loop runs, and
+which Keras's own, is decided in `fitting.py`.
 """
 
 import time
@@ -11,9 +11,9 @@ import keras
 
 from keras_vae.training import programs
 
-MOST_STEPS = 64  # in one go
-MOST_BYTES = 100e6  # of images in one go
-ENOUGH_SECONDS = 0.1  # of work in one go: more saves nothing, and lets Ctrl-C wait
+MOST_STEPS = 64  # in one execution
+MOST_BYTES = 100e6  # of images that are copied for one execution
+ENOUGH_SECONDS = 0.1  # of an execution: longer ones save nothing, and delay Ctrl-C
 
 
 def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, validation_freq):
@@ -21,7 +21,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
 
     Args:
         model: An `AutoEncoder` or `VAE`, compiled and built.
-        source: Where the batches come from, see `keras_vae.training.sources`.
+        source: See `keras_vae.training.sources`.
         validate: A function of the list of callbacks that returns losses by name, or None.
         callbacks, verbose, epochs, first_epoch, validation_freq: As those of Keras's `fit`.
 
@@ -32,7 +32,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
     callbacks = callback_list(
         model, callbacks, verbose, add_history=True, epochs=epochs, steps=source.steps
     )
-    pace = choose_pace(model, source, callbacks.callbacks)
+    pace = choose_pace(model, source)
     model.stop_training = False
     logs = {}
     callbacks.on_train_begin()
@@ -60,7 +60,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
 def evaluate(model, source, callbacks, verbose):
     """Returns the losses over a source of batches by name, in nats per image."""
     callbacks = callback_list(model, callbacks, verbose, epochs=1, steps=source.steps)
-    pace = choose_pace(model, source, callbacks.callbacks)
+    pace = choose_pace(model, source)
     model.stop_evaluating, logs = False, {}
     model.reset_metrics()
     callbacks.on_test_begin()
@@ -95,41 +95,21 @@ class Pace:
         self.steps, self.most = steps, most
 
     def go(self, model, take, training):
-        """Takes a block and runs it; returns how many steps those were, and the means so far."""
+        """Takes steps; returns how many, and the means of the epoch so far."""
         started = time.perf_counter()
-        batches, weights = take(self.steps)
-        model.run_steps(batches, weights, self.steps, training)
+        images, rows, weights = take(self.steps)
+        model.run_steps(images, rows, weights, self.steps, training)
         logs = model.epoch_means()  # waits for the device
         if time.perf_counter() - started < ENOUGH_SECONDS:
             self.steps = min(2 * self.steps, self.most)
-        return len(batches), logs
+        return len(rows), logs
 
 
-def choose_pace(model, source, callbacks):
-    """Returns the pace that was asked for at `compile`, or else the best for this backend."""
+def choose_pace(model, source):
+    """Returns the pace given at `compile`, or else the best one on this backend."""
     if model.asked_steps:
         steps = most = model.asked_steps
-    elif any(sees_each_step(callback) for callback in callbacks):
-        steps = most = 1
     else:
         steps, most = model.best_pace(source.batch_size)
         most = min(most, max(1, int(MOST_BYTES // source.batch_bytes)))
     return Pace(min(steps, most, source.steps), min(most, source.steps))
-
-
-def sees_each_step(callback):
-    """Returns whether a callback does something at each step that must not wait for others."""
-    if getattr(callback, "several_steps", False):  # it is one of ours
-        return False
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return False
-    # Of Keras's own, these act at each step only if they are told to.
-    if getattr(callback, "save_freq", getattr(callback, "update_freq", None)) == "epoch":
-        return False
-    hooks = "on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end"
-    hooks += "on_test_batch_begin", "on_test_batch_end"
-    nothing = keras.callbacks.Callback
-    return any(
-        getattr(getattr(callback, name), "__func__", None) is not getattr(nothing, name)
-        for name in hooks
-    )

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import keras
 
-from keras_vae.training import backends
-
 # Weights, gradients and Adam's two moments are 16; when the model is saved, Keras puts weights and
 # moments together in memory, which measured 32 in all on each backend.
 BYTES_A_PARAMETER = 32
@@ -57,8 +55,9 @@ def to_train(build, batch_size):
 
 
 def check(build, batch_size):
-    """Raises `ValueError` if training on this CPU takes more memory than is free."""
-    if backends.device_name() != "cpu" or (available := free()) is None:
+    """Raises `ValueError` if training on the CPU takes more memory than is free."""
+    available = free()
+    if available is None:
         return
     parameters, needed = to_train(build, batch_size)
     if needed > available:
@@ -102,6 +101,12 @@ def free(root="/"):
                 break
             bounds += left_in(group, *names)
     return min(bounds, default=None)
+
+
+def to_spare():
+    """Returns how many bytes a copy of the data may take: half of what is free, or else 1 GB."""
+    available = free()
+    return 1e9 if available is None else available / 2
 
 
 def left_in(group, limit, usage, cache):

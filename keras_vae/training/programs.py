@@ -1,34 +1,54 @@
-"""Compiled programs and the model they were compiled from: they go when it changes.
+"""The compiled programs of a model, and when they are out of date.
 
-On JAX and TensorFlow a program holds everything that was no variable when it was compiled: which
-layers there are, which of them are trained, their types and settings. So each call of `fit`,
-`evaluate`, `encode` and the like first looks whether those are still the same.
+On JAX and TensorFlow a program holds everything that was not a variable when it was compiled: the
+layers, which of them are trained, their types and settings. Each call of `fit`, `evaluate`,
+`encode` and the like first checks whether these are still the same.
 """
 
 import numpy as np
 
 PLAIN = bool, int, float, str, type(None)
-# What changes by itself while a model is used, and programs do not depend on.
+# Attributes that change while a model is used, and that programs do not depend on.
 PASSING = {"training", "built", "history"}
 PASSING |= {"stop_training", "stop_evaluating", "stop_predicting"}
 PASSING |= {f"{kind}_function" for kind in ("train", "test", "predict")}
 
 
+class Programs:
+    """The compiled programs of one model. It is a plain object, so Keras does not look inside.
+
+    Attributes:
+        functions: Methods of the model, compiled, by name, see `AutoEncoder.program`.
+        steps: What takes training and evaluation steps; the keys are the backend's.
+        loops_are_quick: On JAX, whether a loop over steps may be compiled; None if not known yet.
+        warned: Whether the user was told why steps are not recorded, on torch.
+        made_for: The `signature` of the model that the programs were compiled from.
+    """
+
+    def __init__(self):
+        self.made_for = None
+        self.clear()
+
+    def clear(self):
+        self.functions, self.steps = {}, {}
+        self.loops_are_quick, self.warned = None, False
+
+
 def refresh(model, training=False):
-    """Forgets a model's programs, Keras's too, if the model has changed since the last call.
+    """Drops a model's programs, Keras's too, if the model has changed since the last call.
 
     Args:
-        model: A Keras model with a dict `_programs`.
-        training: Whether it is going to be trained.
+        model: A Keras model with `programs`, a `Programs`.
+        training: Whether it is about to be trained.
 
     Raises:
-        ValueError: If it is, and the optimizer was set up for other weights.
+        ValueError: If it is, and the optimizer was built for other weights.
     """
     sync(model)
-    before, now = vars(model).get("_compiled_for"), signature(model)
-    vars(model)["_compiled_for"] = Held(now)  # past Keras, which would track the parts
-    if before is not None and not is_same(before.parts, now):
-        model._programs.clear()
+    before, now = model.programs.made_for, signature(model)
+    model.programs.made_for = now
+    if before is not None and not is_same(before, now):
+        model.programs.clear()
         for kind in ("train", "test", "predict"):
             if getattr(model, f"{kind}_function", None) is not None:  # a `fit` may be using it
                 getattr(model, f"make_{kind}_function")(force=True)
@@ -36,23 +56,15 @@ def refresh(model, training=False):
         check_optimizer(model)
 
 
-class Held:
-    """Keeps a list from Keras, which looks through a model's lists for layers to save."""
-
-    def __init__(self, parts):
-        self.parts = parts
-
-
 def sync(model):
-    """On JAX Keras's loop holds the variables' values during an epoch; this brings them back."""
+    """Writes values back to the variables; on JAX, Keras's loop holds them during an epoch."""
     getattr(model, "jax_state_sync", lambda: None)()
 
 
 def signature(model):
-    """Returns what a model's programs depend on and do not read anew, as a flat list."""
+    """Returns what was compiled into a model's programs, as a flat list."""
     optimizer = getattr(model, "optimizer", None)
-    parts = [getattr(model, "likelihood", None)]
-    parts += [optimizer, getattr(optimizer, "inner_optimizer", None)]
+    parts = [optimizer, getattr(optimizer, "inner_optimizer", None)]
     found = [getattr(part, "_learning_rate", None) for part in parts]  # it may be a schedule
     for layer in model._flatten_layers():
         parts.append(layer)
@@ -79,20 +91,20 @@ def is_same(before, now):
 
 
 def check_optimizer(model):
-    """Raises `ValueError` if other weights are to be trained than the optimizer was set up for."""
+    """Raises `ValueError` unless the optimizer was built for the weights that are trainable."""
     optimizer = model.optimizer
     if not getattr(optimizer, "built", False) or has_own_step(model):
         return
     known, now = optimizer._trainable_variables, model.trainable_variables
     if [id(variable) for variable in known] != [id(variable) for variable in now]:
         raise ValueError(
-            "Other weights are to be trained than when the optimizer was set up "
-            f"({len(known)} then, {len(now)} now, or others): layers were frozen, replaced, "
-            "quantized or given weights. Call `compile` again before training"
+            f"The trainable weights are not those that the optimizer was built for ({len(known)} "
+            f"then, {len(now)} now): layers were frozen, replaced, quantized or given weights. "
+            "Call `compile` again before training"
         )
 
 
 def has_own_step(model):
-    """Returns whether a user's subclass takes the steps; what it trains is its own matter."""
+    """Returns whether a subclass overrides the training step; it may train other weights."""
     step = getattr(model.train_step, "__func__", model.train_step)
     return not step.__module__.startswith("keras_vae.")

@@ -10,8 +10,10 @@ import jax
 import keras
 import numpy as np
 
+from keras_vae.training import memory
 from keras_vae.training.batches import filled
 from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.sources import aligned, as_float32
 
 OPERATIONS = 25e9  # in one go on a CPU: some tenths of a second
 
@@ -72,26 +74,25 @@ class Trainer:
     def can_run_steps(self):
         return bool(self.jit_compile) and keras.distribution.distribution() is None
 
-    def run_steps(self, batches, weights, at_once, training):
-        """Takes a step on each of the batches ``(steps, batch, ...)``."""
-        name = "train_steps" if training else "test_steps"
-        if name not in self._programs:
+    def run_steps(self, images, rows, weights, at_once, training):
+        """Takes a step on each batch: the images with the numbers ``rows[i]``."""
+        steps = self.programs.steps
+        if training not in steps:
             step = self.train_step if training else self.test_step
-            fused = self._is_quick_in_a_loop()
-            self._programs[name] = in_one_program(step) if fused else one_by_one(step)
+            steps[training] = (in_one_program if self._loops_are_quick() else one_by_one)(step)
         groups = [self.trainable_variables, self.non_trainable_variables]
         groups += [self.optimizer.variables] if training else []
         groups += [self.metrics_variables]
         held = set()
         state = [[unshared(variable.value, held) for variable in group] for group in groups]
-        state = self._programs[name](state, batches, weights, at_once)
+        state = steps[training](state, images, rows, weights, at_once)
         for group, values in zip(groups, state):
             for variable, value in zip(group, values):
                 variable.assign(value)
 
     def best_pace(self, batch_size):
-        """Returns how many steps to take in one go: (at first, at most)."""
-        if not self._is_quick_in_a_loop():
+        """Returns how many steps to take in one execution: (at first, at most)."""
+        if not self._loops_are_quick():
             return 1, MOST_STEPS
         steps = MOST_STEPS  # each number of steps is a program of its own, so it must not change
         if jax.default_backend() == "cpu":
@@ -99,12 +100,12 @@ class Trainer:
             steps = min(steps, OPERATIONS // (6 * weights * batch_size))
         return max(1, int(steps)), max(1, int(steps))
 
-    def _is_quick_in_a_loop(self):
+    def _loops_are_quick(self):
         """Returns whether a loop over steps may be part of the program.
 
         On a CPU, XLA runs a convolution in a loop on one core, 5 to 30 times slower than outside.
         """
-        if "quick in a loop" not in self._programs:
+        if self.programs.loops_are_quick is None:
             variables = self.variables
 
             def forward(values, images):
@@ -113,21 +114,26 @@ class Trainer:
 
             images = jax.ShapeDtypeStruct((2, *self.image_shape), "float32")
             program = jax.make_jaxpr(forward)([v.value for v in variables], images)
-            self._programs["quick in a loop"] = (
+            self.programs.loops_are_quick = (
                 jax.default_backend() != "cpu" or "conv_general_dilated" not in str(program)
             )
-        return self._programs["quick in a loop"]
+        return self.programs.loops_are_quick
 
-    def on_device(self, array):
-        """Returns the array in an accelerator's memory if half of that will hold it."""
-        limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit", 0)
-        if jax.default_backend() == "cpu" or array.nbytes > limit / 2:
-            return array
-        return jax.device_put(array)
+    def hold(self, images):
+        """Returns images where programs read them without copying each batch from the host.
+
+        On a CPU that is memory that JAX shares with NumPy, elsewhere the accelerator's, if half of
+        it will hold them. If there is no room, it is the array itself.
+        """
+        if jax.default_backend() == "cpu":
+            there = aligned(images, memory.to_spare())
+            return images if there is None else jax.device_put(there)
+        limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0)
+        return images if images.nbytes > limit / 2 else jax.device_put(as_float32(images))
 
 
 def unshared(value, held):
-    """Returns an array, or a copy if it is one of those held: given away, it would go twice."""
+    """Returns an array, or a copy if it is one of those held: donating one twice is an error."""
     if id(value) in held:  # Keras puts an EMA's averages into the weights without a copy
         value = jax.numpy.array(value, copy=True)
     held.add(id(value))
@@ -138,26 +144,28 @@ def in_one_program(step):
     """Returns a function that takes several steps in one compiled program."""
 
     @partial(jax.jit, donate_argnums=0)
-    def program(state, batches, weights, count):
+    def program(state, images, rows, weights, count):
         def one(i, state):
-            data = batches[i], None, None if weights is None else weights[i]
+            data = images[rows[i]], None, None if weights is None else weights[i]
             _, state = step(state, data)
             return [list(part) for part in state]
 
-        return one(0, state) if len(batches) == 1 else jax.lax.fori_loop(0, count, one, state)
+        return one(0, state) if len(rows) == 1 else jax.lax.fori_loop(0, count, one, state)
 
     whole = set()  # shapes of full blocks, which are compiled
 
-    def run(state, batches, weights, at_once):
-        count, filled_up = len(batches), (at_once, *batches.shape[1:])
+    def run(state, images, rows, weights, at_once):
+        count, filled_up = len(rows), (at_once, rows.shape[1], *images.shape[1:])
         if count == at_once:
             whole.add(filled_up)
         # At the end of an epoch another number of steps would cost a compilation. So does a
-        # smaller last batch, but it is a step by itself, which is the quickest to compile.
+        # smaller last batch, but it is a step of its own, which is the quickest to compile.
         elif count > 1 or filled_up in whole:
-            batches = filled(batches, at_once)
+            rows = filled(rows, at_once)
             weights = None if weights is None else filled(weights, at_once)
-        return program(state, batches, weights, np.int32(count))
+            if isinstance(images, np.ndarray):  # just those of these steps
+                images = filled(images, rows.size)
+        return program(state, images, rows, weights, np.int32(count))
 
     return run
 
@@ -166,13 +174,16 @@ def one_by_one(step):
     """Returns a function that takes several steps, each a call of the same compiled program."""
 
     @jax.jit
-    def program(state, batch, weights):
-        _, state = step(state, (batch, None, weights))
+    def program(state, images, rows, weights):
+        _, state = step(state, (images[rows], None, weights))
         return [list(part) for part in state]
 
-    def run(state, batches, weights, at_once):
-        for i, batch in enumerate(batches):
-            state = program(state, batch, None if weights is None else weights[i])
+    def run(state, images, rows, weights, at_once):
+        for i in range(len(rows)):
+            batch, numbers = images, rows[i]
+            if isinstance(images, np.ndarray):  # one batch at a time, so that the shape stays
+                batch, numbers = images[rows[i]], np.arange(rows.shape[1], dtype="int32")
+            state = program(state, batch, numbers, None if weights is None else weights[i])
         return state
 
     return run

@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from keras_vae.training import memory
 from keras_vae.training.backends.adam import can_be_fused
 from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.sources import aligned
 
 
 class Trainer:
@@ -22,46 +24,58 @@ class Trainer:
     def can_run_steps(self):
         return not (tf.distribute.has_strategy() or self._distribute_strategy)
 
-    def run_steps(self, batches, weights, at_once, training):
-        """Takes a step on each of the batches ``(steps, batch, ...)``, in one program."""
-        key = training, batches.dtype.name, weights is None
-        if key not in self._programs:
+    def run_steps(self, images, rows, weights, at_once, training):
+        """Takes a step on each batch, the images with the numbers ``rows[i]``, in one program."""
+        steps, key = self.programs.steps, (training, as_dtype(images), weights is None)
+        if key not in steps:
             step = self.train_step if training else self.test_step
-            shape = tuple(batches.shape[2:])  # of an image
-            self._programs[key] = steps_program(step, self.jit_compile, shape, *key[1:])
-        self._programs[key](batches) if weights is None else self._programs[key](batches, weights)
+            steps[key] = steps_program(step, self.jit_compile, tuple(images.shape[1:]), *key[1:])
+        steps[key](images, rows) if weights is None else steps[key](images, rows, weights)
 
     def best_pace(self, batch_size):
-        """Returns how many steps make one program: (at first, at most)."""
+        """Returns how many steps to take in one execution: (at first, at most)."""
         return 1, MOST_STEPS
 
-    def on_device(self, array):
-        return array
+    def hold(self, images):
+        """Returns images where programs read them without copying each batch from the host.
+
+        On a CPU that is memory that TensorFlow shares with NumPy. With a GPU, or if there is no
+        room, it is the array itself.
+        """
+        if tf.config.list_logical_devices("GPU"):
+            return images
+        there = aligned(images, memory.to_spare())
+        return images if there is None else tf.experimental.dlpack.from_dlpack(there.__dlpack__())
+
+
+def as_dtype(images):
+    return tf.as_dtype(images.dtype).name
 
 
 def steps_program(step, jit_compile, image_shape, dtype, unweighted):
     """Returns a function that takes several steps; traced once, for any number of any size."""
-    signature = [tf.TensorSpec((None, None, *image_shape), dtype)]
-    if not unweighted:
-        signature += [tf.TensorSpec((None, None), "float32")]
+    images = tf.TensorSpec((None, *image_shape), dtype)
+    rows, weights = tf.TensorSpec((None, None), "int32"), tf.TensorSpec((None, None), "float32")
 
+    @tf.function(
+        autograph=False,
+        jit_compile=jit_compile,
+        input_signature=[images] if unweighted else [images, tf.TensorSpec((None,), "float32")],
+    )
     def take(batch, weight=None):
         step((batch, None, weight))
 
-    take = tf.function(
-        take,
+    @tf.function(
         autograph=False,
-        jit_compile=jit_compile,
-        input_signature=[tf.TensorSpec(part.shape[1:], part.dtype) for part in signature],
+        input_signature=[images, rows] if unweighted else [images, rows, weights],
     )
-
-    @tf.function(autograph=False, input_signature=signature)
-    def program(*blocks):
+    def program(images, rows, weights=None):
         def one(i):
-            take(*(block[i] for block in blocks))
+            batch = tf.gather(images, rows[i])
+            take(batch) if weights is None else take(batch, weights[i])
             return (i + 1,)
 
-        count = tf.shape(blocks[0])[0]
+        count = tf.shape(rows)[0]
         tf.while_loop(lambda i: i < count, one, (0,), parallel_iterations=1)
 
     return program

@@ -16,6 +16,7 @@ from torch.optim.adam import adam
 
 from keras_vae.training.backends.adam import can_be_fused
 from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.sources import as_float32
 
 aten = torch.ops.aten
 # In a recording, of which no gradient is taken and whose constants nothing changes.
@@ -47,28 +48,34 @@ class Trainer:
     def can_run_steps(self):
         return True
 
-    def run_steps(self, batches, weights, at_once, training):
-        """Takes a step on each of the batches ``(steps, batch, ...)``."""
+    def run_steps(self, images, rows, weights, at_once, training):
+        """Takes a step on each batch: the images with the numbers ``rows[i]``."""
         self.train(training)  # for layers made of torch modules
         device = keras.ops.zeros(()).device
-        batches = as_tensor(batches).to(device)
+        images, rows = as_tensor(images).to(device), as_tensor(rows).to(device)
         weights = None if weights is None else as_tensor(weights).to(device)
-        key = training, batches.shape[1:], batches.dtype, weights is None
-        recording = self._programs.setdefault(key, Recording(self, training))
+        key = training, (rows.shape[1], *images.shape[1:]), images.dtype, weights is None
+        recording = self.programs.steps.setdefault(key, Recording(self, training))
         recording.tensors = None  # somebody may have put others into the variables
-        for i, batch in enumerate(batches):
+        for i, numbers in enumerate(rows):
+            batch = images.index_select(0, numbers)
             recording.step((batch, None, None if weights is None else weights[i]))
 
     def best_pace(self, batch_size):
-        """Returns how many steps to take in one go: (at first, at most)."""
+        """Returns how many steps to take in one execution: (at first, at most)."""
         return 1, MOST_STEPS
 
-    def on_device(self, array):
-        """Returns the array in a GPU's memory if half of what is free will hold it."""
+    def hold(self, images):
+        """Returns images as a tensor: of the same memory on a CPU, or in the GPU's.
+
+        If half of the GPU's free memory will not hold them, it is the array itself.
+        """
         device = keras.ops.zeros(()).device
-        if device.type != "cuda" or array.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-            return array
-        return torch.as_tensor(array).to(device)
+        if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return images
+        with warnings.catch_warnings():  # nothing writes to images that may not be written to
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.as_tensor(np.ascontiguousarray(as_float32(images))).to(device)
 
     # A DataLoader draws from torch's global generator even when it does not shuffle; left alone,
     # validating between two epochs would change the order of the training images.
@@ -142,7 +149,8 @@ class Recording:
 
     def warn(self, error):
         """Says, once for a model, that steps are not recorded."""
-        if self.model._programs.setdefault("told", self) is self:
+        if not self.model.programs.warned:
+            self.model.programs.warned = True
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             warnings.warn(
                 "Steps run layer by layer, which is slower and changes no number: a step of this "
