@@ -7,6 +7,8 @@ layers there are, which of them are trained, their types and settings. So each c
 
 import numpy as np
 
+from keras_vae.trainers.adam import learning_rate, trained_variables
+
 PLAIN = bool, int, float, str, type(None)
 # What changes by itself while a model is used, and programs do not depend on.
 PASSING = {"training", "built", "history"}
@@ -51,9 +53,9 @@ def sync(model):
 def signature(model):
     """Returns what a model's programs depend on and do not read anew, as a flat list."""
     optimizer = getattr(model, "optimizer", None)
-    parts = [getattr(model, "likelihood", None)]
-    parts += [optimizer, getattr(optimizer, "inner_optimizer", None)]
-    found = [getattr(part, "_learning_rate", None) for part in parts]  # it may be a schedule
+    optimizers = [optimizer, getattr(optimizer, "inner_optimizer", None)]
+    found = [learning_rate(one) for one in optimizers]
+    parts = [getattr(model, "likelihood", None), *optimizers]
     for layer in model._flatten_layers():
         parts.append(layer)
         found += [layer.trainable, layer.dtype_policy.name]
@@ -83,7 +85,7 @@ def check_optimizer(model):
     optimizer = model.optimizer
     if not getattr(optimizer, "built", False) or has_own_step(model):
         return
-    known, now = optimizer._trainable_variables, model.trainable_variables
+    known, now = trained_variables(optimizer), model.trainable_variables
     if [id(variable) for variable in known] != [id(variable) for variable in now]:
         raise ValueError(
             "Other weights are to be trained than when the optimizer was set up "

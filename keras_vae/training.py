@@ -11,7 +11,6 @@ import keras
 
 from keras_vae import programs
 
-MOST_STEPS = 64  # in one go
 MOST_BYTES = 100e6  # of images in one go
 ENOUGH_SECONDS = 0.1  # of work in one go: more saves nothing, and lets Ctrl-C wait
 

@@ -5,19 +5,17 @@ import numpy as np
 import pytest
 
 import keras_vae
-from keras_vae.batches import filled
+from keras_vae.batches import MOST_STEPS, filled
 from keras_vae.recipe import WarmUpAndCosine, make_optimizer
 from keras_vae.sources import ArraySource
-from keras_vae.training import MOST_STEPS
 
 BACKEND = keras.backend.backend()
 if BACKEND == "jax":
     from keras_vae.trainers.jax import in_one_program
 if BACKEND == "torch":
     import torch
-    from torch.fx.experimental.proxy_tensor import make_fx
 
-    from keras_vae.trainers.torch import add_biases_at_once, simplify
+    from keras_vae.trainers.torch_recording import STEPS_BEFORE, leave_out_repeats, trace
 
 BATCH = 4  # of 37 images: nine steps, and one of a single image
 
@@ -436,47 +434,70 @@ class TestRecordings:
         train(model, images)
         assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
 
-    def test_what_does_nothing_is_left_out_of_a_recording(self, monkeypatch):
-        images = np.random.default_rng(0).random((37, 16, 16, 1), "float32")
-        key, models = (True, (BATCH, 16, 16, 1), torch.float32, True), []
+    def test_what_is_left_out_of_a_recording_changes_no_result(self, images, monkeypatch):
+        key, models = (True, (BATCH, 6, 5, 3), torch.uint8, True), []
         for left_out in (True, False):
             if not left_out:
-                monkeypatch.setattr("keras_vae.trainers.torch.simplify", lambda graph: None)
-                monkeypatch.setattr("keras_vae.trainers.torch.add_biases_at_once", lambda g: None)
+                module = "keras_vae.trainers.torch_recording"
+                monkeypatch.setattr(f"{module}.leave_out_repeats", lambda graph: None)
             keras.utils.set_random_seed(0)
-            parts = keras_vae.build_conv((16, 16, 1), 2, filters=(4,))
-            models.append(keras_vae.VAE(*parts, seed=0))
+            parts = keras_vae.build_conv((6, 5, 3), 2, filters=(4,))
+            models.append(keras_vae.VAE(*parts, "gaussian", seed=0))
             train(models[-1], images, optimizer=keras.optimizers.SGD(1e-3))
         short, whole = (model._programs[key].graph.graph for model in models)
-        assert len(short.nodes) < len(whole.nodes)
-        # Nothing is left of what does nothing, and every bias is part of a product.
+        # The squared errors are computed once, and no operation is there twice.
+        squares = [
+            sum(node.target is torch.ops.aten.pow.Tensor_Scalar for node in graph.nodes)
+            for graph in (short, whole)
+        ]
+        assert squares[0] < squares[1]
         count = len(short.nodes)
-        simplify(short)
-        add_biases_at_once(short)
-        assert len(short.nodes) == count
+        leave_out_repeats(short)
+        assert len(short.nodes) == count < len(whole.nodes)
         assert_same(*map(weights_of, models))
 
-    def test_what_is_left_out_changes_no_result(self):
+    def test_what_is_written_over_is_no_repeat(self):
         def function(x, bias):
             y = x * 2
-            transposed = y.t().clone(memory_format=torch.contiguous_format)
-            copy = y.view(4).clone(memory_format=torch.contiguous_format)
-            again = copy.clone(memory_format=torch.contiguous_format)
-            product = x @ transposed + bias
+            view, before = y.view(4), y.sum()
+            product = x @ y.t() + bias
             y.add_(1)
-            bias.add_(1)
-            wider = x @ x[:, :1] + x[0]  # of shape (2, 2): the product alone is (2, 1)
-            return product, copy + 1, again * 2, y, wider
+            bias.add_(1)  # an argument, which the caller sees change
+            again, twice = y.sum(), x * 2
+            noise = torch.rand(2), torch.rand(2)  # two draws are two operations
+            return before, product, view + 1, again, twice, x @ y.t() + bias, y, *noise
 
         def arguments():
             return torch.arange(4.0).reshape(2, 2), torch.ones(2)
 
-        graph = make_fx(function, tracing_mode="fake")(*arguments())
-        simplify(graph.graph)
-        add_biases_at_once(graph.graph)
-        graph.recompile()
-        for one, other in zip(graph(*arguments()), function(*arguments()), strict=True):
+        graph, results = trace(function, *arguments()), []
+        for one in (graph, function):
+            torch.manual_seed(0)
+            inputs = arguments()
+            results.append([*one(*inputs), *inputs])
+        for one, other in zip(*results, strict=True):
             torch.testing.assert_close(one, other)
+
+    def test_a_value_that_two_variables_exchange(self, images):
+        class Exchange(keras.layers.Layer):
+            def build(self, shape):
+                settings = {"shape": (), "trainable": False}
+                self.one = self.add_weight(initializer="zeros", **settings)
+                self.other = self.add_weight(initializer="ones", **settings)
+
+            def call(self, x):
+                one = keras.ops.convert_to_tensor(self.one)
+                other = keras.ops.convert_to_tensor(self.other)
+                self.one.assign(other)
+                self.other.assign(keras.ops.reshape(one, ()))  # a view
+                return x
+
+        encoder, decoder = keras_vae.build_mlp((6, 5, 3), 2, hidden=(8,))
+        layer, x = Exchange(), keras.Input((6, 5, 3))
+        model = keras_vae.VAE(keras.Model(x, encoder(layer(x))), decoder, seed=0)
+        train(model, images[:36], epochs=1, steps=1)  # nine steps
+        assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert (float(layer.one), float(layer.other)) == (1, 0)
 
     def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
         model = make_vae()
@@ -489,7 +510,7 @@ class TestRecordings:
             train(model, images, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
         recording = model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True]
-        assert recording.graph is None and not recording.possible
+        assert recording.graph is None and recording.steps > STEPS_BEFORE  # it was tried
         assert len(set(seen.losses)) == 30
 
     def test_fresh_noise_in_each_step(self, make_vae, images):

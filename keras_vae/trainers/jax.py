@@ -10,8 +10,7 @@ import jax
 import keras
 import numpy as np
 
-from keras_vae.batches import filled
-from keras_vae.training import MOST_STEPS
+from keras_vae.batches import MOST_STEPS, filled
 
 OPERATIONS = 25e9  # in one go on a CPU: some tenths of a second
 
