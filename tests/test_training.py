@@ -456,6 +456,25 @@ class TestRecordings:
         assert len(short.nodes) == count < len(whole.nodes)
         assert_same(*map(weights_of, models))
 
+    def test_what_is_left_out_changes_no_result(self):
+        def function(x, bias):
+            y = x * 2
+            transposed = y.t().clone(memory_format=torch.contiguous_format)
+            copy = y.view(4).clone(memory_format=torch.contiguous_format)
+            again = copy.clone(memory_format=torch.contiguous_format)
+            product = x @ transposed + bias
+            y.add_(1)
+            bias.add_(1)
+            wider = x @ x[:, :1] + x[0]  # of shape (2, 2): the product alone is (2, 1)
+            return product, copy + 1, again * 2, y, wider
+
+        def arguments():
+            return torch.arange(4.0).reshape(2, 2), torch.ones(2)
+
+        graph = trace(function, *arguments())
+        for one, other in zip(graph(*arguments()), function(*arguments()), strict=True):
+            torch.testing.assert_close(one, other)
+
     def test_what_is_written_over_is_no_repeat(self):
         def function(x, bias):
             y = x * 2
@@ -478,7 +497,9 @@ class TestRecordings:
         for one, other in zip(*results, strict=True):
             torch.testing.assert_close(one, other)
 
-    def test_a_value_that_two_variables_exchange(self, images):
+    def test_a_new_value_may_be_the_old_one_of_another_variable(self, images, monkeypatch):
+        monkeypatch.setattr("keras_vae.trainers.torch_recording.STEPS_BEFORE", 0)
+
         class Exchange(keras.layers.Layer):
             def build(self, shape):
                 settings = {"shape": (), "trainable": False}

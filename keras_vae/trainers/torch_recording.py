@@ -49,7 +49,8 @@ class Recording:
     def play(self, data):
         if self.tensors is None:
             self.tensors = [values(group) for group in (self.trained, self.state, self.changed)]
-            self.update = self.updater(self.model.optimizer, self.trained)
+            if self.training:
+                self.update = self.updater(self.model.optimizer, self.trained)
         trained, state, changed = self.tensors
         with torch.no_grad():
             gradients, new = self.graph(trained, state, *self.inputs(data))
