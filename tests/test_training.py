@@ -434,6 +434,15 @@ class TestRecordings:
         train(model, images)
         assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
 
+    def test_a_model_in_which_all_is_trained_is_recorded(self, images):
+        x, z = keras.Input((6, 5, 3)), keras.Input((2,))
+        encoder = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+        decoder = keras.Model(z, keras.layers.Reshape((6, 5, 3))(keras.layers.Dense(90)(z)))
+        model = keras_vae.AutoEncoder(encoder, decoder)
+        assert not model.non_trainable_variables
+        train(model, images, epochs=1)
+        assert model._programs[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+
     def test_what_is_left_out_of_a_recording_changes_no_result(self, images, monkeypatch):
         key, models = (True, (BATCH, 6, 5, 3), torch.uint8, True), []
         for left_out in (True, False):
