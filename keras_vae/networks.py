@@ -134,7 +134,7 @@ def build_conv(
     shape = ((height + sum(margin[0])) // step, (width + sum(margin[1])) // step, filters[-1])
 
     def read(x):
-        x = layers.ZeroPadding2D(margin, data_format="channels_last")(x)
+        x = padded(x, margin)
         x = normalise_and_activate(conv(filters[0], patch, strides=patch)(x), activation)
         for count in filters[1:]:
             x = normalise_and_activate(conv(count, 3, strides=2)(x), activation)
@@ -151,7 +151,7 @@ def build_conv(
             x = normalise_and_activate(x, activation)
         x = conv(channels * patch**2, 3, dtype="float32", use_bias=False)(x)
         x = DepthToSpace(patch, dtype="float32")(x)
-        return layers.Cropping2D(margin, data_format="channels_last", dtype="float32")(x)
+        return cropped(x, margin)
 
     settings = activation, pixel_mean, variational, straight
     return connect(read, draw, image_shape, latent_dim, *settings)
@@ -219,7 +219,7 @@ def build_patches(
         return layers.EinsumDense("npa,pab->npb", (rows * columns, width), **arguments)
 
     def read(x):
-        x = layers.ZeroPadding2D(margin, data_format="channels_last")(x)
+        x = padded(x, margin)
         x = layers.Reshape((rows, patch, columns, patch * channels))(x)
         x = layers.Permute((1, 3, 2, 4))(x)  # (n, rows, columns, patch, patch * channels)
         x = layers.Reshape((rows * columns, patch * patch * channels))(x)
@@ -235,7 +235,7 @@ def build_patches(
         x = layers.Reshape((rows, columns, patch, patch * channels), dtype="float32")(x)
         x = layers.Permute((1, 3, 2, 4), dtype="float32")(x)
         x = layers.Reshape((rows * patch, columns * patch, channels), dtype="float32")(x)
-        return layers.Cropping2D(margin, data_format="channels_last", dtype="float32")(x)
+        return cropped(x, margin)
 
     settings = activation, pixel_mean, variational, straight
     return connect(read, draw, image_shape, latent_dim, *settings)
@@ -302,6 +302,20 @@ def margins(image_shape, step):
     return [(extra // 2, extra - extra // 2) for extra in extras]
 
 
+def padded(x, margin):
+    """Returns images with a margin of zeros; without a layer, which copies, if it is empty."""
+    if not any(map(any, margin)):
+        return x
+    return layers.ZeroPadding2D(margin, data_format="channels_last")(x)
+
+
+def cropped(x, margin):
+    """Returns images without their margin, see `padded`; in float32 under any precision."""
+    if not any(map(any, margin)):
+        return x
+    return layers.Cropping2D(margin, data_format="channels_last", dtype="float32")(x)
+
+
 def sizes(image_shape):
     check_sizes("image_shape", image_shape, 3)
     return tuple(map(int, image_shape))
@@ -354,8 +368,7 @@ def larger(x, image_shape, factor):
         return x
     settings = {"data_format": "channels_last", "dtype": "float32"}
     x = layers.UpSampling2D(int(factor), interpolation="bilinear", **settings)(x)
-    extra = [(0, there - wanted) for there, wanted in zip(x.shape[1:3], image_shape)]
-    return layers.Cropping2D(extra, **settings)(x)
+    return cropped(x, [(0, there - wanted) for there, wanted in zip(x.shape[1:3], image_shape)])
 
 
 def conv(filters, size, **arguments):

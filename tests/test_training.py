@@ -6,8 +6,7 @@ import pytest
 
 import keras_vae
 from keras_vae.training import backends
-from keras_vae.training.batches import filled
-from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.batches import MOST_STEPS, filled
 from keras_vae.training.recipes import WarmUpAndCosine, make_optimizer
 from keras_vae.training.sources import ArraySource, aligned
 
@@ -18,9 +17,8 @@ if BACKEND == "jax":
     from keras_vae.training.backends.jax import in_one_program
 if BACKEND == "torch":
     import torch
-    from torch.fx.experimental.proxy_tensor import make_fx
 
-    from keras_vae.training.backends.torch import add_biases_at_once, simplify
+    from keras_vae.training.backends.torch_recording import STEPS_BEFORE, leave_out_repeats, trace
 
 BATCH = 4  # of 37 images: nine steps, and one of a single image
 
@@ -462,28 +460,35 @@ class TestRecordings:
         train(model, images)
         assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
 
-    def test_what_does_nothing_is_left_out_of_a_recording(self, monkeypatch):
-        images = np.random.default_rng(0).random((37, 16, 16, 1), "float32")
-        key, models = (True, (BATCH, 16, 16, 1), torch.float32, True), []
+    def test_a_model_in_which_all_is_trained_is_recorded(self, images):
+        x, z = keras.Input((6, 5, 3)), keras.Input((2,))
+        encoder = keras.Model(x, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+        decoder = keras.Model(z, keras.layers.Reshape((6, 5, 3))(keras.layers.Dense(90)(z)))
+        model = keras_vae.AutoEncoder(encoder, decoder)
+        assert not model.non_trainable_variables
+        train(model, images, epochs=1)
+        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+
+    def test_what_is_left_out_of_a_recording_changes_no_result(self, images, monkeypatch):
+        key, models = (True, (BATCH, 6, 5, 3), torch.uint8, True), []
         for left_out in (True, False):
             if not left_out:
-                monkeypatch.setattr(
-                    "keras_vae.training.backends.torch.simplify", lambda graph: None
-                )
-                monkeypatch.setattr(
-                    "keras_vae.training.backends.torch.add_biases_at_once", lambda g: None
-                )
+                module = "keras_vae.training.backends.torch_recording"
+                monkeypatch.setattr(f"{module}.leave_out_repeats", lambda graph: None)
             keras.utils.set_random_seed(0)
-            parts = keras_vae.build_conv((16, 16, 1), 2, filters=(4,))
-            models.append(keras_vae.VAE(*parts, seed=0))
+            parts = keras_vae.build_conv((6, 5, 3), 2, filters=(4,))
+            models.append(keras_vae.VAE(*parts, "gaussian", seed=0))
             train(models[-1], images, optimizer=keras.optimizers.SGD(1e-3))
         short, whole = (model.programs.steps[key].graph.graph for model in models)
-        assert len(short.nodes) < len(whole.nodes)
-        # Nothing is left of what does nothing, and every bias is part of a product.
+        # The squared errors are computed once, and no operation is there twice.
+        squares = [
+            sum(node.target is torch.ops.aten.pow.Tensor_Scalar for node in graph.nodes)
+            for graph in (short, whole)
+        ]
+        assert squares[0] < squares[1]
         count = len(short.nodes)
-        simplify(short)
-        add_biases_at_once(short)
-        assert len(short.nodes) == count
+        leave_out_repeats(short)
+        assert len(short.nodes) == count < len(whole.nodes)
         assert_same(*map(weights_of, models))
 
     def test_what_is_left_out_changes_no_result(self):
@@ -501,12 +506,54 @@ class TestRecordings:
         def arguments():
             return torch.arange(4.0).reshape(2, 2), torch.ones(2)
 
-        graph = make_fx(function, tracing_mode="fake")(*arguments())
-        simplify(graph.graph)
-        add_biases_at_once(graph.graph)
-        graph.recompile()
+        graph = trace(function, *arguments())
         for one, other in zip(graph(*arguments()), function(*arguments()), strict=True):
             torch.testing.assert_close(one, other)
+
+    def test_what_is_written_over_is_no_repeat(self):
+        def function(x, bias):
+            y = x * 2
+            view, before = y.view(4), y.sum()
+            product = x @ y.t() + bias
+            y.add_(1)
+            bias.add_(1)  # an argument, which the caller sees change
+            again, twice = y.sum(), x * 2
+            noise = torch.rand(2), torch.rand(2)  # two draws are two operations
+            return before, product, view + 1, again, twice, x @ y.t() + bias, y, *noise
+
+        def arguments():
+            return torch.arange(4.0).reshape(2, 2), torch.ones(2)
+
+        graph, results = trace(function, *arguments()), []
+        for one in (graph, function):
+            torch.manual_seed(0)
+            inputs = arguments()
+            results.append([*one(*inputs), *inputs])
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_a_new_value_may_be_the_old_one_of_another_variable(self, images, monkeypatch):
+        monkeypatch.setattr("keras_vae.training.backends.torch_recording.STEPS_BEFORE", 0)
+
+        class Exchange(keras.layers.Layer):
+            def build(self, shape):
+                settings = {"shape": (), "trainable": False}
+                self.one = self.add_weight(initializer="zeros", **settings)
+                self.other = self.add_weight(initializer="ones", **settings)
+
+            def call(self, x):
+                one = keras.ops.convert_to_tensor(self.one)
+                other = keras.ops.convert_to_tensor(self.other)
+                self.one.assign(other)
+                self.other.assign(keras.ops.reshape(one, ()))  # a view
+                return x
+
+        encoder, decoder = keras_vae.build_mlp((6, 5, 3), 2, hidden=(8,))
+        layer, x = Exchange(), keras.Input((6, 5, 3))
+        model = keras_vae.VAE(keras.Model(x, encoder(layer(x))), decoder, seed=0)
+        train(model, images[:36], epochs=1, steps=1)  # nine steps
+        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert (float(layer.one), float(layer.other)) == (1, 0)
 
     def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
         model = make_vae()
@@ -519,7 +566,7 @@ class TestRecordings:
             train(model, images, steps=1, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
         recording = model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True]
-        assert recording.graph is None and not recording.possible
+        assert recording.graph is None and recording.steps > STEPS_BEFORE  # it was tried
         assert len(set(seen.losses)) == 30
 
     def test_fresh_noise_in_each_step(self, make_vae, images):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+MOST_STEPS = 64  # of training or evaluation in one go
+
 
 def in_batches(program, array, batch_size):
     """Returns what a compiled function gives for an array, NumPy in, NumPy out.

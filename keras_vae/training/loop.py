@@ -11,7 +11,6 @@ import keras
 
 from keras_vae.training import programs
 
-MOST_STEPS = 64  # in one execution
 MOST_BYTES = 100e6  # of images that are copied for one execution
 ENOUGH_SECONDS = 0.1  # of an execution: longer ones save nothing, and delay Ctrl-C
 

@@ -7,6 +7,8 @@ layers, which of them are trained, their types and settings. Each call of `fit`,
 
 import numpy as np
 
+from keras_vae.training.backends.adam import learning_rate, trained_variables
+
 PLAIN = bool, int, float, str, type(None)
 # Attributes that change while a model is used, and that programs do not depend on.
 PASSING = {"training", "built", "history"}
@@ -65,7 +67,7 @@ def signature(model):
     """Returns what was compiled into a model's programs, as a flat list."""
     optimizer = getattr(model, "optimizer", None)
     parts = [optimizer, getattr(optimizer, "inner_optimizer", None)]
-    found = [getattr(part, "_learning_rate", None) for part in parts]  # it may be a schedule
+    found = [learning_rate(part) for part in parts]
     for layer in model._flatten_layers():
         parts.append(layer)
         found += [layer.trainable, layer.dtype_policy.name]
@@ -95,7 +97,7 @@ def check_optimizer(model):
     optimizer = model.optimizer
     if not getattr(optimizer, "built", False) or has_own_step(model):
         return
-    known, now = optimizer._trainable_variables, model.trainable_variables
+    known, now = trained_variables(optimizer), model.trainable_variables
     if [id(variable) for variable in known] != [id(variable) for variable in now]:
         raise ValueError(
             f"The trainable weights are not those that the optimizer was built for ({len(known)} "

@@ -1,4 +1,7 @@
-"""When Keras's Adam may be replaced by the framework's own fused one, which gives the same."""
+"""What is read of a Keras optimizer beyond its public attributes, and when Adam may be fused.
+
+The names with an underscore belong to Keras and may change with its version. They stand here only.
+"""
 
 import keras
 
@@ -26,10 +29,38 @@ def is_plain_adam(optimizer):
 
 
 def can_be_fused(optimizer, variables):
-    """Returns whether Adam's update is all that happens to these variables in a step."""
+    """Returns whether the framework's fused Adam gives the same step for these variables."""
     return is_plain_adam(optimizer) and all(
         variable.dtype == "float32"
         and variable.constraint is None
         and not getattr(variable, "overwrite_with_gradient", False)
         for variable in variables
     )
+
+
+def moments(optimizer, variables):
+    """Returns Adam's variables for the first and second moments of the gradients, in this order.
+
+    Args:
+        optimizer: A built `keras.optimizers.Adam`.
+        variables: Of those that it trains.
+
+    Returns:
+        Two lists of Keras variables, each as long as `variables`.
+    """
+    indices = [optimizer._get_variable_index(variable) for variable in variables]
+    momentums, velocities = optimizer._momentums, optimizer._velocities
+    return [momentums[i] for i in indices], [velocities[i] for i in indices]
+
+
+def trained_variables(optimizer):
+    """Returns the variables that a built optimizer was set up to train."""
+    return optimizer._trainable_variables
+
+
+def learning_rate(optimizer):
+    """Returns what the learning rate comes from, a variable or a schedule; None if there is none.
+
+    The public attribute gives the rate of the current step.
+    """
+    return getattr(optimizer, "_learning_rate", None)

@@ -11,8 +11,7 @@ import keras
 import numpy as np
 
 from keras_vae.training import memory
-from keras_vae.training.batches import filled
-from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.batches import MOST_STEPS, filled
 from keras_vae.training.sources import aligned, as_float32
 
 OPERATIONS = 25e9  # in one go on a CPU: some tenths of a second

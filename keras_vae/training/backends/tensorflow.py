@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from keras_vae.training import memory
-from keras_vae.training.backends.adam import can_be_fused
-from keras_vae.training.loop import MOST_STEPS
+from keras_vae.training.backends.adam import can_be_fused, moments
+from keras_vae.training.batches import MOST_STEPS
 from keras_vae.training.sources import aligned
 
 
@@ -93,12 +93,12 @@ def apply(optimizer, gradients, variables):
     with tf.init_scope():
         optimizer.build(variables)  # nothing, if it is built
     step = tf.cast(optimizer.iterations.value + 1, "float32")
-    for gradient, variable in zip(gradients, variables):
-        index = optimizer._get_variable_index(variable)
+    momentums, velocities = moments(optimizer, variables)
+    for variable, m, v, gradient in zip(variables, momentums, velocities, gradients):
         tf.raw_ops.ResourceApplyAdam(
             var=variable.value.handle,
-            m=optimizer._momentums[index].value.handle,
-            v=optimizer._velocities[index].value.handle,
+            m=m.value.handle,
+            v=v.value.handle,
             beta1_power=tf.pow(float(optimizer.beta_1), step),
             beta2_power=tf.pow(float(optimizer.beta_2), step),
             lr=tf.cast(optimizer.learning_rate, "float32"),
