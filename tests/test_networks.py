@@ -46,7 +46,7 @@ def test_build_mlp_mirrors_the_encoder_and_ends_without_an_activation():
 def test_images_are_padded_only_where_patches_do_not_divide_them(builder):
     kinds = keras.layers.ZeroPadding2D, keras.layers.Cropping2D
     for image_shape, expected in (((16, 8, 1), [False, False]), ((17, 8, 1), [True, True])):
-        models = SMALL[builder](image_shape, 2)
+        models = SMALL[builder](image_shape, 2, patch=4)
         found = [any(isinstance(x, kind) for x in m.layers) for m, kind in zip(models, kinds)]
         assert found == expected
 
