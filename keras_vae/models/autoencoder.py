@@ -54,7 +54,8 @@ class AutoEncoder(Fitting):
     ```
     """
 
-    code = ("z",)  # what the encoder gives, by name
+    code = ("z",)  # the encoder's outputs, by name
+    has_prior = False  # p(z), to sample from
     loss_names = ("loss", "reconstruction_loss")
 
     def __init__(self, encoder, decoder, likelihood="mse", augmentation=None, **kwargs):
@@ -252,8 +253,23 @@ class AutoEncoder(Fitting):
             self.build(x.shape)
         return self._in_batches(self._encode, x, batch_size)
 
+    def posterior(self, x, batch_size=128):
+        """Returns ``(z_mean, z_log_var)`` of images; ``z_log_var`` is None if codes are exact.
+
+        The same for `AutoEncoder` and `VAE`: of the former ``z_mean`` is ``z``. Arguments and
+        errors are those of `encode`.
+        """
+        return self.encode(x, batch_size), None
+
+    def codes(self, x, batch_size=128):
+        """Returns one code for each image, ``z`` or ``z_mean``: NumPy float32 ``(n, latent_dim)``.
+
+        Arguments and errors are those of `encode`.
+        """
+        return self.posterior(x, batch_size)[0]
+
     def decode(self, z, batch_size=128):
-        """Returns the pictures that codes stand for.
+        """Returns the images that codes stand for.
 
         Args:
             z: Codes ``(n, latent_dim)``.
@@ -282,7 +298,7 @@ class AutoEncoder(Fitting):
         return self._in_batches(self._decode, z, batch_size)
 
     def reconstruct(self, x, batch_size=128):
-        """Returns images as the model draws them again: ``decode(encode(x))``.
+        """Returns reconstructions: images encoded and decoded, without noise.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
@@ -300,7 +316,7 @@ class AutoEncoder(Fitting):
         pictures = model.reconstruct(images)
         ```
         """
-        return self.decode(self.encode(x, batch_size), batch_size)
+        return self.decode(self.codes(x, batch_size), batch_size)
 
     def sample(self, n, seed=None, temperature=1.0):
         """Raises `ValueError`: a plain autoencoder has no prior to sample from."""
@@ -311,7 +327,7 @@ class AutoEncoder(Fitting):
         )
 
     def log_likelihood(self, x, k=100, batch_size=128, seed=0, progress=None):
-        """Raises `ValueError`: a plain autoencoder is no model of p(x)."""
+        """Raises `ValueError`: a plain autoencoder does not define p(x)."""
         raise ValueError(
             "An `AutoEncoder` has no log-likelihood: without a p(z) there is no p(x). Train a "
             "`VAE`, or compare `test_mse`, see `keras_vae.evaluate`."

@@ -80,6 +80,7 @@ class VAE(AutoEncoder):
     """
 
     code = ("z_mean", "z_log_var")
+    has_prior = True
     loss_names = ("loss", "reconstruction_loss", "kl_loss", "kl_weight")
     beta, free_bits = Setting(), Setting()
 
@@ -193,27 +194,8 @@ class VAE(AutoEncoder):
         """
         return super().encode(x, batch_size)
 
-    def reconstruct(self, x, batch_size=128):
-        """Returns images as the model draws them again, without noise: ``decode(z_mean)``.
-
-        Args:
-            x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-            batch_size: How many images to work on at once.
-
-        Returns:
-            NumPy float32 images of the same shape, pixels in [0, 1].
-
-        Raises:
-            ValueError: If the images do not fit the model.
-
-        Example:
-
-        ```python
-        pictures = model.reconstruct(images)
-        ```
-        """
-        z_mean, _ = self.encode(x, batch_size)
-        return self.decode(z_mean, batch_size)
+    def posterior(self, x, batch_size=128):
+        return self.encode(x, batch_size)
 
     def sample(self, n, seed=None, temperature=1.0):
         """Returns new images, decoded from ``z ~ N(0, temperature^2 I)``.
