@@ -31,12 +31,28 @@ SHARED = {
     "beta_2": 0.98,
     "ema": None,  # momentum of the averaged weights that are evaluated
     "augment": False,
-    "likelihood": "gaussian",
 }
+
+
+def as_train_does(kind, **others):
+    """Returns the settings of a candidate that is train.py's default for such data."""
+    defaults = recipes.DEFAULTS[kind]
+    network = defaults[defaults["network"]]
+    build = {"patches": patches, "mlp": mlp, "conv": conv}[defaults["network"]]
+    return {
+        **SHARED,
+        **build(*network["widths"], straight=network["straight"]),
+        "likelihood": defaults["likelihood"],
+        "latent_dim": defaults["latent_dim"],
+        "learning_rate": network["learning_rate"],
+        **others,
+    }
+
+
 BASE = {
-    "mnist": SHARED | mlp(384, 384) | {"latent_dim": 32, "learning_rate": 4e-3},
-    "faces": SHARED | patches(512, 32, 128) | {"latent_dim": 64, "learning_rate": 4e-3},
-    "celeb_a": SHARED | conv(64) | {"latent_dim": 256, "learning_rate": 4e-3, "augment": True},
+    "mnist": as_train_does("mnist"),
+    "faces": as_train_does("faces"),
+    "celeb_a": as_train_does("photographs", augment=True),
 }
 DEFAULT = "default"
 

@@ -1,4 +1,8 @@
-"""What benchmarks/speed.py measures: two networks at two sizes, on images made here."""
+"""The networks that benchmarks/speed.py times, each at two sizes, on images made here.
+
+They are plain enough to be written by hand for each framework, and stay the same, so that speeds of
+different versions compare. What train.py uses by default is in `keras_vae.training.recipes`.
+"""
 
 import dataclasses
 import math
@@ -53,7 +57,7 @@ def weights(size):
 
 
 def make_model(case, pixel_mean, steps, seed=0):
-    """Returns the compiled VAE of a case, as train.py makes it."""
+    """Returns the compiled VAE of a case, with the optimizer of train.py."""
     import keras  # here, so that the list of cases can be read before a backend is chosen
 
     import keras_vae
