@@ -4,6 +4,7 @@ from pathlib import Path
 import gradio as gr
 import keras
 import numpy as np
+import pytest
 from PIL import Image
 from test_main import save_run
 
@@ -54,6 +55,7 @@ def test_the_latent_space_is_used_as_it_says(tmp_path, monkeypatch):
     assert (tmp_path / "new.png").exists()
 
 
+@pytest.mark.once
 def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
     """The app.py of a Space serves the run beside it, and a program asks it."""
     folder = save_run(tmp_path / "run")
@@ -77,11 +79,13 @@ def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
     assert Image.open(names["after"]).size == (8, 8)
 
 
+@pytest.mark.once
 def test_every_file_of_a_run_is_explained():
     for name, what in runs.FILES.items():
         assert f"| `{name}` | {what}" in README
 
 
+@pytest.mark.once
 def test_the_picture_is_there():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (Path(__file__).parents[1] / picture).read_bytes().startswith(b"\x89PNG")

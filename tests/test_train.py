@@ -166,6 +166,7 @@ def test_history_has_the_best_epoch(finished):
     assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
 
 
+@pytest.mark.once
 def test_an_autoencoder_has_no_kl(tmp_path):
     code, output, errors = run(*SMALL, "--model", "ae", "--output", tmp_path / "run")
     assert code == 0, errors
@@ -208,12 +209,14 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     assert config["attribute_names"] == ["happy", "dog"] and config["streamed"] is True
     assert sum(config["images"].values()) == 59
     assert len(list((tmp_path / "cache").glob("*/images.npy"))) == 1
+    assert (tmp_path / "cache/compiled").exists() == (BACKEND == "jax")
     code, output, errors = run("--clear-cache", KERAS_VAE_CACHE=str(tmp_path / "cache"))
     assert code == 0 and output.startswith("Removed ") and not errors
     assert not list((tmp_path / "cache").glob("*/images.npy"))
     assert not (tmp_path / "cache/compiled").exists()  # programs that JAX keeps
 
 
+@pytest.mark.once
 def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     source, folder = tmp_path / "pictures", tmp_path / "run"
     source.mkdir()
@@ -251,6 +254,7 @@ def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     assert runs.load_data(made.config).attribute_names == ("Smiling", "grin", "age")
 
 
+@pytest.mark.once
 def test_every_setting_of_the_model_reaches_it(tmp_path):
     settings = {
         "network": "conv",
@@ -290,16 +294,19 @@ def test_every_setting_of_the_model_reaches_it(tmp_path):
     np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
 
 
-def test_the_straight_path_may_be_left_out(finished, tmp_path):
-    def names(folder):
-        model = runs.load_model(folder)
-        return {layer.name for part in (model.encoder, model.decoder) for layer in part.layers}
+@pytest.mark.once
+def test_the_straight_path_may_be_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    import train
 
-    assert "straight" in names(finished[0])  # the default
-    folder = tmp_path / "run"
-    code, _, errors = run(*SMALL, "--no-straight", "--network", "mlp", "--output", folder)
-    assert code == 0, errors
-    assert "straight" not in names(folder)
+    images = np.zeros((9, 64, 64, 3), "uint8")
+    data = types.SimpleNamespace(image_shape=images.shape[1:], train=images)
+    for flags, expected in (((), True), (("--no-straight",), False)):
+        args = train.parse_arguments(["--network", "mlp", "--widths", "8", *flags])
+        train.fill_in_defaults(args, data)
+        model = train.build(args, images)
+        for part in (model.encoder, model.decoder):
+            assert ("straight" in {layer.name for layer in part.layers}) == expected
 
 
 @pytest.mark.once
@@ -328,6 +335,7 @@ def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkey
     assert args.straight is True
 
 
+@pytest.mark.once
 def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
     folder = tmp_path / "run"
     code, _, errors = run(*SMALL, "--learning-rate", "1e30", "--output", folder)
@@ -338,6 +346,7 @@ def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
     assert not folder.exists()  # there is no model
 
 
+@pytest.mark.once
 def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tmp_path):
     folder = tmp_path / "runs" / "run"
     network = ["--network", "mlp", "--no-straight", "--widths", 2_000_000_000]
@@ -350,7 +359,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tm
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
-    process = start("--limit", 2000, "--epochs", 10_000, "--output", folder)
+    process = start(*SMALL, "--epochs", 10_000, "--output", folder)
     for line in process.stdout:
         if line.startswith("epoch "):
             break
@@ -603,6 +612,7 @@ def test_a_full_disk_gives_one_line(tmp_path):
     assert not list((tmp_path / "run").iterdir())  # the folder was there before
 
 
+@pytest.mark.once
 def test_a_run_on_a_terminal_shows_a_bar(capsys):
     import io
 
