@@ -68,7 +68,7 @@ def pytest_cmdline_main(config):
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(5)
                 process.kill()
-            raise
+            return pytest.ExitCode.INTERRUPTED
     for missing in set(BACKENDS) - set(INSTALLED):
         results[missing] = "not installed"
     print(f"\n{' all parts ':#^80}")
