@@ -711,8 +711,8 @@ def call(served, name, data):
 def test_no_request_reads_files_of_the_server(served, png, tmp_path):
     """A picture outside of Gradio's folder is as secret as any other file."""
     named = {"meta": {"_type": "gradio.FileData"}}
-    upload = httpx.post(f"{served}gradio_api/upload", files={"files": ("a.png", png.read_bytes())})
-    (mine,) = upload.json()
+    file = {"files": ("a.png", png.read_bytes())}
+    (mine,) = httpx.post(f"{served}gradio_api/upload", files=file, timeout=60).json()
     assert "event: complete" in call(served, "encode", [{"path": mine}])
     around = f"{Path(mine).parent}/../../../../../../../../..{png}"
     for path in (str(png), around, f"file://{png}", "/etc/passwd", str(ROOT / "README.md")):
@@ -756,7 +756,7 @@ def test_pictures_of_visitors_go_and_those_of_the_page_stay(run, png):
         own = {file for block in page.blocks.values() for file in block.keep_in_cache}
         assert len(own) > 20
         file = {"files": ("a.png", png.read_bytes() + b"mine")}
-        (mine,) = httpx.post(f"{url}gradio_api/upload", files=file).json()
+        (mine,) = httpx.post(f"{url}gradio_api/upload", files=file, timeout=60).json()
         Client(url, verbose=False).predict(handle_file(png), {"8": 0.123}, api_name="/edit")
         assert "event: complete" in call(url, "encode", [{"path": mine}])
         there = {path for files in page.temp_file_sets for path in files}
@@ -792,7 +792,8 @@ def test_a_full_queue_says_so_and_answers_the_others(run, monkeypatch):
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     try:
         address = f"{page.local_url}gradio_api/call/sample"
-        posts = [httpx.post(address, json={"data": [1, 0, 1.0, "prior", {}]}) for _ in range(12)]
+        data = {"data": [1, 0, 1.0, "prior", {}]}
+        posts = [httpx.post(address, json=data, timeout=60) for _ in range(12)]
         taken = [post.json()["event_id"] for post in posts if post.status_code == 200]
         told = [post.text for post in posts if post.status_code != 200]
         assert 2 <= len(taken) <= 6 and all("ueue is full" in text for text in told)
