@@ -56,6 +56,11 @@ def weights_of(model):
     return np.concatenate([np.ravel(weight) for weight in weights])
 
 
+def write(folder):
+    train(folder)
+    save(folder)
+
+
 def train(folder):
     """Losses, gradients (what a step of plain SGD changes), and the history of a short fit."""
     for name, arguments in (("plain", PLAIN), ("whole", WHOLE)):

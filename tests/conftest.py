@@ -1,6 +1,7 @@
-"""Plain `pytest` runs the suite once per backend in child processes, then what is run once.
+"""Plain `pytest` runs the suite once per backend in child processes, and what is run once.
 
-With KERAS_BACKEND set, pytest is ordinary: one process, that backend.
+As many of these parts run at a time as there are processor cores, each on one; what a part prints
+begins with its name. With KERAS_BACKEND set, pytest is ordinary: one process, that backend.
 """
 
 import contextlib
@@ -9,11 +10,20 @@ import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 BACKENDS = ("jax", "tensorflow", "torch")
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
+
+# Two parts on two cores are slowed down if each has threads for both.
+ONE_CORE = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "NPROC": "1",  # of JAX
+}
 
 # What the tests decode is kept for this run of all backends, and never beside the user's own.
 if "KERAS_VAE_TESTS" not in os.environ:
@@ -25,6 +35,16 @@ if "KERAS_BACKEND" in os.environ:
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401  (imported after TensorFlow it can crash the process)
 
+if os.environ.get("KERAS_BACKEND") == "jax":
+    # Many tests compile the same programs. Not for other processes: JAX's files may be read
+    # while they are written, and those of users have a cache of their own.
+    import jax
+
+    PROGRAMS = tempfile.TemporaryDirectory()
+    jax.config.update("jax_compilation_cache_dir", PROGRAMS.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_disable_most_optimizations", True)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
@@ -34,18 +54,21 @@ def pytest_cmdline_main(config):
     selected = f"({option.markexpr}) and " if option.markexpr else ""
     parts = {name: (name, f"{selected}not once") for name in INSTALLED}
     parts["once"] = (INSTALLED[0] if INSTALLED else "none", f"{selected}once")
-    results = {}
-    for part, (backend, expression) in parts.items():
-        print(f"\n{f' {part} ':#^80}", flush=True)
-        command = [sys.executable, "-m", "pytest", *config.invocation_params.args]
-        result = subprocess.run(
-            [*command, "-m", expression],
-            cwd=config.invocation_params.dir,
-            env={**os.environ, "KERAS_BACKEND": backend},
-        )
-        results[part] = result.returncode
-        if result.returncode == pytest.ExitCode.INTERRUPTED:
-            break
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        started = []
+        running = {
+            part: pool.submit(run_part, config, part, backend, expression, started)
+            for part, (backend, expression) in parts.items()
+        }
+        try:
+            results = {part: future.result() for part, future in running.items()}
+        except KeyboardInterrupt:  # a terminal sends it to the parts as well
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5)
+                process.kill()
+            return pytest.ExitCode.INTERRUPTED
     for missing in set(BACKENDS) - set(INSTALLED):
         results[missing] = "not installed"
     print(f"\n{' all parts ':#^80}")
@@ -53,6 +76,27 @@ def pytest_cmdline_main(config):
     for part, result in results.items():
         print(f"{part}: {words.get(result, result if isinstance(result, str) else 'FAILED')}")
     return overall(results.values())
+
+
+def run_part(config, part, backend, expression, started):
+    """Runs a part of the suite in another process and returns its exit code."""
+    environment = {**ONE_CORE, **os.environ, "KERAS_BACKEND": backend}
+    if sys.stdout.isatty():
+        environment["PY_COLORS"] = "1"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *config.invocation_params.args, "-m", expression],
+        cwd=config.invocation_params.dir,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    started.append(process)
+    for line in process.stdout:
+        print(f"{part:>10} | {line}", end="", flush=True)
+    return process.wait()
 
 
 def overall(results):

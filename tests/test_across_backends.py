@@ -18,11 +18,18 @@ pytestmark = [
 PAIRS = list(itertools.combinations(INSTALLED, 2))
 
 
+# No two processes of JAX run at once, so that they can share a cache: see conftest.py.
+QUICK = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
 def on_every_backend(task, folder):
+    environment = {**os.environ, **QUICK, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["JAX_COMPILATION_CACHE_DIR"] = str(folder / "programs")
+
     def run(backend):
         return subprocess.run(
             [sys.executable, Path(__file__).with_name("backend_worker.py"), task, folder],
-            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**environment, "KERAS_BACKEND": backend},
             capture_output=True,
             text=True,
         )
@@ -33,9 +40,9 @@ def on_every_backend(task, folder):
 
 
 @pytest.fixture(scope="module")
-def trained_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("train")
-    on_every_backend("train", folder)
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
+    on_every_backend("write", folder)
     return folder
 
 
@@ -45,14 +52,12 @@ def kind(request):
 
 
 @pytest.fixture
-def trained(trained_folder, kind):
-    return {backend: np.load(trained_folder / f"{kind}-{backend}.npz") for backend in INSTALLED}
+def trained(folder, kind):
+    return {backend: np.load(folder / f"{kind}-{backend}.npz") for backend in INSTALLED}
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("save")
-    on_every_backend("save", folder)
+def saved(folder):
     on_every_backend("load", folder)
     return folder
 

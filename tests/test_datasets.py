@@ -9,6 +9,8 @@ import pytest
 from keras_vae import datasets
 from keras_vae.datasets.source import Source, divide
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def faces():
@@ -85,7 +87,6 @@ def test_labels_follow_their_images():
     assert some.attributes[:, 0].tolist() == [True, False] and some.factors is None
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -196,7 +197,6 @@ def test_what_cannot_be_divided_is_refused(parts, groups, message):
 PREPARED = Path(os.environ.get("TFDS_DATA_DIR", ""), "mnist", "3.0.1", "dataset_info.json")
 
 
-@pytest.mark.once
 @pytest.mark.skipif(not PREPARED.is_file(), reason="needs TFDS_DATA_DIR with the original mnist")
 def test_the_original_mnist_is_whole():
     mnist = datasets.load("mnist")

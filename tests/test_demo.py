@@ -106,6 +106,7 @@ def test_an_edit_is_that_of_the_package(run, actions, photo):
     np.testing.assert_allclose(strip[bounds.STRIP.index(-1)], after, atol=1)
 
 
+@pytest.mark.once
 def test_while_a_slider_moves_shifts_are_computed_once(run, photo, monkeypatch):
     asked, shift = [], latent.Edits.shift
 
@@ -239,6 +240,7 @@ def test_many_at_once_get_what_each_asked_for(actions):
     assert len({image.tobytes() for image in alone}) > 30
 
 
+@pytest.mark.once
 def test_the_map_leads_from_a_pixel_to_a_code_and_back(run):
     for size in (1, 2, 5):
         folder = run.folder.parent / f"map{size}"
@@ -259,6 +261,7 @@ def test_the_map_leads_from_a_pixel_to_a_code_and_back(run):
         np.testing.assert_allclose(changed, (len(space.picture) - y, x), atol=6)
 
 
+@pytest.mark.once
 def test_a_gif_goes_there_and_back():
     images = np.zeros((4, 8, 8, 1), "uint8") + np.arange(4, dtype="uint8")[:, None, None, None] * 60
     with Image.open(io.BytesIO(pictures.gif(images))) as gif:
@@ -284,6 +287,7 @@ def labelled(page, text, kind=gr.components.Component):
     return [block for block in blocks if block.label == text]
 
 
+@pytest.mark.once
 def test_the_page_opens_with_the_first_edit_at_work(run, tmp_path):
     """A picture that lacks it, and the strength that was measured to work."""
     metrics = run.folder / "metrics.json"
@@ -314,6 +318,7 @@ def test_the_page_opens_with_the_first_edit_at_work(run, tmp_path):
     metrics.unlink()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["drawn", "grey", "photographs"])
 def test_detail_is_kept_of_photographs_at_first(kind, run, tmp_path):
     if kind == "grey":
@@ -332,6 +337,7 @@ def menus(page):
     return [labelled(page, label, gr.Dropdown) for label in ("A: has it", "B: lacks it")]
 
 
+@pytest.mark.once
 def test_wishes_and_groups_of_attributes_and_of_classes(run):
     page = build_demo(run)
     radios = {one.label: one for one in page.blocks.values() if isinstance(one, gr.Radio)}
@@ -360,6 +366,7 @@ def test_wishes_and_groups_of_attributes_and_of_classes(run):
     assert not any(menu.visible for (menu,) in menus(page))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "names, wishes, expected",
     [
@@ -398,6 +405,7 @@ def test_what_a_run_cannot_do_is_explained(kind, tmp_path):
         assert (text in words) == is_expected, name
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("gaps", [False, True])
 def test_no_image_is_said_to_have_what_is_not_known(run, gaps, monkeypatch):
     """The page begins with images that are known to lack it, or to have it."""
@@ -420,6 +428,7 @@ def test_no_image_is_said_to_have_what_is_not_known(run, gaps, monkeypatch):
     assert starts == [expected[1][0]]
 
 
+@pytest.mark.once
 def test_a_slider_takes_whatever_is_typed_in_its_field():
     with gr.Blocks():
         strength, count = controls.slider(-3, 3, 0, step=0.1), controls.slider(1, 64, 24, step=1)
@@ -430,6 +439,7 @@ def test_a_slider_takes_whatever_is_typed_in_its_field():
     assert [count.preprocess(one) for one in (None, 0, 500, 7.6)] == [24, 1, 64, 8]
 
 
+@pytest.mark.once
 def test_the_words_of_a_run_are_only_words(tmp_path):
     """A run may come from anybody: nothing of its settings becomes HTML or stops the page."""
     evil = "<img src=http://evil.invalid/x.png> ![a](http://evil.invalid/y.png)"
@@ -581,6 +591,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name, values, message", WRONG)
 def test_a_wrong_value_is_told(client, png, name, values, message):
     picture = handle_file(png)
@@ -594,12 +605,14 @@ def test_a_wrong_value_is_told(client, png, name, values, message):
     assert client.predict(api_name="/describe")["dataset"] == "noise"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("steps", [1, 25, "many"])
 def test_wrong_steps_are_told(client, png, steps):
     with pytest.raises(Exception, match="from 2 to 24"):
         client.predict(handle_file(png), handle_file(png), "best", steps, api_name="/interpolate")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("way", ["around", True, None, ["flow"]])
 def test_a_way_that_there_is_not_is_told(client, png, way):
     with pytest.raises(Exception, match=r"no way .* There are: best, flow, straight, spherical"):
@@ -637,6 +650,7 @@ def bad_picture(kind, path):
         path.write_bytes(good.getvalue() + bytes(21 * 2**20))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "kind", ["text", "empty", "cut off", "bomb", "too many pixels", "too many bytes"]
 )
@@ -650,6 +664,7 @@ def test_a_bad_picture_is_told_and_the_server_goes_on(client, png, tmp_path, kin
     assert len(client.predict(handle_file(png), api_name="/encode")) == 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "kind", ["1x1", "wide", "gif", "CMYK", "alpha", "16 bit", "turned", "large"]
 )
@@ -693,11 +708,12 @@ def call(served, name, data):
     return httpx.get(f"{served}gradio_api/call/{name}/{event}", timeout=60).text
 
 
+@pytest.mark.once
 def test_no_request_reads_files_of_the_server(served, png, tmp_path):
     """A picture outside of Gradio's folder is as secret as any other file."""
     named = {"meta": {"_type": "gradio.FileData"}}
-    upload = httpx.post(f"{served}gradio_api/upload", files={"files": ("a.png", png.read_bytes())})
-    (mine,) = upload.json()
+    file = {"files": ("a.png", png.read_bytes())}
+    (mine,) = httpx.post(f"{served}gradio_api/upload", files=file, timeout=60).json()
     assert "event: complete" in call(served, "encode", [{"path": mine}])
     around = f"{Path(mine).parent}/../../../../../../../../..{png}"
     for path in (str(png), around, f"file://{png}", "/etc/passwd", str(ROOT / "README.md")):
@@ -715,6 +731,7 @@ def test_no_request_reads_files_of_the_server(served, png, tmp_path):
     assert "Expected an uploaded picture" in told and "base64" not in told
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ["https://example.com/a.png", "http://127.0.0.1:1/a.png"])
 def test_no_request_makes_the_server_download(served, address, monkeypatch):
     asked = []
@@ -731,6 +748,7 @@ def test_no_request_makes_the_server_download(served, address, monkeypatch):
     assert asked == []
 
 
+@pytest.mark.once
 def test_pictures_of_visitors_go_and_those_of_the_page_stay(run, png):
     page = build_demo(run)
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
@@ -739,7 +757,7 @@ def test_pictures_of_visitors_go_and_those_of_the_page_stay(run, png):
         own = {file for block in page.blocks.values() for file in block.keep_in_cache}
         assert len(own) > 20
         file = {"files": ("a.png", png.read_bytes() + b"mine")}
-        (mine,) = httpx.post(f"{url}gradio_api/upload", files=file).json()
+        (mine,) = httpx.post(f"{url}gradio_api/upload", files=file, timeout=60).json()
         Client(url, verbose=False).predict(handle_file(png), {"8": 0.123}, api_name="/edit")
         assert "event: complete" in call(url, "encode", [{"path": mine}])
         there = {path for files in page.temp_file_sets for path in files}
@@ -756,11 +774,13 @@ def test_pictures_of_visitors_go_and_those_of_the_page_stay(run, png):
         page.close()
 
 
+@pytest.mark.once
 def test_wrong_numbers_of_values_are_told(served):
     for data in ([], [1, 2, 3], "x", [[[]]]):
         assert "event: complete" not in call(served, "encode", data)
 
 
+@pytest.mark.once
 def test_a_full_queue_says_so_and_answers_the_others(run, monkeypatch):
     go_on, sample = threading.Event(), Actions.sample
 
@@ -773,7 +793,8 @@ def test_a_full_queue_says_so_and_answers_the_others(run, monkeypatch):
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
     try:
         address = f"{page.local_url}gradio_api/call/sample"
-        posts = [httpx.post(address, json={"data": [1, 0, 1.0, "prior", {}]}) for _ in range(12)]
+        data = {"data": [1, 0, 1.0, "prior", {}]}
+        posts = [httpx.post(address, json=data, timeout=60) for _ in range(12)]
         taken = [post.json()["event_id"] for post in posts if post.status_code == 200]
         told = [post.text for post in posts if post.status_code != 200]
         assert 2 <= len(taken) <= 6 and all("ueue is full" in text for text in told)

@@ -37,11 +37,13 @@ def test_metrics_do_not_depend_on_the_batch_size(make_vae, images):
     assert one == pytest.approx(other, rel=1e-5)
 
 
+@pytest.mark.once
 def test_active_units_counts_latents_that_vary():
     z_mean = np.random.default_rng(0).standard_normal((1000, 4)) * [1, 0.2, 0.05, 0]
     assert evaluate.active_units(z_mean) == 2
 
 
+@pytest.mark.once
 def test_mean_squared_error_scales_bytes():
     images = np.full((2, 2, 2, 1), 255, "uint8")
     assert evaluate.mean_squared_error(images, np.full((2, 2, 2, 1), 0.5)) == pytest.approx(0.25)
@@ -127,6 +129,7 @@ def test_a_plain_autoencoder_has_no_bits_and_no_images_no_numbers(make_vae, imag
 # Pictures
 
 
+@pytest.mark.once
 def test_psnr_is_the_mean_of_the_images():
     images = np.full((2, 3, 3, 1), 255, "uint8")
     pictures = np.ones((2, 3, 3, 1), "float32")
@@ -137,6 +140,7 @@ def test_psnr_is_the_mean_of_the_images():
     assert evaluate.psnr(images, as_bytes) == pytest.approx(60, abs=0.1)
 
 
+@pytest.mark.once
 def test_ssim_agrees_with_its_formula():
     """At the middle of an image of the window's size: means, variances, covariance."""
     generator = np.random.default_rng(0)
@@ -153,6 +157,7 @@ def test_ssim_agrees_with_its_formula():
     assert evaluate.ssim(images, pictures) == pytest.approx(up / down, rel=1e-6)
 
 
+@pytest.mark.once
 def test_ssim_of_bytes_floats_and_small_images():
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 12, 3), "uint8")
     assert evaluate.ssim(images, images) == pytest.approx(1)
@@ -161,6 +166,7 @@ def test_ssim_of_bytes_floats_and_small_images():
     assert evaluate.ssim(images[:, :10], images[:, :10]) is None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("measure", [evaluate.psnr, evaluate.ssim])
 def test_pictures_that_do_not_fit_are_refused(measure, images):
     with pytest.raises(ValueError, match="of one shape"):

@@ -9,6 +9,8 @@ import pytest
 
 from keras_vae import evaluate
 
+pytestmark = pytest.mark.once
+
 rng = np.random.default_rng(0)
 
 

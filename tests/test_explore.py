@@ -34,6 +34,7 @@ def test_directions_a_mixture_and_a_flow(make_vae, many):
     assert found.best_source in ("flow", "mixture") and found.notes == () and told == []
 
 
+@pytest.mark.once
 def test_what_is_known_of_too_few_is_left_out(make_vae, many):
     images, attributes = many
     known = np.ones(attributes.shape, bool)
@@ -67,6 +68,7 @@ class Source:
         return self.codes[:n]
 
 
+@pytest.mark.once
 def test_the_source_that_is_harder_to_tell_from_codes_is_better():
     rng = np.random.default_rng(0)
     codes, near, far = (rng.standard_normal((200, 2)) + shift for shift in (0, 0, 2))

@@ -49,6 +49,7 @@ def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
         files.write_figure(tmp_path / name, figure)
 
 
+@pytest.mark.once
 def test_the_attributes_that_were_asked_for(make_vae, data):
     names = ("beard", "Smiling")
     figures = gallery.figures(run_of(make_vae(), DIRECTIONS), data, HISTORY, names)
@@ -66,6 +67,7 @@ def test_a_plain_autoencoder_is_sampled_from_the_mixture_only(data):
     assert "mixture" in samples.texts[0].get_text()
 
 
+@pytest.mark.once
 def test_walks_go_through_the_noise_and_edits_by_the_method_that_is_best(
     make_vae, data, monkeypatch
 ):
@@ -112,6 +114,7 @@ def test_one_test_image_and_nothing_known_of_it(make_vae, images):
     assert set(figures) == ALWAYS | {"samples.png"}
 
 
+@pytest.mark.once
 def test_only_images_of_which_it_is_known_are_shown(make_vae, data, images, monkeypatch):
     known = np.zeros((37, 2), bool)
     known[20:, 1] = True
@@ -129,6 +132,7 @@ def test_only_images_of_which_it_is_known_are_shown(make_vae, data, images, monk
     assert "known of 17 of 37" in axes.get_title(loc="left")
 
 
+@pytest.mark.once
 def test_an_attribute_that_no_test_image_has(make_vae, images):
     split = Split(images, attributes=np.zeros((37, 1), bool))
     data = Dataset("made up", split, split, split, attribute_names=("beard",))

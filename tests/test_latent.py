@@ -98,6 +98,7 @@ def test_arithmetic_takes_images_codes_and_groups(model, images):
     assert model.decode(codes).shape == (5, 6, 5, 3)
 
 
+@pytest.mark.once
 def test_a_group_has_only_images_that_are_known_to_belong():
     attributes = np.array([[1, 0], [0, 0], [1, 1], [0, 1]], bool)
     known = np.array([[1, 1], [1, 1], [0, 1], [1, 0]], bool)

@@ -13,6 +13,7 @@ SMALL = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("image_shape", [(28, 28, 1), (7, 5, 3), (1, 1, 2)])
 @pytest.mark.parametrize("latent_dim", [1, 4])
 def test_build_mlp_fits_any_image(image_shape, latent_dim):
@@ -23,11 +24,13 @@ def test_build_mlp_fits_any_image(image_shape, latent_dim):
     assert decoder.output_shape == (None, *image_shape)
 
 
+@pytest.mark.once
 def test_build_mlp_without_variance_gives_one_code():
     encoder, _ = build_mlp((4, 4, 1), 3, variational=False)
     assert encoder.output_shape == (None, 3)
 
 
+@pytest.mark.once
 def test_build_mlp_mirrors_the_encoder_and_ends_without_an_activation():
     encoder, decoder = build_mlp((4, 4, 1), 2, hidden=(8, 6))
     widths = [
@@ -87,6 +90,7 @@ def test_a_mean_image_of_black_and_white_is_not_certain():
     np.testing.assert_allclose(drawn[0, ..., 1], 0.99, atol=1e-6)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "image_shape", [(8, 8, 1), (13, 9, 3), (5, 40, 1), (1, 1, 2), (96, 128, 3)]
 )
@@ -138,7 +142,8 @@ def test_patches_are_squares_of_the_image(image_shape, patch):
 @pytest.mark.parametrize("builder", SMALL)
 @pytest.mark.parametrize("image_shape", [(13, 9, 3), (80, 130, 1)])
 def test_every_pixel_is_read_and_drawn(builder, image_shape):
-    encoder, decoder = SMALL[builder](image_shape, 2)
+    # Smooth: of eight rectified units all may be off for a pixel.
+    encoder, decoder = SMALL[builder](image_shape, 2, activation="silu")
     rng = np.random.default_rng(0)
     images = np.full((21, *image_shape), 0.5, "float32")
     for image in images[1:]:
@@ -174,6 +179,7 @@ def test_the_straight_path_is_linear_and_comes_on_top(builder, variational):
     )
 
 
+@pytest.mark.once
 def test_the_straight_path_of_large_images_is_smaller():
     encoder, decoder = build_mlp((130, 66, 3), 4, (8,), straight=True)
     values = 44 * 22 * 3  # a third of the side: 130 pixels are more than twice 64
@@ -191,8 +197,7 @@ def test_a_picture_enlarged_again_is_smooth():
     np.testing.assert_allclose(inner, image[:, 2:-2], atol=0.03)
 
 
-@pytest.mark.parametrize("straight", [False, True])
-@pytest.mark.parametrize("builder", SMALL)
+@pytest.mark.parametrize("builder, straight", [("mlp", False), ("conv", True), ("patches", True)])
 def test_networks_learn_in_half_precision_and_are_saved(builder, straight, images, tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -244,6 +249,7 @@ def test_build_conv_fits_any_image(image_shape, filters, patch):
     assert keras.ops.convert_to_numpy(outputs[0] != outputs[1]).all()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("size, patch", [(28, 4), (64, 8), (128, 16), (32, 4), (6, 1)])
 def test_build_conv_reads_about_eight_by_eight_patches(size, patch):
     encoder, _ = build_conv((size, size, 1), 2, (4,))
@@ -259,6 +265,7 @@ def test_build_conv_sees_the_whole_image():
     assert (np.abs(z_mean[1:] - z_mean[0]).max(axis=1) > 1e-6).all()
 
 
+@pytest.mark.once
 def test_build_conv_without_variance_gives_one_code():
     encoder, _ = build_conv((4, 4, 1), 3, (4,), variational=False)
     assert encoder.output_shape == (None, 3)

@@ -4,6 +4,8 @@ import pytest
 from keras_vae import plots
 from keras_vae.datasets.names import short
 
+pytestmark = pytest.mark.once
+
 
 def rendered(figure, tmp_path):
     """The picture a figure is saved as, pixels in [0, 1]."""

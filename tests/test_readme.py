@@ -99,6 +99,7 @@ def test_a_face_is_edited_as_it_says(run_of_faces):
     assert names["new"].shape == (16, 64, 64, 3)
 
 
+@pytest.mark.once
 def test_the_demo_is_used_as_it_says(tmp_path, monkeypatch):
     """The app.py of a Space serves the run beside it, and a program asks it."""
     client, space = CODE["docs/demo.md"]

@@ -13,12 +13,14 @@ from keras_vae.runs import files
 from keras_vae.runs.examples import Examples
 
 
+@pytest.mark.once
 def test_new_folders_never_collide(tmp_path):
     folders = {runs.create("faces", root=tmp_path) for _ in range(5)}
     assert len(folders) == 5
     assert all(folder.is_dir() and folder.name.startswith("faces-") for folder in folders)
 
 
+@pytest.mark.once
 def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
     (tmp_path / "model.keras").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
@@ -30,12 +32,14 @@ def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.once
 def test_an_impossible_folder_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError):
         runs.create("faces", tmp_path / "file" / "run")
 
 
+@pytest.mark.once
 def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "metrics.json"
     files.write_json(path, {"a": 1})
@@ -46,6 +50,7 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
 
 
+@pytest.mark.once
 def test_unfinished_files_can_be_removed(tmp_path):
     with files.atomic(tmp_path / "model.keras") as temporary:
         temporary.write_text("half")
@@ -54,6 +59,7 @@ def test_unfinished_files_can_be_removed(tmp_path):
         temporary.write_text("whole")
 
 
+@pytest.mark.once
 def test_history_is_a_table_with_a_row_an_epoch(tmp_path):
     files.write_history(tmp_path / "history.csv", {"loss": [2.5, 1.25], "val_loss": [3.0, 2.0]})
     rows = list(csv.DictReader((tmp_path / "history.csv").open()))
@@ -71,6 +77,7 @@ def test_a_model_goes_there_and_back(make_vae, images, tmp_path):
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 
 
+@pytest.mark.once
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(ValueError, match="There is no model in"):
         runs.load_model(tmp_path)
@@ -204,6 +211,7 @@ def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
             run.sample(1, source=source)
 
 
+@pytest.mark.once
 def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"no completed runs in runs/.*python train\.py"):

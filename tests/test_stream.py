@@ -18,6 +18,7 @@ def epochs_of(stream, count, epochs):
     return [[next(batches) for _ in range(count)] for _ in range(epochs)]
 
 
+@pytest.mark.once
 def test_rows_are_indexed_like_an_array(rows, images, tmp_path):
     assert rows.shape == images.shape and rows.dtype == images.dtype and len(rows) == 37
     for index in (3, slice(5, 9), slice(-3, None), np.array([4, 1, 4]), slice(None)):
@@ -31,6 +32,7 @@ def test_rows_are_indexed_like_an_array(rows, images, tmp_path):
     np.testing.assert_array_equal(some[0], images[5])
 
 
+@pytest.mark.once
 def test_the_order(rows, images):
     first, second = epochs_of(rows.stream(10, shuffle=True), 4, 2)
     assert [len(batch) for batch in first] == [10, 10, 10, 7]

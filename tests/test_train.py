@@ -44,6 +44,28 @@ def run(*arguments, **environment):
     return process.returncode, output, errors
 
 
+@pytest.fixture
+def run_here(monkeypatch, capfd):
+    """Returns `run` without a process of its own, which takes seconds to load all there is."""
+    monkeypatch.syspath_prepend(ROOT)
+    import train
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            code = train.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capfd.readouterr()
+
+    stopped = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+    yield call
+    for name, handler in stopped.items():
+        signal.signal(name, handler)
+    keras.config.set_dtype_policy("float32")
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A small finished run: its folder and what was printed."""
@@ -167,8 +189,9 @@ def test_history_has_the_best_epoch(finished):
     assert metrics["best_epoch"] == 1 + int(np.argmin(losses))
 
 
-def test_an_autoencoder_has_no_kl(tmp_path):
-    code, output, errors = run(*SMALL, "--model", "ae", "--output", tmp_path / "run")
+@pytest.mark.once
+def test_an_autoencoder_has_no_kl(run_here, tmp_path):
+    code, output, errors = run_here(*SMALL, "--model", "ae", "--output", tmp_path / "run")
     assert code == 0, errors
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == ALWAYS
@@ -209,13 +232,15 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     assert config["attribute_names"] == ["happy", "dog"] and config["streamed"] is True
     assert sum(config["images"].values()) == 59
     assert len(list((tmp_path / "cache").glob("*/images.npy"))) == 1
+    assert (tmp_path / "cache/compiled").exists() == (BACKEND == "jax")
     code, output, errors = run("--clear-cache", KERAS_VAE_CACHE=str(tmp_path / "cache"))
     assert code == 0 and output.startswith("Removed ") and not errors
     assert not list((tmp_path / "cache").glob("*/images.npy"))
     assert not (tmp_path / "cache/compiled").exists()  # programs that JAX keeps
 
 
-def test_unknown_values_and_scores_are_told_and_used(tmp_path):
+@pytest.mark.once
+def test_unknown_values_and_scores_are_told_and_used(run_here, tmp_path):
     source, folder = tmp_path / "pictures", tmp_path / "run"
     source.mkdir()
     lines = ["file,Smiling,grin,age"]
@@ -225,7 +250,7 @@ def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     (source / "list.csv").write_text("\n".join(lines))
     flags = ("--dataset", source, "--attributes-file", source / "list.csv", "--epochs", 1)
     flags += ("--latent-dim", 2, "--widths", 8, "--network", "mlp", "--output", folder)
-    code, output, errors = run(*flags)
+    code, output, errors = run_here(*flags)
     assert code == 0, errors
     told = output.splitlines()
     assert told[1] == (
@@ -244,7 +269,7 @@ def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     assert made.examples.group_names == ("not Smiling", "Smiling", "unknown")
     np.testing.assert_array_equal(made.examples.known, data.test.known)
     assert runs.load_data(made.config).attribute_names == ("Smiling",)
-    code, output, errors = run(*flags, "--cut-scores", "--overwrite")
+    code, output, errors = run_here(*flags, "--cut-scores", "--overwrite")
     assert code == 0, errors
     assert output.splitlines()[1] == "Scores cut in two: grin at 0.5, age at 59.5"
     made = runs.load(folder)
@@ -252,7 +277,8 @@ def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     assert runs.load_data(made.config).attribute_names == ("Smiling", "grin", "age")
 
 
-def test_every_setting_of_the_model_reaches_it(tmp_path):
+@pytest.mark.once
+def test_every_setting_of_the_model_reaches_it(run_here, tmp_path):
     settings = {
         "network": "conv",
         "widths": [8, 16],
@@ -268,7 +294,7 @@ def test_every_setting_of_the_model_reaches_it(tmp_path):
         values = value if isinstance(value, list) else [value]
         flags += [f"--{name.replace('_', '-')}", *values]
     folder = tmp_path / "run"
-    code, output, errors = run(*SMALL, *flags, "--output", folder)
+    code, output, errors = run_here(*SMALL, *flags, "--output", folder)
     assert code == 0, errors
     first = output.splitlines()[0]
     for part in (
@@ -291,16 +317,19 @@ def test_every_setting_of_the_model_reaches_it(tmp_path):
     np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
 
 
-def test_the_straight_path_may_be_left_out(finished, tmp_path):
-    def names(folder):
-        model = runs.load_model(folder)
-        return {layer.name for part in (model.encoder, model.decoder) for layer in part.layers}
+@pytest.mark.once
+def test_the_straight_path_may_be_left_out(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    import train
 
-    assert "straight" in names(finished[0])  # the default
-    folder = tmp_path / "run"
-    code, _, errors = run(*SMALL, "--no-straight", "--network", "mlp", "--output", folder)
-    assert code == 0, errors
-    assert "straight" not in names(folder)
+    images = np.zeros((9, 64, 64, 3), "uint8")
+    data = types.SimpleNamespace(image_shape=images.shape[1:], train=images)
+    for flags, expected in (((), True), (("--no-straight",), False)):
+        args = train.parse_arguments(["--network", "mlp", "--widths", "8", *flags])
+        train.fill_in_defaults(args, data)
+        model = train.build(args, images)
+        for part in (model.encoder, model.decoder):
+            assert ("straight" in {layer.name for layer in part.layers}) == expected
 
 
 @pytest.mark.once
@@ -329,6 +358,7 @@ def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkey
     assert args.straight is True
 
 
+@pytest.mark.once
 def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
     folder = tmp_path / "run"
     code, _, errors = run(*SMALL, "--learning-rate", "1e30", "--output", folder)
@@ -339,10 +369,11 @@ def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
     assert not folder.exists()  # there is no model
 
 
-def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tmp_path):
+@pytest.mark.once
+def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(run_here, tmp_path):
     folder = tmp_path / "runs" / "run"
     network = ["--network", "mlp", "--no-straight", "--widths", 2_000_000_000]
-    code, output, errors = run("--limit", 50, *network, "--output", folder)
+    code, output, errors = run_here("--limit", 50, *network, "--output", folder)
     assert (code, output) == (2, "")
     _, last = errors.splitlines()
     assert last.startswith("train.py: error: not enough memory: to train 49,544,000.0M parameters")
@@ -351,12 +382,12 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(tm
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
-    process = start("--limit", 2000, "--epochs", 10_000, "--output", folder)
+    process = start(*SMALL, "--epochs", 10_000, "--output", folder)
     for line in process.stdout:
         if line.startswith("epoch "):
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Stopping after this step" in errors and "Traceback" not in errors
     assert {path.name for path in folder.iterdir()} == ALWAYS
@@ -377,7 +408,7 @@ def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
         if "Stopping" in line:
             break
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "Traceback" not in errors
     assert not list(folder.glob(f"{files.TEMPORARY}*"))
     assert json.loads((folder / "config.json").read_text())["completed"] is False
@@ -565,12 +596,14 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
         (["--output", "{folder}/full/model.keras/run"], "Not a directory"),
     ],
 )
-def test_a_mistake_that_only_the_library_sees_gives_one_line_too(tmp_path, arguments, message):
+def test_a_mistake_that_only_the_library_sees_gives_one_line_too(
+    run_here, tmp_path, arguments, message
+):
     full = tmp_path / "full"
     full.mkdir()
     (full / "model.keras").write_text("mine")
     arguments = [argument.format(folder=tmp_path) for argument in arguments]
-    code, output, errors = run(
+    code, output, errors = run_here(
         *arguments, *(() if "--output" in arguments else ("--output", tmp_path / "new"))
     )
     assert (code, output) == (2, "")
@@ -604,6 +637,7 @@ def test_a_full_disk_gives_one_line(tmp_path):
     assert not list((tmp_path / "run").iterdir())  # the folder was there before
 
 
+@pytest.mark.once
 def test_a_run_on_a_terminal_shows_a_bar(capsys):
     import io
 

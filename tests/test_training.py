@@ -191,6 +191,7 @@ def test_large_images_come_a_few_at_a_time(make_vae, images, monkeypatch):
 # The order
 
 
+@pytest.mark.once
 def test_the_order_is_random_complete_and_another_one_in_each_epoch():
     rows = np.arange(37).reshape(37, 1, 1, 1)
     source = ArraySource(rows, np.arange(37), BATCH, seed=5)
