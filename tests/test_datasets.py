@@ -108,7 +108,7 @@ def test_labels_follow_their_images():
         ({"name": os.path.dirname(__file__), "resize": "stretch"}, "'crop' or 'pad'"),
         (
             {"name": os.path.dirname(__file__), "group": "a"},
-            "`attributes_file`, which is not given",
+            "`attributes_file`, which is missing",
         ),
         ({"name": os.path.dirname(__file__), "correlated": True}, "`correlated` does not go with"),
     ],
