@@ -551,7 +551,7 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
             ["--attribute", "Smiling"],
             "--attribute: there is no 'Smiling' in the data. There are: sm",
         ),
-        (["--image-size", "32"], "`image_size` does not go with the data set faces"),
+        (["--image-size", "32"], "`image_size` does not apply to the data set faces"),
         (["--dataset", "{folder}"], "There are no images in the folder"),
         (["--dataset", "{folder}/full/model.keras"], "is a file. Expected a folder of images"),
         (["--output", "{folder}/full"], "is not empty"),

@@ -149,7 +149,7 @@ def find(name, options):
     else:
         module, allowed = tfds, ("image_size", "resize")
     for option in set(options) - set(allowed):
-        raise ValueError(f"`{option}` does not go with the data set {name}")
+        raise ValueError(f"`{option}` does not apply to the data set {name}. Leave it out")
     if options.get("resize", "crop") not in ("crop", "pad"):
         raise ValueError(
             f"Argument `resize` must be 'crop' or 'pad'. Received: resize={options['resize']!r}"

@@ -71,7 +71,7 @@ def read(path, cut_scores=False):
     names = [name.strip() for name in names]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(
-            f"The attributes file {path} must begin with a line of different column names, the "
+            f"The attributes file {path} must begin with a line of distinct column names, the "
             f"images' file names among them. Received: {', '.join(names) or 'nothing'}"
         )
     if not rows:

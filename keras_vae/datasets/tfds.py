@@ -126,7 +126,7 @@ def why_not(name, error):
             known = ", ".join(versions)
             return f"{base!r} has no version {version!r}. Available: {known}"
     if base and (builder or (data_dir / base).is_dir()):
-        return f"The data set {name!r} in {data_dir / base} cannot be read: {words_of(error)}"
+        return f"The data set {name!r} in {data_dir / base} cannot be read: {message_of(error)}"
     return (
         f"Unknown data set {name!r}. Expected 'faces', the name of a TFDS image set (such as "
         "mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or of an "
@@ -158,7 +158,7 @@ def check_features(builder):
     try:
         found = outline(tfds.features.FeaturesDict.from_config(path.parent))
     except Exception as error:  # of any type: TFDS reads JSON and creates objects named there
-        raise ValueError(f"{path} cannot be read: {words_of(error)}") from error
+        raise ValueError(f"{path} cannot be read: {message_of(error)}") from error
     if found != outline(builder.info.features):
         raise ValueError(f"{path} describes another data set than {builder.name!r}")
 
@@ -219,14 +219,14 @@ def damage(builder, split, error):
                 count = count_records(builder, str(path))
                 problem = f"has {count:,} records; dataset_info.json says {expected:,}"
             except Exception as cause:
-                count, problem = None, f"is damaged: {words_of(cause)}"
+                count, problem = None, f"is damaged: {message_of(cause)}"
             if count == expected:
                 continue
         return f"{path} {problem}. Prepare the data set again"
-    return f"{builder.data_path} cannot be read: {words_of(error)}"
+    return f"{builder.data_path} cannot be read: {message_of(error)}"
 
 
-def words_of(error):
+def message_of(error):
     """Returns the message of an error without TensorFlow's decorations, at most 300 characters."""
     text = re.sub(r"\{\{.*?\}\}|\[Op:.*", " ", str(error), flags=re.DOTALL)
     return " ".join(text.split())[:300] or type(error).__name__
