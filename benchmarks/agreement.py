@@ -1,4 +1,4 @@
-"""Whether a loop by hand trains the same model as `fit`: only then do their speeds compare."""
+"""Checks that a loop by hand trains the same model as `fit`, so that their speeds compare."""
 
 import dataclasses
 
@@ -10,18 +10,18 @@ STEPS = 4
 
 
 def losses_of_both(case, precision="float32", how=None):
-    """Returns the losses of a few steps of `fit`, and those of the loop by hand.
+    """Returns the losses of a few steps of `fit`, and of the same steps of the loop by hand.
 
-    Each is ``(STEPS, 2)``, reconstruction loss and KL. The weights of the first step are the same;
-    noise, which every framework draws in its own way, is made negligible by a tiny ``z_log_var``.
-    The later steps tell whether gradients, optimizer and schedule agree as well.
+    Each is ``(STEPS, 2)``, reconstruction loss and KL. The initial weights are the same. Each
+    framework has its own random generator, so a tiny ``z_log_var`` makes the noise negligible.
+    Later steps also compare gradients, optimizer and schedule.
     """
     module = by_hand.framework()
     images = make_images(case, 32)
     case = dataclasses.replace(case, batch_size=len(images))
     pixel_mean = float(images.mean() / 255)
     model = make_model(case, pixel_mean, 2 * STEPS)
-    quiet(model)
+    suppress_noise(model)
     loop = module.Loop(
         case,
         by_hand.parameters(model),
@@ -38,7 +38,7 @@ def losses_of_both(case, precision="float32", how=None):
     return ours, np.stack([loop.epoch() for _ in range(STEPS)])
 
 
-def quiet(model):
+def suppress_noise(model):
     """Sets the weights of ``z_log_var`` so that it is -60 for every image."""
     kernel, bias = model.encoder.get_layer("z_log_var").weights
     kernel.assign(np.zeros(kernel.shape))
@@ -46,10 +46,10 @@ def quiet(model):
 
 
 def check(case, precision="float32", tolerance=1e-4):
-    """Raises `AssertionError` unless both give the same losses.
+    """Raises `AssertionError` unless both have the same losses.
 
-    The first losses must agree to the tolerance, relatively; those after some steps, in which
-    rounding has grown, to ten times that.
+    The first losses must agree to the relative tolerance; later ones, with accumulated rounding
+    errors, to ten times the tolerance.
     """
     ours, theirs = losses_of_both(case, precision)
     for step, (one, other) in enumerate(zip(ours, theirs)):
@@ -57,6 +57,6 @@ def check(case, precision="float32", tolerance=1e-4):
             other,
             one,
             rtol=tolerance * (10 if step else 1),
-            err_msg=f"{case.network}: reconstruction loss and KL at step {step + 1}, by hand and "
-            "of `fit`, are not those of the same model",
+            err_msg=f"{case.network}: reconstruction loss and KL at step {step + 1} differ between "
+            "the loop by hand and `fit`",
         )

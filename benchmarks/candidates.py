@@ -1,8 +1,7 @@
-"""Which recipes `networks.py` compares, as plain data, and how one becomes a model.
+"""The recipes that `networks.py` compares, as plain data, and functions that build their models.
 
-A candidate is the data set's BASE with some settings changed; `network` is replaced as a whole.
-Each answers one question, so that a difference can be laid to one thing. BASE is what train.py
-does.
+A candidate is the data set's BASE, the recipe of train.py, with some settings changed; `network`
+is replaced completely. Each answers one question, so that a difference has a single cause.
 """
 
 import json
@@ -25,11 +24,11 @@ def conv(*filters, straight=True, **options):
     return {"network": {"kind": "conv", "filters": list(filters), "straight": straight, **options}}
 
 
-# What every data set shares.
+# Settings shared by all data sets.
 SHARED = {
     "batch_size": 128,
     "beta_2": 0.98,
-    "ema": None,  # momentum of the averaged weights that are evaluated
+    "ema": None,  # momentum of averaged weights, which are then evaluated
     "augment": False,
 }
 
@@ -56,31 +55,31 @@ BASE = {
 }
 DEFAULT = "default"
 
-# Attributes whose edits are measured, of the finalists.
+# Attributes for which edits of the finalists are measured.
 EDITED = {"mnist": ["8"], "faces": ["smiling", "eyeglasses"], "celeb_a": ["Smiling", "Male"]}
 
-# What decides the speed; the rest shares a calibration.
+# Settings that affect the speed; candidates that agree in these share a calibration.
 TIMED = ("network", "likelihood", "latent_dim", "batch_size", "ema", "augment")
 
 # Questions that do not depend on the data set.
 TRAINING = {
-    DEFAULT: ("What train.py does", {}),
-    "rate x2": ("Is a higher peak better?", {"rate": 2.0}),
-    "rate x0.5": ("Is a lower one?", {"rate": 0.5}),
-    "averaged": ("Are averaged weights better?", {"ema": 0.99}),
-    "beta_2 0.999": ("As long as Keras's default?", {"beta_2": 0.999}),
-    "batch 64": ("More steps?", {"batch_size": 64, "rate": 0.7}),
-    "batch 256": ("Fewer, with less of Adam for each image?", {"batch_size": 256, "rate": 1.4}),
-    "mse": ("The likelihood, by bits per dimension", {"likelihood": "mse"}),
+    DEFAULT: ("The recipe of train.py", {}),
+    "rate x2": ("A higher peak learning rate?", {"rate": 2.0}),
+    "rate x0.5": ("A lower peak learning rate?", {"rate": 0.5}),
+    "averaged": ("Averaged weights?", {"ema": 0.99}),
+    "beta_2 0.999": ("Keras's default of beta_2?", {"beta_2": 0.999}),
+    "batch 64": ("More, smaller steps?", {"batch_size": 64, "rate": 0.7}),
+    "batch 256": ("Fewer updates by Adam per image?", {"batch_size": 256, "rate": 1.4}),
+    "mse": ("Another likelihood, by bits per dimension?", {"likelihood": "mse"}),
     "half as many latents": ("Fewer latents?", {"latents": 0.5}),
-    "twice as many latents": ("More?", {"latents": 2}),
+    "twice as many latents": ("More latents?", {"latents": 2}),
 }
 PICTURES = {
-    "patches 512-32-128": ("Patches of their own?", patches(512, 32, 128)),
+    "patches 512-32-128": ("Patches with separate weights?", patches(512, 32, 128)),
     "patches 384-24-64": ("Fewer weights, for more steps?", patches(384, 24, 64)),
-    "patches 768-48-128": ("More?", patches(768, 48, 128)),
+    "patches 768-48-128": ("More weights?", patches(768, 48, 128)),
     "patches of 16": ("Larger patches?", patches(512, 64, 256, patch=16)),
-    "patches alone": ("Is the straight path worth it?", patches(512, 32, 128, straight=False)),
+    "patches alone": ("Without the straight path?", patches(512, 32, 128, straight=False)),
     "mlp 384": ("A dense network?", mlp(384)),
     "mlp 384 alone": ("Without the straight path?", mlp(384, straight=False)),
     "conv 64": ("Convolutions?", conv(64)),
@@ -92,19 +91,19 @@ CANDIDATES = {
         **TRAINING,
         "mlp 512-512": ("Wider?", mlp(512, 512)),
         "mlp 768": ("One layer, wide?", mlp(768)),
-        "mlp alone": ("Is the straight path worth it?", mlp(384, 384, straight=False)),
+        "mlp alone": ("Without the straight path?", mlp(384, 384, straight=False)),
         "patches 384-16-48": ("Patches?", patches(384, 16, 48)),
         "conv 48": ("Convolutions?", conv(48)),
     },
     "faces": {**TRAINING, **PICTURES},
-    "celeb_a": {**TRAINING, **PICTURES, "not mirrored": ("Mirrored images?", {"augment": False})},
+    "celeb_a": {**TRAINING, **PICTURES, "not mirrored": ("No mirroring?", {"augment": False})},
 }
 
 
 def settings_of(dataset, name):
     """Returns all settings of a candidate, a dict that JSON can hold."""
     changes = dict(CANDIDATES[dataset][name][1])
-    rate, latents = changes.pop("rate", 1.0), changes.pop("latents", 1)  # relative to the base's
+    rate, latents = changes.pop("rate", 1.0), changes.pop("latents", 1)  # relative to the base
     settings = BASE[dataset] | changes
     settings["learning_rate"] *= rate
     settings["latent_dim"] = round(settings["latent_dim"] * latents)
@@ -112,12 +111,12 @@ def settings_of(dataset, name):
 
 
 def timed_part(settings):
-    """Returns a text that is the same for settings of the same speed."""
+    """Returns a string that is equal for settings with the same speed."""
     return json.dumps({name: settings[name] for name in TIMED}, sort_keys=True)
 
 
 def build_model(settings, images, seed):
-    """Returns the `VAE` of some settings, for training images."""
+    """Returns a `VAE` with these settings, for training images."""
     network = dict(settings["network"])
     builder = getattr(keras_vae, f"build_{network.pop('kind')}")
     pixel_mean = images[:1000].mean(axis=0) / 255  # as train.py does
@@ -139,6 +138,6 @@ def make_optimizer(settings, steps):
     config = recipes.make_optimizer(settings["learning_rate"], steps).get_config()
     config["beta_2"] = settings["beta_2"]
     if settings["ema"]:
-        # fit ends by putting the averaged weights in place, so that they are evaluated
+        # At its end `fit` replaces the weights by their averages, which are then evaluated.
         config |= {"use_ema": True, "ema_momentum": settings["ema"]}
     return keras.optimizers.Adam.from_config(config)

@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network, and how it is trained."""
+    """A network and its training settings."""
 
     network: str
     image_shape: tuple
@@ -21,7 +21,7 @@ class Case:
     activation: str
     likelihood: str
     learning_rate: float
-    images: int  # no multiple of the batch size, as data sets are none
+    images: int  # not a multiple of the batch size, as for real data sets
     batch_size: int = 128
 
     @property
@@ -30,19 +30,19 @@ class Case:
         return 2 ** max(0, round(math.log2(min(self.image_shape[:2]) / 8)))
 
 
-# Epochs of about a second or two on two CPU cores.
+# An epoch takes one or two seconds on two CPU cores.
 CASES = {
     "mlp-28": Case("mlp", (28, 28, 1), 16, (512, 512), "relu", "mse", 4e-3, 15_000),
     "conv-28": Case("conv", (28, 28, 1), 16, (48,), "silu", "mse", 6e-3, 8_000),
     "mlp-64": Case("mlp", (64, 64, 3), 64, (256,), "silu", "gaussian", 3e-3, 4_000),
     "conv-64": Case("conv", (64, 64, 3), 64, (64,), "silu", "gaussian", 4e-3, 2_500),
 }
-# Next to no arithmetic: what a step of it costs is what a step costs besides arithmetic.
+# Almost no arithmetic: the time of a step is its overhead.
 EMPTY = Case("mlp", (1, 1, 1), 1, (1,), "relu", "mse", 1e-3, 300, batch_size=1)
 
 
 def make_images(case, count, seed=0):
-    """Returns smooth random uint8 images: 8x8 random values a channel, interpolated."""
+    """Returns smooth random uint8 images: 8x8 random values per channel, interpolated."""
     height, width, channels = case.image_shape
     rng = np.random.default_rng(seed)
     coarse = rng.random((count, 8, 8, channels), "float32")
@@ -58,7 +58,7 @@ def weights(size):
 
 def make_model(case, pixel_mean, steps, seed=0):
     """Returns the compiled VAE of a case, with the optimizer of train.py."""
-    import keras  # here, so that the list of cases can be read before a backend is chosen
+    import keras  # here, so that importing the cases does not require a choice of backend
 
     import keras_vae
     from keras_vae.training import recipes

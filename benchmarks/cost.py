@@ -2,10 +2,9 @@
 
     KERAS_BACKEND=jax python benchmarks/cost.py --output docs/cost.png
 
-Trains `train.py`'s networks for photographs on smooth random images, each time in a process of
-its own, and draws milliseconds for an image and the most memory that the process had. One thing is
-changed at a time. Writes a JSON file beside the picture. Takes minutes; run it on an otherwise
-idle machine.
+Trains the networks of `train.py` on smooth random images, each in a separate process, and plots
+milliseconds per image and the peak memory of the process. One setting is changed at a time. Also
+writes a JSON file beside the picture. Takes minutes; run it on an otherwise idle machine.
 """
 
 import argparse
@@ -35,13 +34,13 @@ CHANGED = {
     "batch_size": (16, 32, 64, 128, 256, 512, 1024),
 }
 LABELS = {
-    "images": "images to train on",
-    "size": "side of the images, pixels",
+    "images": "training images",
+    "size": "side of the images (pixels)",
     "latent_dim": "latents",
-    "batch_size": "images in a step",
+    "batch_size": "batch size",
 }
-MOST_VALUES = 1000 * 256 * 256 * 3  # of all images that are larger than usual
-EPOCHS, SECONDS = 3, 8.0  # that many, unless they take longer
+MOST_VALUES = 1000 * 256 * 256 * 3  # pixels times channels; limits the number of large images
+EPOCHS, SECONDS = 3, 8.0  # epochs to measure, and seconds after which no further epoch starts
 
 
 def main():
@@ -50,7 +49,7 @@ def main():
     add("--network", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     add("--change", nargs="+", choices=list(CHANGED), default=list(CHANGED))
     add("--output", type=Path, default=Path("cost.png"))
-    add("--draw", action="store_true", help="draw what the JSON file has, measure nothing")
+    add("--draw", action="store_true", help="plot the numbers in the JSON file without measuring")
     add("--measure", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -67,7 +66,7 @@ def main():
 
 
 def tasks(args):
-    """Returns each network with one thing changed at a time; what is usual is measured once."""
+    """Returns the tasks: each network with one setting changed at a time, without repetitions."""
     found = []
     for network in args.network:
         for name in args.change:
@@ -76,7 +75,7 @@ def tasks(args):
 
 
 def changed(name, value):
-    """Returns what is usual but for one thing, and for fewer images if they are large."""
+    """Returns the usual settings with one changed, and with fewer images if these are large."""
     task = {**USUAL, name: value}
     if task["size"] > USUAL["size"]:
         task["images"] = min(task["images"], MOST_VALUES // (3 * task["size"] ** 2))
@@ -93,7 +92,7 @@ def in_a_process(task):
 
 
 def measure(task):
-    """Trains in this process; prints what it took, as JSON."""
+    """Trains in this process; prints time and memory as JSON."""
     import keras
     from speed_process import peak_megabytes
 
@@ -103,7 +102,7 @@ def measure(task):
     shape, batch_size = (task["size"], task["size"], 3), task["batch_size"]
     case = dataclasses.replace(CASES["mlp-64"], image_shape=shape)
     images = np.empty((task["images"], *shape), "uint8")
-    for start in range(0, len(images), 100):  # little by little: making them must not be the peak
+    for start in range(0, len(images), 100):  # in chunks, to keep the peak of memory low
         images[start : start + 100] = make_images(case, len(images[start : start + 100]), start)
     build = getattr(keras_vae, f"build_{task['network']}")
     parts = build(shape, task["latent_dim"], **NETWORKS[task["network"]])
@@ -118,7 +117,7 @@ def measure(task):
             if stamps[-1] - stamps[1] > SECONDS:
                 self.model.stop_training = True
 
-    # The first epoch compiles. Of large sets a part is enough for that.
+    # The first epoch compiles; a part of the images is enough for that.
     model.fit(images[: 5 * batch_size + 1], batch_size=batch_size, verbose=0)
     first = time.perf_counter() - stamps[0]
     stamps[:] = [time.perf_counter()]
@@ -140,13 +139,13 @@ def measure(task):
 def line(point):
     changed = " ".join(f"{name} {point[name]:,}" for name in USUAL)
     return (
-        f"{point['network']:4} {changed}: {point['milliseconds']:.3f} ms an image, "
-        f"{point['peak_megabytes']:,.0f} MB at most, {point['before_megabytes']:,.0f} before fit"
+        f"{point['network']:4} {changed}: {point['milliseconds']:.3f} ms per image, "
+        f"{point['peak_megabytes']:,.0f} MB peak, {point['before_megabytes']:,.0f} MB before fit"
     )
 
 
 def draw(points, path):
-    """Draws a column for each thing that is changed, time above and memory below."""
+    """Plots a column for each changed setting, time above and memory below."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -159,13 +158,13 @@ def draw(points, path):
     for column, name in zip(axes.T, names, strict=True):
         for network, color in COLORS.items():
             wanted = [{"network": network, **changed(name, value)} for value in CHANGED[name]]
-            shown = [p for task in wanted for p in points if task.items() <= p.items()]
-            values = [p[name] for p in shown]
-            column[0].plot(values, [p["milliseconds"] for p in shown], "o-", color=color)
-            memory = [p["peak_megabytes"] / 1e3 for p in shown]
+            measured = [p for task in wanted for p in points if task.items() <= p.items()]
+            values = [p[name] for p in measured]
+            column[0].plot(values, [p["milliseconds"] for p in measured], "o-", color=color)
+            memory = [p["peak_megabytes"] / 1e3 for p in measured]
             column[1].plot(values, memory, "o-", color=color, label=network)
-        alone = [p["image_megabytes"] / 1e3 for p in shown]
-        column[1].plot(values, alone, ":", color="0.5", label="the images alone")
+        image_memory = [p["image_megabytes"] / 1e3 for p in measured]
+        column[1].plot(values, image_memory, ":", color="0.5", label="images only")
         column[1].set_xlabel(LABELS[name])
         column[0].set_yscale("log")
         for axis in column:
@@ -173,8 +172,8 @@ def draw(points, path):
             axis.set_xticks(values, [f"{value:,}" for value in values], rotation=45)
             axis.minorticks_off()
             axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel("milliseconds for an image")
-    axes[1, 0].set_ylabel("peak memory, GB")
+    axes[0, 0].set_ylabel("milliseconds per image")
+    axes[1, 0].set_ylabel("peak memory (GB)")
     axes[1, 0].set_ylim(0, 1.05 * max(p["peak_megabytes"] for p in points) / 1e3)
     axes[1, 0].legend(frameon=False)
     figure.tight_layout()

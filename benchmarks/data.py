@@ -1,10 +1,10 @@
-"""What data cost: start, speed of training and peak memory, from memory and from disk.
+"""The cost of data: loading time, training speed and peak memory, from memory and from disk.
 
     KERAS_BACKEND=jax python benchmarks/data.py --files 2000 20000 200000
 
-Writes that many JPEG files of drawn faces, 64 x 64, changed at random, and trains the default
-network on them for some steps, each time in a process and with a cache of its own: first with
-the images in memory, then streamed. Run it on an otherwise idle machine.
+Writes 64 x 64 JPEG files of drawn faces with random colour changes, and trains a dense network on
+them for some steps, with the images in memory and streamed. Each measurement runs in a separate
+process; those of the same number of files share a cache. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -21,7 +21,7 @@ BATCH, STEPS = 128, 150
 
 
 def write_files(folder, count):
-    """Writes pictures as they come from a camera: one file each, in folders of 1,000."""
+    """Writes a file for each picture, in folders of 1,000."""
     import numpy as np
     from PIL import Image
 
@@ -37,7 +37,7 @@ def write_files(folder, count):
 
 
 def measure(folder, memory):
-    """Loads and trains in this process; prints what it took."""
+    """Loads and trains in this process; prints time and memory as JSON."""
     import keras
 
     import keras_vae
@@ -61,7 +61,7 @@ def measure(folder, memory):
         json.dumps(
             {
                 "start_seconds": round(start, 2),
-                # The first epoch compiles; the best of the others is least disturbed.
+                # The first epoch compiles; the fastest of the others is the least disturbed.
                 "images_per_second": round(BATCH / min(seconds[1:])),
                 "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000),
             }

@@ -1,10 +1,10 @@
-"""How quickly the demo answers: one visitor, many at once, and its memory after many requests.
+"""Response times of the demo for one client and many, and its memory after many requests.
 
     python -m demo RUN --port 7860 &
     python benchmarks/demo.py http://127.0.0.1:7860/ --clients 1 50 --requests 5000 --pid $!
 
-A visitor uploads a picture and then asks for edits, one after the other and without a pause: by
-the endpoint for programs, or as the page does while a slider moves (`--page`).
+Each client uploads a picture and then requests edits one after the other, without pauses: through
+the public API, or with the requests of the page while a slider moves (`--page`).
 """
 
 import argparse
@@ -25,13 +25,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 50])
-    parser.add_argument("--each", type=int, default=20, help="requests of each client")
-    parser.add_argument("--requests", type=int, default=0, help="in all, to watch the memory")
-    parser.add_argument("--page", action="store_true", help="what a slider asks for")
-    parser.add_argument("--pid", type=int, help="of the server, to watch its memory")
+    parser.add_argument("--each", type=int, default=20, help="requests per client")
+    parser.add_argument(
+        "--requests", type=int, default=0, help="total requests of a test of the server's memory"
+    )
+    parser.add_argument("--page", action="store_true", help="send the requests of a slider")
+    parser.add_argument("--pid", type=int, help="process of the server, to measure its memory")
     args = parser.parse_args()
     if args.requests and not args.pid:
-        parser.error("--requests watches the memory of a process: name it by --pid")
+        parser.error("--requests measures the memory of the server and requires --pid")
     url = args.url.rstrip("/") + "/gradio_api"
     config = httpx.get(args.url.rstrip("/") + "/config", timeout=60).json()
     target = find(config, args.page)
@@ -45,12 +47,12 @@ def main():
 
 
 def find(config, page):
-    """Returns the number of the event to ask for, and what to send after the picture."""
+    """Returns the number of the event, and a function that returns its inputs after the picture."""
     parts = {part["id"]: part["props"] for part in config["components"]}
     follow = next((one for one in config["dependencies"] if one["api_name"] == "follow"), None)
     if follow is None:
-        raise SystemExit("The page has no attributes to edit")
-    first = parts[follow["inputs"][2]]["value"]  # of the menu of attributes
+        raise SystemExit("The page has no attributes to edit. Use a run with directions")
+    first = parts[follow["inputs"][2]]["value"]  # the value of the attribute menu
     for event in config["dependencies"]:
         if not page and event["api_name"] == "edit":
             return event["id"], lambda a: [{first: a}, False, ""]
@@ -64,8 +66,8 @@ def on_page(strip_of, rest, strength):
 
 
 async def load(url, target, clients, each):
-    """Returns the seconds of each request, how many were lost, and the seconds of all."""
-    seconds, lost = [], []
+    """Returns the seconds of each request, the number of failed requests, and the total seconds."""
+    seconds, failed = [], []
 
     async def visit(number):
         async with httpx.AsyncClient(timeout=120) as http:
@@ -79,11 +81,11 @@ async def load(url, target, clients, each):
                     answered = False
                 seconds.append(time.perf_counter() - start)
                 if not answered:
-                    lost.append(number)
+                    failed.append(number)
 
     start = time.perf_counter()
     await asyncio.gather(*(visit(number) for number in range(clients)))
-    return seconds, len(lost), time.perf_counter() - start
+    return seconds, len(failed), time.perf_counter() - start
 
 
 async def upload(http, url):
@@ -111,12 +113,12 @@ async def edit(http, url, target, picture, strength, session):
     return answered
 
 
-def summary(clients, seconds, lost, all_seconds):
+def summary(clients, seconds, failed, all_seconds):
     ordered = sorted(seconds)
     return (
-        f"{clients} at once: {len(seconds)} requests, {len(seconds) / all_seconds:.0f} per second, "
+        f"{clients} clients: {len(seconds)} requests, {len(seconds) / all_seconds:.0f} per second, "
         f"median {1e3 * statistics.median(ordered):.0f} ms, 95 % within "
-        f"{1e3 * ordered[int(0.95 * len(ordered))]:.0f} ms, {lost} lost"
+        f"{1e3 * ordered[int(0.95 * len(ordered))]:.0f} ms, {failed} failed"
     )
 
 

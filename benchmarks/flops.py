@@ -1,4 +1,4 @@
-"""Arithmetic: how much training takes, and how much the machine can do."""
+"""Floating-point operations: those that training needs, and the peak speed of the machine."""
 
 import math
 import time
@@ -8,11 +8,12 @@ import numpy as np
 
 
 def flops_of_training(model):
-    """Returns the floating-point operations that one image takes in training.
+    """Returns the floating-point operations per image in training.
 
-    Two (multiply, add) for each weight and place where it is used, of dense and convolutional
-    layers; all else is left out. The backward pass counts as two forward ones, though the
-    gradient of the first layer's input is not needed: 3 times the forward pass in all.
+    Counted are two (multiply, add) for each use of a weight of a dense or convolutional layer;
+    everything else is ignored. The backward pass counts as two forward passes, although the
+    gradient with respect to the first layer's input is not needed, so the total is 3 times the
+    forward pass.
     """
     layers = [*model.encoder.layers, *model.decoder.layers]
     return 3 * sum(flops_of_layer(layer) for layer in layers)
@@ -28,7 +29,7 @@ def flops_of_layer(layer):
 
 
 def peak_gflops(precision="float32"):
-    """Returns the best speed of the framework's own product of square matrices, in GFLOP/s."""
+    """Returns the highest speed of the framework's product of square matrices, in GFLOP/s."""
     dtype = "bfloat16" if precision == "mixed_bfloat16" else "float32"
     best = 0
     size = 1024
@@ -38,7 +39,7 @@ def peak_gflops(precision="float32"):
         seconds = min(seconds_of_product(matrix) for _ in range(6))
         speed = 2 * size**3 / seconds / 1e9
         best = max(best, speed)
-        # On a GPU only large ones are at full speed; on a CPU they would take too long.
+        # A GPU reaches full speed only with large matrices, which take too long on a CPU.
         if size >= 2048 and (size >= 16384 or seconds > 5e-3):
             return best
         size *= 2

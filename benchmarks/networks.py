@@ -1,19 +1,19 @@
-"""Which network and recipe is best after a minute, or three, of training? Successive halving.
+"""Searches for the best network and recipe after 1 or 3 minutes of training, by successive halving.
 
     python benchmarks/networks.py --calibrate          # once, on an otherwise idle machine
-    python benchmarks/networks.py --dataset faces      # all rungs, each from where it was
-    python benchmarks/networks.py --rung 1 2           # or only some, of all data sets
+    python benchmarks/networks.py --dataset faces      # all rungs, continuing where it stopped
+    python benchmarks/networks.py --rung 1 2           # some rungs, of all data sets
     python benchmarks/networks.py --table > networks.md
 
-A budget is in seconds of training on a quiet machine: `--calibrate` measures how many images a
-second each candidate trains, and a trial then takes the number of steps that fit into its
-seconds. What else the machine does meanwhile changes how long the search takes, not what it
-finds, so two trials may run at once (`--jobs 2`). Of a rung the best candidates by validation go
-on to the next; test images are looked at from the rung "final" on, when the choice is made.
+A budget is in seconds of training on an idle machine: `--calibrate` measures the images per second
+of each candidate, and a trial runs the number of steps that fit into its seconds. So other load
+affects the duration of the search but not its result, and two trials may run at once (`--jobs 2`).
+In each rung the best candidates by validation advance to the next; test images are used only from
+the rung "final" on, when the choice has been made.
 
-Candidates: candidates.py. How one is trained: trial.py. Who goes on: standings.py. Trials that
-are in the results already are not done again, so the search can be stopped at any time, and
-candidates may be added.
+candidates.py defines the candidates, trial.py trains one of them, standings.py selects the best.
+Trials that are in the results already are skipped, so the search can be stopped at any time, and
+candidates can be added.
 """
 
 import argparse
@@ -38,12 +38,12 @@ TRIAL = Path(__file__).with_name("trial.py")
 
 @dataclass(frozen=True)
 class Rung:
-    """How long to train, and which candidates: the best `keep` of an earlier rung, or all.
+    """Training time and candidates of a rung: the best `keep` of an earlier rung, or all.
 
-    The best candidate of another likelihood goes on, too, but not to the finals, unless it is
-    named with `--also`: which likelihood to take is not for bits per dimension alone to say.
-    Seeds of the finals are others than those that chose the finalists, who would else have been
-    chosen for their luck. With `default` that one takes part in any case, to compare with.
+    The best candidate with another likelihood also advances, except to the finals (`--also`
+    includes it), because bits per dimension alone do not determine the choice of a likelihood.
+    The finals use other seeds than the earlier rungs, whose winners may owe their rank to a lucky
+    seed. With `default`, the default recipe is always included for comparison.
     """
 
     seconds: float
@@ -68,14 +68,14 @@ def main():
     names = list(candidates.CANDIDATES)
     add("--dataset", nargs="+", choices=names, default=names)
     add("--rung", nargs="+", choices=list(RUNGS), default=list(RUNGS))
-    add("--calibrate", action="store_true", help="measure how quick the candidates train")
-    add("--table", action="store_true", help="print what was found so far as Markdown")
-    add("--only", nargs="+", metavar="NAME", help="these candidates, whoever went on")
-    add("--also", nargs="+", metavar="NAME", default=[], help="these, beside those that went on")
-    add("--jobs", type=int, default=1, help="trials at once, each on its share of the cores")
+    add("--calibrate", action="store_true", help="measure the training speed of the candidates")
+    add("--table", action="store_true", help="print the results so far as Markdown")
+    add("--only", nargs="+", metavar="NAME", help="use only these candidates")
+    add("--also", nargs="+", metavar="NAME", default=[], help="add these candidates")
+    add("--jobs", type=int, default=1, help="parallel trials, each on its share of the cores")
     add("--results", type=Path, default=Path("networks.jsonl"))
     add("--speeds", type=Path, default=Path("networks-speeds.jsonl"))
-    add("--scale", type=float, default=1.0, help="of all seconds; below 1 to try this out")
+    add("--scale", type=float, default=1.0, help="factor of all times; below 1 for a quick test")
     args = parser.parse_args()
     for dataset in args.dataset:
         if args.calibrate:
@@ -83,16 +83,16 @@ def main():
             continue
         for rung in args.rung:
             if args.table:
-                tell(dataset, rung, args)
+                print_table(dataset, rung, args)
             else:
-                climb(dataset, rung, args)
+                run_rung(dataset, rung, args)
 
 
 def calibrate(dataset, args):
-    """Measures the speed of each candidate that trains unlike those that were measured."""
+    """Measures the speed of each candidate for which no earlier measurement is valid."""
     known, missing = speeds(args.speeds), {}
-    there = candidates.CANDIDATES[dataset]
-    for name in [name for name in args.only or there if name in there]:
+    available = candidates.CANDIDATES[dataset]
+    for name in [name for name in args.only or available if name in available]:
         timed = candidates.timed_part(candidates.settings_of(dataset, name))
         if (dataset, timed) not in known:
             missing.setdefault(timed, name)
@@ -108,11 +108,11 @@ def calibrate(dataset, args):
         sys.exit(f"Calibration of {dataset} failed")
 
 
-def climb(dataset, rung, args):
-    """Does what is left to do of one rung."""
-    there = candidates.CANDIDATES[dataset]
+def run_rung(dataset, rung, args):
+    """Runs the trials of one rung that have no result yet."""
+    available = candidates.CANDIDATES[dataset]
     names = dict.fromkeys(args.only or [*entrants(dataset, rung, args), *args.also])
-    names = [name for name in names if name in there]  # of several data sets, one may lack it
+    names = [name for name in names if name in available]  # candidates differ by data set
     tasks = [
         task_of(dataset, rung, name, seed, args) for name in names for seed in RUNGS[rung].seeds
     ]
@@ -125,7 +125,7 @@ def climb(dataset, rung, args):
         cores.put(everything[job :: args.jobs])
 
     def settle():
-        os.sched_setaffinity(0, cores.get())  # of this thread, and of what it starts
+        os.sched_setaffinity(0, cores.get())  # of this thread and the processes it starts
 
     def do(task):
         with start({"action": "train", **task}) as process:
@@ -145,13 +145,15 @@ def climb(dataset, rung, args):
 
 
 def entrants(dataset, rung, args):
-    """Returns the names of the candidates of a rung."""
+    """Returns the names of the candidates that take part in a rung."""
     before = RUNGS[rung].of
     if before is None:
         return list(candidates.CANDIDATES[dataset])
     records = records_of(dataset, before, args)
     if not records:
-        sys.exit(f"{dataset}: rung {before} comes before rung {rung}")
+        sys.exit(
+            f"{dataset}: rung {rung} needs results of rung {before}. Run --rung {before} first"
+        )
     others = [candidates.DEFAULT] if RUNGS[rung].default else []
     others += [] if RUNGS[rung].final else standings.rivals(records)
     return [*standings.best(records, RUNGS[rung].keep), *others]
@@ -161,7 +163,7 @@ def task_of(dataset, rung, name, seed, args):
     settings = candidates.settings_of(dataset, name)
     speed = speeds(args.speeds).get((dataset, candidates.timed_part(settings)))
     if speed is None:
-        sys.exit(f"{dataset}: {name} is not calibrated, see --calibrate")
+        sys.exit(f"{dataset}: {name} is not calibrated. Run --calibrate first")
     return {
         "dataset": dataset,
         "rung": rung,
@@ -179,7 +181,7 @@ def is_of(record, task):
 
 
 def records_of(dataset, rung, args):
-    """Returns the records of a rung, of candidates as they are now."""
+    """Returns the records of a rung whose candidates have not been changed since."""
     found = []
     for record in read(args.results):
         if (record["dataset"], record["rung"]) == (dataset, rung):
@@ -191,7 +193,7 @@ def records_of(dataset, rung, args):
     return found
 
 
-def tell(dataset, rung, args):
+def print_table(dataset, rung, args):
     records = records_of(dataset, rung, args)
     if records:
         count = len(RUNGS[rung].seeds)
@@ -206,7 +208,7 @@ def start(task):
 
 
 def speeds(path):
-    """Returns images per second by data set and what decides the speed."""
+    """Returns images per second by data set and by the settings that affect the speed."""
     return {(found["dataset"], found["timed"]): found["images_per_second"] for found in read(path)}
 
 

@@ -1,11 +1,12 @@
-"""How fast training is: `fit` against a loop written by hand, on every backend installed.
+"""Training speed of `fit` compared with a loop written by hand, on every installed backend.
 
     python benchmarks/speed.py
     python benchmarks/speed.py --backend torch --network mlp --quick
     python benchmarks/speed.py --against speed-before.json
 
 Prints a table and writes it as JSON; benchmarks/results/speed.md explains its columns. Run it on an
-otherwise idle machine; even so, compare ratios, which are taken within a run.
+otherwise idle machine. Compare ratios rather than speeds: both speeds of a ratio are from the same
+run.
 """
 
 import argparse
@@ -33,14 +34,16 @@ def main():
     add("--backend", nargs="+", choices=installed, default=installed)
     add("--network", nargs="+", choices=("mlp", "conv"), default=["mlp", "conv"])
     add("--size", type=int, nargs="+", choices=sizes, default=sizes, help="side of the images")
-    add("--quick", action="store_true", help="fewer and shorter epochs: a rougher answer")
+    add("--quick", action="store_true", help="fewer and shorter epochs, less precise")
     add(
         "--no-compile",
         action="store_true",
-        help="do not try torch.compile, and XLA on TensorFlow, for the loops by hand",
+        help="do not try torch.compile (or XLA on TensorFlow) for the loops by hand",
     )
     add("--output", type=Path, default=Path("speed.json"))
-    add("--against", type=Path, metavar="FILE", help="of an earlier run: show what has changed")
+    add(
+        "--against", type=Path, metavar="FILE", help="JSON file of an earlier run: show the changes"
+    )
     args = parser.parse_args()
     before = json.loads(args.against.read_text()) if args.against else None
     settings = {
@@ -59,7 +62,7 @@ def main():
     for backend in args.backend:
         numbers = measure("empty", backend, None, "float32", settings)
         result["empty_steps"].append({"backend": backend, **numbers})
-        # Half precision pays, and can be measured, on a GPU only.
+        # Half precision is faster only on a GPU.
         precisions = ("float32", "mixed_bfloat16") if numbers["gpu"] else ("float32",)
         for name in names:
             for precision in precisions:
@@ -78,7 +81,7 @@ def main():
 
 
 def measure(task, backend, case, precision, settings):
-    """Returns the numbers of a task, from a process of its own, or ends with what it said."""
+    """Runs a task in a separate process; returns its numbers, or exits with its error output."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     options = {**settings, "case": case, "precision": precision, "started": time.time()}
     process = Path(__file__).with_name("speed_process.py")
@@ -94,7 +97,7 @@ def measure(task, backend, case, precision, settings):
 
 
 def machine():
-    """Returns what to know of the machine to read the numbers; no names."""
+    """Returns the properties of the machine that matter for the numbers, without names."""
     names = ("keras", "keras_vae", "jax", "torch", "tensorflow")
     versions = {}
     for name in names:

@@ -1,9 +1,9 @@
-"""What benchmarks/speed.py measures, each task in a process of its own: a backend is chosen once.
+"""The measurements of benchmarks/speed.py, each in a separate process, which has one backend.
 
     KERAS_BACKEND=jax python benchmarks/speed_process.py TASK '{"case": ..., "started": ...}'
 
-Prints one line of JSON. `alone` knows nothing of the loops by hand, so that start and memory are
-those of a user's own process.
+Prints one line of JSON. `alone` does not import the loops by hand, so that its start and memory
+are those of a user's process.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ import keras
 import numpy as np
 from cases import CASES, EMPTY, make_images, make_model
 
-MORE_ON_A_GPU = 10  # so many times the images, which would otherwise be over at once
+MORE_ON_A_GPU = 10  # factor of the number of images, for epochs long enough to measure
 
 
 def alone(case, options):
-    """Start, first step, memory and latency of `fit`, `encode` and `decode`."""
+    """Measures start, first step, memory, and the latency of `encode` and `decode`."""
     images = make_images(case, case.images)
     model = make_model(case, float(images.mean() / 255), 1000)
     begun = time.perf_counter()
@@ -44,13 +44,13 @@ def alone(case, options):
 
 
 def pairs(case, options):
-    """Speed of `fit` against the loop by hand, and the share of the machine that `fit` reaches."""
+    """Compares the speed of `fit` with the loop by hand and with the peak of the machine."""
     import agreement
     import by_hand
     from flops import flops_of_training, peak_gflops
 
     precision, module = options["precision"], by_hand.framework()
-    # GPUs round the factors of float32 products, too, where frameworks let them.
+    # Frameworks may let GPUs round the factors of float32 products.
     tolerance = 2e-2 if precision != "float32" else 2e-3 if on_gpu() else 1e-4
     agreement.check(case, precision, tolerance)
     images = make_images(case, case.images)
@@ -90,7 +90,7 @@ def pairs(case, options):
 
 
 def empty(case, options):
-    """What a step costs besides arithmetic."""
+    """Measures the overhead of a step."""
     import by_hand
 
     images = make_images(case, case.images)
@@ -112,8 +112,8 @@ def empty(case, options):
 class Alternating(keras.callbacks.Callback):
     """Runs an epoch of the loop by hand after each epoch of `fit`, and times both.
 
-    What `fit` does between two epochs counts as its own. Both end with losses on the host, so the
-    device has finished.
+    Work of `fit` between two epochs counts as time of `fit`. Both epochs end with losses on the
+    host, so the device has finished.
     """
 
     def __init__(self, loop):
@@ -132,11 +132,11 @@ class Alternating(keras.callbacks.Callback):
         self.begun = time.perf_counter()
         self.theirs.append(self.begun - now)
         if not np.isfinite(losses).all():
-            raise FloatingPointError(f"The loop by hand lost its way: {losses}")
+            raise FloatingPointError(f"The loop by hand diverged: losses={losses}")
 
 
 def fastest(loops):
-    """Returns which loop by hand is fastest here, and the seconds of its first epoch."""
+    """Returns the name of the fastest loop by hand, and the seconds of its first epoch."""
     first = {how: seconds_of(loop.epoch) for how, loop in loops.items()}
     if len(loops) == 1:
         return next(iter(first.items()))
@@ -154,7 +154,7 @@ def seconds_of(function):
 
 
 def latency(function, most_seconds=0.7):
-    """Returns the median milliseconds of a call that ends with NumPy arrays."""
+    """Returns the median milliseconds of a call that returns NumPy arrays."""
     function()
     seconds, until = [], time.perf_counter() + most_seconds
     while len(seconds) < 5 or (len(seconds) < 100 and time.perf_counter() < until):
@@ -163,7 +163,7 @@ def latency(function, most_seconds=0.7):
 
 
 def peak_megabytes():
-    """Returns the most memory that this process has had, on the host."""
+    """Returns the peak memory of this process on the host."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (1e6 if sys.platform == "darwin" else 1e3)  # macOS counts bytes
 
@@ -185,7 +185,7 @@ def on_gpu():
 
 
 def device_peak_megabytes():
-    """Returns the most memory of the GPU that arrays have had; None without one."""
+    """Returns the peak memory of arrays on the GPU; None without a GPU."""
     if not on_gpu():
         return None
     backend = keras.backend.backend()
@@ -211,7 +211,7 @@ def main():
     if case.batch_size > 1:
         images += images % case.batch_size == 0  # keep the smaller last batch
     case = dataclasses.replace(case, images=images)
-    with contextlib.redirect_stdout(sys.stderr):  # whatever frameworks say
+    with contextlib.redirect_stdout(sys.stderr):  # messages of frameworks
         numbers = {"alone": alone, "pairs": pairs, "empty": empty}[task](case, options)
     print(json.dumps({"gpu": gpu, **numbers}))
 

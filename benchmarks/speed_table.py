@@ -1,8 +1,8 @@
-"""The numbers of benchmarks/speed.py as text."""
+"""Formats the results of benchmarks/speed.py as text."""
 
 BASE = ("backend", "case", "precision")
 
-# Heading, how it is written, whether more is better (None: not to be judged), the name in a row.
+# Heading, format, whether higher is better (None: not rated), key of a row.
 COLUMNS = (
     ("fit", "{:,.0f}", True, "images_per_second"),
     ("by hand", "{:,.0f}", None, "by_hand_images_per_second"),
@@ -22,7 +22,7 @@ STEP = ("step_microseconds", "by_hand_step_microseconds")
 
 
 def line(row):
-    """Returns one row in short, to be told while the others are measured."""
+    """Returns a summary of one row, to be printed while the others are measured."""
     return (
         f"{label(row)}: {row['images_per_second']:,.0f} images/s, by hand "
         f"{row['by_hand_images_per_second']:,.0f} ({row['by_hand']}), ratio {row['ratio']:.2f}"
@@ -30,7 +30,7 @@ def line(row):
 
 
 def table(result):
-    """Returns all rows of a result, and what its empty steps cost."""
+    """Returns the tables of all rows and of the empty steps of a result."""
     rows = result["rows"]
     columns = [one for one in COLUMNS if any(row.get(one[3]) is not None for row in rows)]
     cells = [["", *(heading for heading, *_ in columns), "ratios", "by hand with"]]
@@ -45,7 +45,7 @@ def table(result):
 
 
 def changes(before, after):
-    """Returns what changed from one result to another, for the rows that both have."""
+    """Returns the changes between two results, for the rows in both."""
     earlier = {tuple(row[name] for name in BASE): row for row in before["rows"]}
     cells = [["before -> after", *(heading for heading, *_ in COLUMNS)]]
     for row in after["rows"]:
@@ -63,12 +63,12 @@ def changes(before, after):
             steps.append([row["backend"], *(change(old, row, one) for one in columns)])
     text = aligned(cells) + "\n\n" + aligned(steps)
     if before["settings"] != after["settings"]:
-        text += "\n\nThe two were measured with different settings: compare with care."
+        text += "\n\nThe settings of the two measurements differ: compare with care."
     return text
 
 
 def change(old, new, column):
-    """Returns both numbers of a column, with a sign where they differ by more than a tenth."""
+    """Returns both numbers of a column, marked + or ! if they differ by more than a tenth."""
     _, form, more_is_better, name = column
     old, new = old.get(name), new.get(name)
     if old is None or new is None:
@@ -89,7 +89,7 @@ def written(form, number):
 
 
 def aligned(rows):
-    """Returns rows of cells in columns, the first to the left and the others to the right."""
+    """Returns rows of cells as text; the first column is left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join(
         "  ".join(

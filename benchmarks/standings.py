@@ -1,6 +1,6 @@
-"""What came of the trials of `networks.py`: who goes on, and the tables.
+"""Results of the trials of `networks.py`: selection of candidates, and tables.
 
-A *record* is what `trial.py` makes of a task. Choices are made by validation numbers alone.
+A *record* is the result of a task of `trial.py`. Selection uses only validation numbers.
 """
 
 import statistics
@@ -9,23 +9,23 @@ from candidates import BASE, CANDIDATES
 
 
 def best(records, count):
-    """Returns the names of the best candidates of the default's likelihood, the best first.
+    """Returns the names of the best candidates with the default likelihood, the best first.
 
-    By their validation elbo, the mean over seeds.
+    They are ranked by their validation ELBO, averaged over seeds.
 
     Args:
-        records: Those of one data set and one rung.
-        count: How many.
+        records: Records of one data set and one rung.
+        count: Number of candidates to return.
     """
     same = {name: group for name, group in comparable(records).items() if is_own(group)}
     return sorted(same, key=lambda name: -mean(same[name], "elbo"))[:count]
 
 
 def rivals(records):
-    """Returns the name of the best candidate of another likelihood, in a list.
+    """Returns the name of the best candidate if it has another likelihood, in a list.
 
-    Elbos of different likelihoods do not compare, so it is the one that needs the fewest bits
-    per dimension; the list is empty unless those are fewer than any other candidate's.
+    ELBOs of different likelihoods are not comparable, so the best candidate is the one with the
+    fewest bits per dimension; the list is empty if it has the default likelihood.
     """
     bits = {name: mean(group, "bits_per_dim") for name, group in comparable(records).items()}
     first = min(bits, key=bits.get, default=None)
@@ -33,7 +33,7 @@ def rivals(records):
 
 
 def comparable(records):
-    """Returns the records of each candidate that was trained to the end."""
+    """Returns the records of each candidate whose training finished."""
     return by_name(record for record in records if "validation" in record)
 
 
@@ -50,7 +50,7 @@ def by_name(records):
 
 
 def values(group, part, key):
-    """Returns a number of each record that has it."""
+    """Returns a number from each record that contains it."""
     found = (record.get(part, {}).get(key) for record in group)
     return [value for value in found if value is not None]
 
@@ -97,7 +97,7 @@ def fit_cells(group, part):
 
 
 def spread(found, digits):
-    """Returns the mean as text, with the standard deviation over seeds if there are several."""
+    """Returns the mean as text, with the standard deviation if there are several seeds."""
     if not found:
         return ""
     text = f"{statistics.fmean(found):,.{digits}f}"
@@ -105,7 +105,7 @@ def spread(found, digits):
 
 
 def edit_text(group):
-    """Returns what edits are worth: for each attribute what flips, leaks and is recognised."""
+    """Returns flip rate, leakage and identity of the edits of each attribute, as text."""
     texts = []
     for name in next((list(record["edits"]) for record in group if "edits" in record), []):
         points = [record["edits"][name] for record in group if name in record.get("edits", {})]

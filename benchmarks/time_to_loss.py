@@ -1,11 +1,10 @@
-"""Seconds of training to reach a validation loss, and the test numbers at the end.
+"""Seconds of training until a validation loss is reached, and the test metrics after training.
 
     KERAS_BACKEND=jax python benchmarks/time_to_loss.py --latent-dim 2 --target 36.78 --epochs 4
     KERAS_BACKEND=jax python benchmarks/time_to_loss.py --network conv --limit 12800 --epochs 5
 
-The clock runs while `fit` trains, the compilation of the first step included, and stands still
-during validation; the test images are looked at once, after training. Run it on an otherwise
-idle machine and compare figures of one session only.
+The time includes the compilation of the first step but not validation; the test images are used
+once, after training. Run it on an otherwise idle machine and compare only numbers of one session.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from keras_vae.training.recipes import make_optimizer
 
 
 class Clock(keras.callbacks.Callback):
-    """Training seconds and validation loss after each epoch."""
+    """Records training seconds and validation loss after each epoch."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +36,7 @@ class Clock(keras.callbacks.Callback):
         self.seconds += time.perf_counter() - self.started
 
     def images_per_second(self, images):
-        """Without the first epoch, which compiles."""
+        """Returns the speed without the first epoch, which compiles."""
         (first, _), (last, _) = self.epochs[0], self.epochs[-1]
         return (len(self.epochs) - 1) * images / (last - first) if last > first else 0
 
@@ -49,7 +48,7 @@ class Clock(keras.callbacks.Callback):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--dataset", default="mnist", help="as that of train.py")
+    add("--dataset", default="mnist", help="as in train.py")
     add("--limit", type=int)
     add("--latent-dim", type=int, default=16)
     add("--network", choices=("mlp", "conv", "patches"), default="mlp")

@@ -1,7 +1,7 @@
-"""Trains one candidate of the search in `networks.py`, or measures how quick candidates train.
+"""Trains one candidate of the search in `networks.py`, or measures the speed of candidates.
 
-`networks.py` starts it, as a process of its own, with a task as JSON; it prints a line of JSON
-for each result.
+`networks.py` starts it in a separate process with a task as JSON; it prints a line of JSON for
+each result.
 """
 
 import json
@@ -17,23 +17,23 @@ from keras_vae import datasets, evaluate, latent
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate.judges import Judges
 
-BATCH = 500  # where nothing is learned
+BATCH = 500  # batch size of evaluation
 TIMED_EPOCHS = 6
-EPOCH_SECONDS = 0.5  # of each of them, about
-CODES = 20_000  # training images that directions are computed from, at most, as in train.py
+EPOCH_SECONDS = 0.5  # approximate duration of a timed epoch
+CODES = 20_000  # most training images for fitting directions, as in train.py
 
 
 def train(task):
-    """Returns what came of one task.
+    """Returns the record of one task.
 
     Args:
         task: A dict: ``dataset``, ``settings`` (those of `candidates.settings_of`), ``seed``,
-            ``seconds``, ``images_per_second`` and ``final``, whether to look at the test images
-            (once all choices are made).
+            ``seconds``, ``images_per_second`` and ``final``, whether to measure on the test
+            images (once all choices have been made).
 
     Returns:
-        The task with ``steps``, ``epochs``, ``parameters``, ``wall_seconds`` of
-        training, ``validation`` numbers and, if asked for, ``test`` numbers and ``edits``.
+        The task with ``steps``, ``epochs``, ``parameters``, ``wall_seconds`` of training,
+        ``validation`` numbers and, if ``final``, ``test`` numbers and ``edits``.
     """
     settings = task["settings"]
     keras.utils.set_random_seed(task["seed"])
@@ -74,18 +74,18 @@ def train(task):
 
 
 def epochs_of(images, batch, steps):
-    """Returns images and epochs for a number of steps, all batches of which are full.
+    """Returns images and epochs for a number of steps, all with full batches.
 
-    What would be a last, partial epoch is spread over the others: some images come once more in
-    each. If there are fewer steps than an epoch has, some images do not come.
+    Instead of a last, partial epoch, some images are repeated in each epoch. If there are fewer
+    steps than in one epoch, some images are not used.
     """
     epochs = max(1, steps * batch // len(images))
     count = round(steps / epochs) * batch
-    return np.resize(images, (count, *images.shape[1:])), epochs  # repeats from the first
+    return np.resize(images, (count, *images.shape[1:])), epochs  # repeats the first images
 
 
 class KeepBest(keras.callbacks.Callback):
-    """The weights of the epoch with the lowest validation loss, as train.py keeps them."""
+    """Keeps the weights of the epoch with the lowest validation loss, like train.py."""
 
     def __init__(self):
         super().__init__()
@@ -93,11 +93,11 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.loss:
-            # copies: an array of JAX may be a view of memory that the next step writes to
+            # Copies, because an array of JAX may be a view of memory that the next step overwrites.
             self.loss, self.best = logs["val_loss"], [np.array(w) for w in self.model.get_weights()]
 
     def restore(self, images):
-        """Puts them back, unless the weights that fit ended with (maybe averaged) are better."""
+        """Restores the weights, unless the final ones of `fit` (maybe averaged) are better."""
         losses = self.model.evaluate(images, batch_size=BATCH, verbose=0, return_dict=True)
         if self.loss < losses["loss"]:
             self.model.set_weights(self.best)
@@ -111,13 +111,13 @@ def numbers(model, images):
 
 
 def edits(model, data, names):
-    """Returns what edits of some attributes are worth, as `python -m keras_vae evaluate` says."""
+    """Returns metrics of the edits of attributes, as in `python -m keras_vae evaluate`."""
     codes = latent.codes_of(model, head(data.train.images, CODES))
     some = data.train[: len(codes)]
     directions = latent.fit_directions(
         codes, some.attributes, data.attribute_names, known=some.known
     )
-    judges = Judges(data, told=lambda text: print(text, file=sys.stderr))
+    judges = Judges(data, announce=lambda text: print(text, file=sys.stderr))
     report = evaluate.edit_report(
         model,
         judges.judge,
@@ -137,7 +137,7 @@ def edits(model, data, names):
 
 
 def calibrate(task):
-    """Yields how many images a second each candidate trains, on the machine as it is now.
+    """Yields the training speed of each candidate on this machine, in images per second.
 
     Args:
         task: A dict: ``dataset`` and ``names``.
@@ -158,7 +158,7 @@ def calibrate(task):
 
 
 def images_per_second(model, images, batch):
-    """Returns the median speed of some epochs of half a second; the first one compiles."""
+    """Returns the median speed of epochs of about half a second, without the first (compiling)."""
     stamps = []
     watch = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: stamps.append(time.perf_counter())
@@ -168,8 +168,8 @@ def images_per_second(model, images, batch):
         stamps.clear()
         some = np.resize(images, (steps * batch, *images.shape[1:]))
         model.fit(some, batch_size=batch, epochs=1 + epochs, callbacks=[watch], verbose=0)
-        # With averaged weights Keras 3.15 leaves weights and averages in one buffer on JAX, and
-        # the next fit fails on it ("donate the same buffer twice"): part them.
+        # With averaged weights, Keras 3.15 on JAX leaves weights and averages in the same buffer,
+        # and the next fit fails ("donate the same buffer twice"). Setting copies separates them.
         model.set_weights([np.array(weight) for weight in model.get_weights()])
         return float(np.median(np.diff(stamps))) / steps
 
@@ -181,7 +181,7 @@ def images_per_second(model, images, batch):
 def main(text):
     task = json.loads(text)
     action = task.pop("action")
-    output, sys.stdout = sys.stdout, sys.stderr  # only results
+    output, sys.stdout = sys.stdout, sys.stderr  # only results go to standard output
     for result in calibrate(task) if action == "calibrate" else [train(task)]:
         print(json.dumps(result), file=output, flush=True)
 

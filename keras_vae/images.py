@@ -88,6 +88,13 @@ def to_pixels(images):
     return ops.cast(images, "float32")
 
 
+def to_float(images):
+    """Returns NumPy images as float32 pixels in [0, 1]; integers are divided by 255."""
+    images = np.asarray(images)
+    pixels = images.astype("float32", copy=False)
+    return pixels / 255 if images.dtype.kind in "iu" else pixels
+
+
 def to_uint8(pixels):
     """Returns NumPy pixels in [0, 1] as uint8 in 0..255, of the same shape."""
     return np.rint(255 * pixels).astype("uint8")

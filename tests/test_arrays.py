@@ -123,7 +123,7 @@ def test_given_parts(tmp_path):
         ({"images": GREY.astype("int16") - 1}, r"integers in 0..255.*Received: int16 from -1"),
         ({"images": np.full((9, 4, 4), np.nan)}, "Received: float64 from nan"),
         ({"images": GREY.astype(complex)}, "must hold numbers. Received: dtype=complex128"),
-        ({"images": np.array([{}] * 9)}, "holds Python objects, which are never loaded"),
+        ({"images": np.array([{}] * 9)}, "holds Python objects, which are not loaded"),
         ({"images": np.zeros((64, 64, 3), "uint8")}, r"Received: shape=\(64, 64, 3\)"),
         ({"images": GREY, "x": GREY}, "both images and x"),
         ({"x_train": GREY, "x_test": GREY, "y_train": np.ones(40)}, "but not y_test"),

@@ -43,9 +43,9 @@ def test_values_and_what_is_unknown(texts, expected):
 @pytest.mark.parametrize(
     "texts, why",
     [
-        (["1", "0", "Ann", "Bea"], "texts such as 'Ann'"),
-        (["1", "0", "1_0"], "texts such as '1_0'"),
-        (["1", "0", "inf"], "texts such as 'inf'"),
+        (["1", "0", "Ann", "Bea"], "text such as 'Ann'"),
+        (["1", "0", "1_0"], "text such as '1_0'"),
+        (["1", "0", "inf"], "text such as 'inf'"),
         (["0.93", "0.2"], "numbers from 0.2 to 0.93"),
         (["3", "1", "", "2"], "numbers from 1 to 3"),
         (["", "?"], "no value is known"),
@@ -87,23 +87,23 @@ def test_several_columns_keep_their_order():
     assert taken["attributes"].tolist() == taken["known"].tolist() == [[True, True]]
 
 
-def test_what_is_told_of_columns_is_short():
+def test_lines_about_columns_are_short():
     has = np.zeros((40, 2), bool)
     known = np.ones((40, 2), bool)
     known[:7, 1] = False
     split = Split(np.zeros((40, 2, 2, 1), "uint8"), attributes=has, known=known)
     names = ("hat", "a\nb")
     data = Dataset("x", split, split, split, attribute_names=names)
-    assert attributes.told(data) == ["Known of some training images only: a b (33 of 40)"]
-    unused = {"age": "numbers from 1 to 9"} | {f"t{i}": "texts such as 'Ann'" for i in range(4)}
+    assert attributes.told(data) == ["Known for only some training images: a b (33 of 40)"]
+    unused = {"age": "numbers from 1 to 9"} | {f"t{i}": "text such as 'Ann'" for i in range(4)}
     data = Dataset("x", Split(split.images), split, split, unused=unused)
     (line,) = attributes.told(data)
     assert line == (
-        "Columns not used as attributes: age (numbers from 1 to 9), t0 (texts such as 'Ann'), "
-        "t1 (texts such as 'Ann') and 2 others. If they are scores, see --cut-scores"
+        "Columns not used as attributes: age (numbers from 1 to 9), t0 (text such as 'Ann'), "
+        "t1 (text such as 'Ann') and 2 others. If these are scores, use --cut-scores"
     )
     data = Dataset("x", split[:0], split, split, attribute_names=names, cuts={"hat": 0.5, "no": 1})
-    assert attributes.told(data) == ["Scores cut in two: hat at 0.5"]
+    assert attributes.told(data) == ["Scores thresholded: hat at 0.5"]
     assert attributes.told(Dataset("x", Split(split.images), split, split)) == []
 
 

@@ -59,7 +59,7 @@ def test_a_source_that_gives_too_few_images_is_not_kept(folder, own_cache, monke
     monkeypatch.setattr(
         folder_source, "in_parallel", lambda *args: itertools.islice(in_parallel(*args), 15)
     )
-    with pytest.raises(ValueError, match=r"pictures cannot be read: it gave 15 of \d+ images"):
+    with pytest.raises(ValueError, match=r"pictures cannot be read: got 15 of \d+ images"):
         datasets.load(folder, limit)
     assert not own_cache.exists() or not entries(own_cache)
 
@@ -193,7 +193,7 @@ def test_a_cache_that_cannot_be_written(folder, own_cache, capsys, monkeypatch):
     own_cache.write_text("a file")
     assert shades(datasets.load(folder)) == list(range(40))
     assert "cannot be written" in capsys.readouterr().err
-    with pytest.raises(ValueError, match=r"cannot be written.*Let KERAS_VAE_CACHE name another"):
+    with pytest.raises(ValueError, match=r"cannot be written.*Set KERAS_VAE_CACHE to another"):
         datasets.load(folder, memory=0)
 
 

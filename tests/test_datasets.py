@@ -100,18 +100,18 @@ def test_labels_follow_their_images():
         ({"seed": -1}, "Argument `seed` must be a non-negative integer"),
         ({"memory": -1}, "Argument `memory` must be a finite number of at least 0"),
         ({"attributes": ["smilling"]}, "no attribute 'smilling' in faces. There are: smiling, eye"),
-        ({"image_size": 32}, "`image_size` does not go with the data set faces"),
+        ({"image_size": 32}, "`image_size` does not apply to the data set faces"),
         ({"image_size": 0}, "Argument `image_size` must be 2 positive integers"),
         ({"image_size": (4, 4, 4)}, "Argument `image_size` must be 2 positive integers"),
-        ({"attributes_file": "a.csv"}, "`attributes_file` does not go with"),
-        ({"group": "person"}, "`group` does not go with"),
+        ({"attributes_file": "a.csv"}, "`attributes_file` does not apply to"),
+        ({"group": "person"}, "`group` does not apply to"),
         ({"correlated": "no"}, "Argument `correlated` must be True or False"),
         ({"name": os.path.dirname(__file__), "resize": "stretch"}, "'crop' or 'pad'"),
         (
             {"name": os.path.dirname(__file__), "group": "a"},
-            "`attributes_file`, which is not given",
+            "`attributes_file`, which is missing",
         ),
-        ({"name": os.path.dirname(__file__), "correlated": True}, "`correlated` does not go with"),
+        ({"name": os.path.dirname(__file__), "correlated": True}, "`correlated` does not apply to"),
     ],
 )
 def test_a_bad_argument_is_refused(arguments, message):

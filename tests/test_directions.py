@@ -220,9 +220,9 @@ def test_a_file_that_does_not_fit_together(tmp_path):
     [
         ({"method": "best"}, "must be one of"),
         ({"names": (), "attributes": np.zeros((6000, 0))}, "at least one attribute"),
-        ({"names": (1, 2, 3)}, "must be text"),
+        ({"names": (1, 2, 3)}, "must be distinct strings"),
         ({"names": NAMES[:2]}, r"here \(6000, 2\)"),
-        ({"names": ("a", "a", "b")}, "anything twice"),
+        ({"names": ("a", "a", "b")}, "must be distinct strings"),
         ({"codes": np.full((6000, 6), np.nan)}, "must be finite"),
         ({"codes": np.zeros(6000)}, r"\(n, latent_dim\)"),
         ({"attributes": np.full((6000, 3), 2)}, "only True and False"),
@@ -307,7 +307,7 @@ def test_a_mask_that_does_not_fit():
         with pytest.raises(ValueError, match=r"`known` must be bool of the shape .*\(100, 3\)"):
             latent.fit_directions(codes, attributes, NAMES, known=known)
     known = attributes.copy()  # known only of those that have it
-    with pytest.raises(ValueError, match=r"is the same in all .* images of which it is known"):
+    with pytest.raises(ValueError, match=r"is the same in all .* images in which it is known"):
         latent.fit_directions(codes, attributes, NAMES, known=known)
     unusual = np.where(known, attributes, 7)  # what is not known may be anything
     known[:, :] = attributes | (np.arange(100)[:, None] < 50)

@@ -8,6 +8,7 @@ import pytest
 
 from keras_vae import evaluate
 from keras_vae.evaluate import disentanglement
+from keras_vae.evaluate.intervals import balanced_accuracy
 
 pytestmark = pytest.mark.once
 
@@ -213,9 +214,9 @@ def test_the_threshold_is_the_best_one_of_all(sign):
     latent = sign * np.round(rng.standard_normal(60), 1)  # with equal values
     truth = latent * sign + rng.standard_normal(60) > 0.5
     threshold, above = disentanglement.best_threshold(latent, truth)
-    found = disentanglement.balanced_accuracy((latent > threshold) == above, truth)
+    found = balanced_accuracy((latent > threshold) == above, truth)
     tries = [
-        disentanglement.balanced_accuracy((latent > t) == up, truth)
+        balanced_accuracy((latent > t) == up, truth)
         for t in np.unique(latent)
         for up in (True, False)
     ]
@@ -229,9 +230,9 @@ def test_the_threshold_is_the_best_one_of_all(sign):
         (np.zeros((50, 0)), noise(1, 50), "`codes` must be finite"),
         (np.full((50, 2), np.nan), noise(1, 50), "`codes` must be finite"),
         (noise(2, 50), np.full((50, 1), np.inf), "`factors` must be finite"),
-        (noise(2, 50), noise(1, 49), "as many.* 50 and 49"),
-        (noise(2, 29), noise(1, 29), "30 rows or more.* 29"),
-        (noise(2, 50), np.zeros((50, 1)), "`factors` that vary"),
+        (noise(2, 50), noise(1, 49), "equally many rows.* 50 and 49"),
+        (noise(2, 29), noise(1, 29), "rows, 30 or more.* 29"),
+        (noise(2, 50), np.zeros((50, 1)), "`factors` must vary"),
     ],
 )
 def test_mistakes(codes, factors, message):

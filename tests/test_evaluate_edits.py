@@ -348,7 +348,7 @@ def test_leakage_into_what_few_have_does_not_count():
 
 
 def test_score(monkeypatch):
-    monkeypatch.setattr(edits, "GROUP", 0)
+    monkeypatch.setattr(edits, "LEAST_PER_SIDE", 0)
     before = np.array([[-1.0, 1, -1], [-1, 1, -1], [-1, -1, -1], [-1, -1, -1]])
     after = np.array([[2.0, -1, -1], [2, 1, -1], [2, -1, -1], [-1, -1, 5]])
     own = np.array([True, True, True, False])
@@ -402,12 +402,3 @@ def test_choose_takes_the_weakest_that_is_enough_or_the_best_compromise():
     assert edits.choose(curve((0.5, 0.1, 0.9), (0.8, 0.1, 0.5), (0.9, 0.6, 0.9))) == 0
     assert edits.choose(curve((0.5, None, 0.9), (0.9, None, 0.8))) == 1
     assert edits.choose(curve((None, None, None), (None, None, None))) == 0
-
-
-def test_balanced_accuracy():
-    has = np.array([True] * 2 + [False] * 8)
-    assert edits.balanced_accuracy(np.zeros(10), has) == 0.5
-    assert edits.balanced_accuracy(has, has) == 1
-    assert edits.balanced_accuracy(np.arange(10) % 2, has) == (1 / 2 + 4 / 8) / 2
-    assert edits.balanced_accuracy(has, np.ones(10)) is None
-    assert edits.balanced_accuracy(has, np.zeros(10)) is None

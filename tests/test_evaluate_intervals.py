@@ -1,4 +1,4 @@
-"""Wilson's interval against known values, and against what it promises."""
+"""Wilson's interval against known values and its coverage; balanced accuracy."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_vae import evaluate
+from keras_vae.evaluate.intervals import balanced_accuracy
 
 pytestmark = pytest.mark.once
 
@@ -60,3 +61,12 @@ def test_it_holds_the_true_share_as_often_as_it_says():
 def test_mistakes(arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluate.wilson(*arguments)
+
+
+def test_balanced_accuracy():
+    has = np.array([True] * 2 + [False] * 8)
+    assert balanced_accuracy(np.zeros(10), has) == 0.5
+    assert balanced_accuracy(has, has) == 1
+    assert balanced_accuracy(np.arange(10) % 2, has) == (1 / 2 + 4 / 8) / 2
+    assert balanced_accuracy(has, np.ones(10)) is None
+    assert balanced_accuracy(has, np.zeros(10)) is None

@@ -100,7 +100,7 @@ def test_a_plain_autoencoder_has_variances_only():
     report = evaluate.latents_report(codes([1, 0])[0])
     assert report == {"latent_dim": 2, "active_units": 1, "collapsed": [2]}
     found, remedy = evaluate.advice(report)
-    assert "1 of 2 latents carries nothing: z 2." in found and "KL" not in remedy
+    assert "1 of 2 latents has collapsed: z 2." in found and "KL" not in remedy
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_plain_autoencoder_has_variances_only():
 )
 def test_codes_that_do_not_fit_are_refused(shapes):
     for act in (evaluate.latents_report, evaluate.elbo_surgery):
-        with pytest.raises(ValueError, match="Expected `z_mean` and `z_log_var` of one shape"):
+        with pytest.raises(ValueError, match="`z_mean` and `z_log_var` must have the same shape"):
             act(*map(np.zeros, shapes))
     with pytest.raises(ValueError, match="Received: \\(5, 2\\) and None"):
         evaluate.elbo_surgery(np.zeros((5, 2)), None)
@@ -117,14 +117,14 @@ def test_codes_that_do_not_fit_are_refused(shapes):
 # Advice
 
 
-def test_there_is_no_advice_if_all_latents_are_in_use():
+def test_there_is_no_advice_if_all_latents_are_active():
     assert evaluate.advice(evaluate.latents_report(*codes([1, 1]))) == []
 
 
 def test_many_collapsed_latents_have_remedies():
     report = evaluate.latents_report(*codes([1, 0, 0, 0]))
     found, remedy = evaluate.advice(report, beta=4)
-    assert "3 of 4 latents carry nothing: z 2, z 3 and z 4." in found
+    assert "3 of 4 latents have collapsed: z 2, z 3 and z 4." in found
     for word in ("--kl-warmup", "--free-bits", "a `--beta` below 4", "smaller decoder"):
         assert word in remedy
     _, remedy = evaluate.advice(report, beta=0, kl_warmup=5, free_bits=0.1)
@@ -138,9 +138,9 @@ def test_a_few_of_many_are_harmless():
     assert "harmless" in rest
 
 
-def test_a_model_that_ignores_its_code():
+def test_a_model_whose_decoder_ignores_the_code():
     found, remedy = evaluate.advice(evaluate.latents_report(*codes([0, 0])))
-    assert "ignores its code" in found and "--kl-warmup" in remedy
+    assert "decoder ignores the code" in found and "--kl-warmup" in remedy
 
 
 def test_advice_checks_its_numbers():

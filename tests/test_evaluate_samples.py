@@ -121,8 +121,16 @@ def test_the_report_takes_rows_from_all_of_a_sorted_set():
         ("frechet_distance", (np.zeros(3), np.zeros((3, 1))), "`features` must be finite"),
         ("frechet_distance", (np.zeros((3, 1)), np.zeros((1, 1))), "`others` .* 2 or more"),
         ("frechet_distance", (np.zeros((3, 1)), np.full((3, 1), np.nan)), "finite"),
-        ("frechet_distance", (np.zeros((3, 1)), np.zeros((3, 2))), "one width.* 1 and 2"),
-        ("precision_recall", (np.zeros((5, 1)), np.zeros((6, 1))), "as many.* 5 and 6"),
+        (
+            "frechet_distance",
+            (np.zeros((3, 1)), np.zeros((3, 2))),
+            "equally many columns.* 1 and 2",
+        ),
+        (
+            "precision_recall",
+            (np.zeros((5, 1)), np.zeros((6, 1))),
+            "equally many features.* 5 and 6",
+        ),
         ("precision_recall", (np.zeros((3, 1)), np.zeros((3, 1))), "more than 3 features"),
         ("precision_recall", (np.zeros((3, 1)), np.zeros((3, 1)), 0), "`k`"),
         ("sample_report", ({"test": np.zeros((9, 1))},), "'test' and 'train'"),
@@ -145,5 +153,5 @@ def test_nearest_neighbours_tell_two_samples_apart():
 
 
 def test_two_samples_of_different_sizes_are_refused():
-    with pytest.raises(ValueError, match=r"must hold as many features\. Received: 5 and 6"):
+    with pytest.raises(ValueError, match=r"must hold equally many features\. Received: 5 and 6"):
         evaluate.two_sample_accuracy(normal(5, 2), normal(6, 2))

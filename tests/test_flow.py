@@ -249,7 +249,7 @@ def test_some_attributes_are_left_out_in_training(small):
         ],
         "float32",
     )
-    left = small._some_unknown(*map(keras.ops.convert_to_tensor, (signs, uniform)))
+    left = small._hide_some(*map(keras.ops.convert_to_tensor, (signs, uniform)))
     expected = [[0, 0, 0, 0], [1, 0, 1, 0], [0, 0, 0, -1], [1, -1, 1, -1]]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(left), expected)
 
@@ -259,9 +259,11 @@ def test_wishes_that_no_image_has():
     names, codes = ("round", "red", "small"), clouds(30)[0]
     attributes = np.array([[1, 0, 1], [0, 1, 1], [0, 0, 0]] * 10)
     flow = latent.fit_flow(codes, attributes, names, steps=1, width=8)
-    rows = flow._wished({"round": True, "red": True})
+    rows = flow._matching({"round": True, "red": True})
     np.testing.assert_array_equal(np.unique(rows, axis=0), [[1, 1, 1]])
-    np.testing.assert_array_equal(np.unique(flow._wished({"small": False}), axis=0), [[-1, -1, -1]])
+    np.testing.assert_array_equal(
+        np.unique(flow._matching({"small": False}), axis=0), [[-1, -1, -1]]
+    )
 
 
 def test_states_of_exclusive_attributes(small):
@@ -287,8 +289,8 @@ CODES, ATTRIBUTES = clouds(30)
         ({"attributes": np.full((30, 4), 2)}, "0 and 1, or NaN"),
         ({"attributes": np.ones((30, 4), bool)}, "'bright' is the same in all 30"),
         ({"attributes": ATTRIBUTES[:, [0, 1, 1, 2]]}, "no more than one of the attributes a, b, c"),
-        ({"names": ("a", "a", "b", "c")}, "nothing twice"),
-        ({"names": (1, 2, 3, 4)}, "must be text"),
+        ({"names": ("a", "a", "b", "c")}, "must be distinct strings"),
+        ({"names": (1, 2, 3, 4)}, "must be distinct strings"),
         ({"exclusive": ("a", "d")}, "two or more of: bright, a, b, c"),
         ({"exclusive": ("a",)}, "two or more of"),
         ({"seed": -1}, "seed"),

@@ -167,7 +167,7 @@ def test_what_cannot_be_used_is_skipped_and_named(tmp_path):
         "circle/",
     }
     assert "truncated" in data.skipped["3.png"].lower()
-    assert data.skipped["4.png"] == data.skipped["5.png"] == "not an image that can be read"
+    assert data.skipped["4.png"] == data.skipped["5.png"] == "not an image in a supported format"
     assert data.skipped["notes.txt"] == "not an image"
     assert data.skipped["link.png"] == "No such file or directory"
     assert data.skipped["pipe.png"] == "not a file"
@@ -194,9 +194,7 @@ def test_too_many_broken_files_or_none_readable(tmp_path):
         datasets.load(tmp_path)
     for i in range(12):
         (tmp_path / f"{i}.png").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"None of the images in .* can be read, for example 0.png"
-    ):
+    with pytest.raises(ValueError, match=r"No image in .* can be read, for example 0.png"):
         datasets.load(tmp_path)
 
 
@@ -277,7 +275,7 @@ def test_images_without_a_line_are_skipped(tmp_path):
         (
             CSV,
             {"attributes": ["age"]},
-            "no attribute 'age'.*count if they are true or false throughout",
+            "no attribute 'age'.*must hold true or false only",
         ),
         (CSV, {"group": "persn"}, "no column 'persn' in .* There are: name, Smiling, glasses, age"),
         ("file,a\n", {}, "has column names and nothing below them"),
@@ -286,9 +284,9 @@ def test_images_without_a_line_are_skipped(tmp_path):
         (CSV + "x\n", {}, "Line 32 of .* has 1 values; expected 5"),
         (CSV + "Bea,3.png,1,no,1\n", {}, "two lines for 3.png"),
         (CSV.replace(".png", ".jpeg").replace(",1", ",x1"), {}, "names none of the images"),
-        ("", {}, "must begin with a line of different column names.*Received: nothing"),
-        ("file,a,a\n", {}, "must begin with a line of different column names"),
-        ("3\n", {}, "must begin with a line of different column names"),
+        ("", {}, "must begin with a line of distinct column names.*Received: nothing"),
+        ("file,a,a\n", {}, "must begin with a line of distinct column names"),
+        ("3\n", {}, "must begin with a line of distinct column names"),
         ("é,b\n".encode("latin-1"), {}, "not a text file in UTF-8"),
         (None, {}, "No such file"),
     ],
@@ -327,7 +325,7 @@ def test_unknown_cells_are_unknown(tmp_path):
     assert data.unused == {
         "score": "numbers from 0 to 0.98",
         "age": "numbers from 0 to 59",
-        "name": "texts such as 'Ann 0'",
+        "name": "text such as 'Ann 0'",
     }
     for split in (data.train, data.validation, data.test):
         for shade, has, known in zip(shades(split), split.attributes, split.known):
@@ -350,13 +348,13 @@ def test_scores_are_cut_only_if_asked(tmp_path):
         assert split.attributes[:, 0].tolist() == [shade > 30 for shade in shades(split)]
         unknown += 0 if split.known is None else (~split.known).sum()
     assert unknown == 1  # 0.50
-    with pytest.raises(ValueError, match="The column 'score' is none: numbers from 0 to 0"):
+    with pytest.raises(ValueError, match="The column 'score' is not used: numbers from 0 to 0"):
         datasets.load(tmp_path, attributes_file=file, attributes=["score"])
-    with pytest.raises(ValueError, match="`cut_scores` is about columns of `attributes_file`"):
+    with pytest.raises(ValueError, match="`cut_scores` refers to columns of `attributes_file`"):
         datasets.load(tmp_path, cut_scores=True)
 
 
-def test_the_column_of_groups_is_not_told_as_unused(tmp_path):
+def test_the_group_column_is_not_reported_as_unused(tmp_path):
     fill(tmp_path, [f"{i}.png" for i in range(60)])
     file = write(tmp_path / "list.csv", GAPS)
     data = datasets.load(tmp_path, attributes_file=file, group="name")

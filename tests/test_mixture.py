@@ -91,7 +91,7 @@ def test_there_and_back(tmp_path):
         ((np.zeros((9, 2)), np.zeros((9, 2)), (1,), -1), "seed"),
         ((np.zeros((9, 2)), np.zeros((9, 2)), (1,), 2**40), "seed"),
         ((np.zeros((9, 2)), np.zeros((9, 3))), "2 and 3"),
-        ((np.zeros((9, 2)), np.zeros((9, 2)), (10,)), "10 components need as many codes"),
+        ((np.zeros((9, 2)), np.zeros((9, 2)), (10,)), "10 components need at least as many codes"),
     ],
 )
 def test_mistakes(arguments, message):

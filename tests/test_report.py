@@ -255,7 +255,7 @@ def test_faces_are_drawn_only_for_a_judge(monkeypatch):
     assert told == []
     monkeypatch.setattr(judges.datasets, "load", lambda *_, **settings: settings)
     assert made.data == {"correlated": False, "attributes": faces.attribute_names}
-    assert told == ["Reading faces whose attributes do not go together ..."]
+    assert told == ["Loading faces with uncorrelated attributes ..."]
 
 
 def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):

@@ -24,7 +24,7 @@ def test_rows_are_indexed_like_an_array(rows, images, tmp_path):
     for index in (3, slice(5, 9), slice(-3, None), np.array([4, 1, 4]), slice(None)):
         np.testing.assert_array_equal(rows[index], images[index])
     np.testing.assert_array_equal(np.asarray(rows), images)
-    with pytest.raises(IndexError, match="one index"):
+    with pytest.raises(IndexError, match="take one index"):
         rows[0, 1]
     some = Rows(tmp_path / "images.npy", np.array([5, 2, 9]))
     np.testing.assert_array_equal(some[1:], images[[2, 9]])

@@ -232,10 +232,10 @@ def test_a_name_that_tfds_does_not_know(nothing_prepared, name):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("mnist:9.9.9", r"'mnist' has no version '9.9.9' here. There is: 3.0.1"),
+        ("mnist:9.9.9", r"'mnist' has no version '9.9.9'. Available: 3.0.1"),
         ("mnist/letters", "'mnist' has no configuration 'letters'. There are: none"),
         ("emnist/foo", "'emnist' has no configuration 'foo'. There are: .*letters"),
-        ("emnist/letters:9.9.9", "'emnist' has no version '9.9.9' here. There is: 3.1.0"),
+        ("emnist/letters:9.9.9", "'emnist' has no version '9.9.9'. Available: 3.1.0"),
     ],
 )
 def test_a_set_that_has_no_such_version_or_configuration(nothing_prepared, name, message):
@@ -304,7 +304,7 @@ def test_a_file_of_another_number_of_records(prepare, own_cache, file_format, wr
     root = prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(40, 1)})
     (path,) = root.glob("mnist/*/mnist-test.*")
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"{path} has {wrong} records, and not 40 as dataset_info"):
+    with pytest.raises(ValueError, match=f"{path} has {wrong} records; dataset_info.json says 40"):
         datasets.load("mnist")
     assert not list(own_cache.glob("mnist-*"))
 
@@ -317,7 +317,7 @@ def test_what_describes_the_set_is_that_of_another_or_damaged(prepare, own_cache
     prepare("mnist", file_format, {"train": digits(60, 0), "test": digits(40, 1)})
     (folder,), (others,) = root.glob("mnist/*"), root.glob("cifar10/*")
     for name, content, message in (
-        ("features.json", (others / "features.json").read_bytes(), "is that of another data set"),
+        ("features.json", (others / "features.json").read_bytes(), "describes another data set"),
         ("features.json", b"{", "cannot be read"),
         ("dataset_info.json", (others / "dataset_info.json").read_bytes(), "cannot be read|is mis"),
         ("dataset_info.json", b"{", "cannot be read"),

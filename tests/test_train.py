@@ -227,7 +227,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     assert second == f"Skipped 1 file, see {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
     skipped = (folder / "skipped.txt").read_text()
-    assert skipped == "cat/0.jpg: not an image that can be read\n"
+    assert skipped == "cat/0.jpg: not an image in a supported format\n"
     config = json.loads((folder / "config.json").read_text())
     assert config["attribute_names"] == ["happy", "dog"] and config["streamed"] is True
     assert sum(config["images"].values()) == 59
@@ -255,11 +255,11 @@ def test_unknown_values_and_scores_are_told_and_used(run_here, tmp_path):
     told = output.splitlines()
     assert told[1] == (
         "Columns not used as attributes: grin (numbers from 0 to 0.992), age (numbers from 0 to "
-        "119). If they are scores, see --cut-scores"
+        "119). If these are scores, use --cut-scores"
     )
     data = datasets.load(source, attributes_file=source / "list.csv")
     counts = f"Smiling ({data.train.known.sum()} of {len(data.train)})"
-    assert told[2] == f"Known of some training images only: {counts}"
+    assert told[2] == f"Known for only some training images: {counts}"
     assert f"Directions of images of which it is known: {counts}" in told
     made = runs.load(folder)
     z, _ = made.model.encode(data.train.images)
@@ -271,7 +271,7 @@ def test_unknown_values_and_scores_are_told_and_used(run_here, tmp_path):
     assert runs.load_data(made.config).attribute_names == ("Smiling",)
     code, output, errors = run_here(*flags, "--cut-scores", "--overwrite")
     assert code == 0, errors
-    assert output.splitlines()[1] == "Scores cut in two: grin at 0.5, age at 59.5"
+    assert output.splitlines()[1] == "Scores thresholded: grin at 0.5, age at 59.5"
     made = runs.load(folder)
     assert tuple(made.directions) == ("Smiling", "grin", "age")
     assert runs.load_data(made.config).attribute_names == ("Smiling", "grin", "age")
@@ -582,14 +582,17 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
             ["--attribute", "Smiling"],
             "--attribute: there is no 'Smiling' in the data. There are: sm",
         ),
-        (["--image-size", "32"], "`image_size` does not go with the data set faces"),
+        (["--image-size", "32"], "`image_size` does not apply to the data set faces"),
         (["--dataset", "{folder}"], "There are no images in the folder"),
         (["--dataset", "{folder}/full/model.keras"], "is a file. Expected a folder of images"),
         (["--output", "{folder}/full"], "is not empty"),
-        (["--dataset", "mnist:9.9.9"], "'mnist' has no version '9.9.9' here. There is: 3.0.1"),
+        (["--dataset", "mnist:9.9.9"], "'mnist' has no version '9.9.9'. Available: 3.0.1"),
         (["--dataset", "two\nlines"], r"Unknown data set 'two\nlines'"),
         (["--dataset", "{folder}/two\nlines.npy"], r"two\nlines.npy"),
-        (["--dataset", "{folder}", "--cut-scores"], "columns of `attributes_file`, which is not"),
+        (
+            ["--dataset", "{folder}", "--cut-scores"],
+            "columns of `attributes_file`, which is missing",
+        ),
         (["--dataset", "cats", "--output", "{folder}/full", "--overwrite"], "Unknown data set"),
         (["--dataset", "cats", "--output", "{folder}/a/b/c"], "Unknown data set 'cats'"),
         (["--output", "{folder}/full/model.keras"], "File exists"),

@@ -1,6 +1,6 @@
-"""Data sets by name or path. `load` gives images to train, to validate and to test on.
+"""Data sets by name or path. `load` returns images for training, validation and testing.
 
-Validation steers the training, test is for the final numbers only.
+Validation images guide training; test images are only for the final numbers.
 """
 
 import math
@@ -13,9 +13,9 @@ from keras_vae import checks
 from keras_vae.datasets.dataset import Dataset as Dataset
 from keras_vae.datasets.dataset import Split as Split
 
-MEMORY = 2.0  # GB of images that are held in memory, unless told otherwise
-MOST_CLASSES = 100  # that count as attributes
-TOO_MANY = 0.25  # share of files that cannot be read
+MEMORY = 2.0  # GB of images held in memory by default
+MOST_CLASSES = 100  # up to this many classes become attributes
+TOO_MANY = 0.25  # the share of unreadable files above which loading fails
 
 
 def load(
@@ -34,38 +34,40 @@ def load(
 ):
     """Returns a data set.
 
-    What has to be decoded is decoded once and kept, see `keras_vae.datasets.cache`.
+    Images are decoded once and cached, see `keras_vae.datasets.cache`.
 
     Args:
         name: ``"faces"``, drawn by the package; the name of a TFDS image set, such as
             ``"mnist"`` or ``"celeb_a"``; the path of a folder of pictures (see
             `keras_vae.datasets.folder`) or of an ``.npy`` or ``.npz`` file (see
             `keras_vae.datasets.arrays`).
-        limit: If given, keep at most that many images for training and as many for
-            validation, picked after the shuffle. The test images always stay the same.
-        seed: Draws the validation images, where they are not given, and the order of the
-            others.
-        image_size: Pixels a side, or ``(height, width)``, to bring all images to. By default
-            small images of one size stay as they are and others become 64 x 64; arrays stay.
-        resize: ``"crop"``, the default, fills that size and cuts off what stands out;
-            ``"pad"`` keeps the whole picture on black.
-        attributes_file: Which picture of a folder shows what, see `keras_vae.datasets.table`.
-        attributes: Names of the attributes to keep; None keeps all. Classes count: the class
-            ``"8"`` is an attribute, unless there are more than 100.
-        group: Column of `attributes_file`, such as a person: its images stay in one part.
-        cut_scores: Whether columns of scores, such as 0.93, become attributes: cut at the middle
-            of their scale, see `keras_vae.datasets.attributes.read`. Else they are left out.
-        correlated: Of ``"faces"``: whether those that smile wear glasses more often, as
-            attributes go together in photographs. True by default.
-        memory: GB of images to hold in memory at most; larger sets stay on disk and are
-            streamed from there.
+        limit: If given, keep at most this many training images and as many validation
+            images, chosen after shuffling. The test images always stay the same.
+        seed: Determines which images are for validation, unless the data set defines them, and
+            the order of the training and validation images.
+        image_size: Side in pixels, or ``(height, width)``, to resize all images to. By default
+            small images of equal size and arrays are kept, and other images become 64 x 64.
+        resize: ``"crop"``, the default, fills that size and crops the rest; ``"pad"`` keeps
+            the complete picture, with black borders.
+        attributes_file: File with the attributes of a folder's pictures, see
+            `keras_vae.datasets.table`.
+        attributes: Names of the attributes to keep; None keeps all. Classes are attributes
+            too, such as ``"8"``, unless there are more than 100.
+        group: Group column of `attributes_file`, such as a person: images with the same value
+            stay in one part.
+        cut_scores: Whether columns of scores, such as 0.93, become attributes, thresholded in
+            the middle of their scale (see `keras_vae.datasets.attributes.read`). Otherwise
+            they are not used.
+        correlated: For ``"faces"`` only: whether smiling faces wear glasses more often, since
+            attributes of photographs are correlated too. True by default.
+        memory: Most GB of images to hold in memory; larger sets stay on disk and are streamed.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: If there is no such data set, an argument is unusable, the data cannot be
-            had, or more than a quarter of the files cannot be read.
+        ValueError: If there is no such data set, an argument is invalid, the data cannot be
+            loaded, or more than a quarter of the files cannot be read.
 
     Example:
 
@@ -99,7 +101,7 @@ def load(
     positions = {part: data.positions(rows[part]) for part in rows}
     for part in positions:
         if not len(positions[part]):
-            raise ValueError(f"None of the {part} images of {source.name} can be read")
+            raise ValueError(f"No {part} image of {source.name} can be read")
     size = sum(map(len, positions.values())) * math.prod(source.image_shape)
     streamed = bool(size > budget)
     splits = {
@@ -147,7 +149,7 @@ def find(name, options):
     else:
         module, allowed = tfds, ("image_size", "resize")
     for option in set(options) - set(allowed):
-        raise ValueError(f"`{option}` does not go with the data set {name}")
+        raise ValueError(f"`{option}` does not apply to the data set {name}. Leave it out")
     if options.get("resize", "crop") not in ("crop", "pad"):
         raise ValueError(
             f"Argument `resize` must be 'crop' or 'pad'. Received: resize={options['resize']!r}"
@@ -156,13 +158,13 @@ def find(name, options):
         for option in ("group", "cut_scores"):
             if option in options:
                 raise ValueError(
-                    f"`{option}` is about columns of `attributes_file`, which is not given"
+                    f"`{option}` refers to columns of `attributes_file`, which is missing"
                 )
     return module.source(*(() if name == "faces" else (name,)), **options)
 
 
 def refuse_if_too_many(source, data):
-    """Returns why files were skipped, by file; raises `ValueError` if those are too many."""
+    """Returns the reason for each skipped file; raises `ValueError` if there are too many."""
     names = source.files or [f"image {row}" for row in range(len(source.parts))]
     broken = {names[row]: reason for row, reason in data.broken.items()}
     for unusable, total in (
@@ -195,7 +197,7 @@ def make_split(source, data, positions, streamed, seed, kept):
         given = columns.get("attributes", np.zeros((len(positions), 0), bool))
         known = columns.get("known", np.ones(given.shape, bool))
         columns["attributes"] = np.concatenate([given, labels == np.array(numbers)], axis=1)
-        # TFDS has -1 where there is no label.
+        # TFDS uses -1 for a missing label.
         columns["known"] = np.concatenate([known, np.repeat(labels >= 0, len(numbers), 1)], axis=1)
     for name in ("attributes", "known"):
         if name in columns:
@@ -206,25 +208,25 @@ def make_split(source, data, positions, streamed, seed, kept):
 
 
 def choose(wanted, names, source):
-    """Returns the columns of the wanted attributes, all for None, or raises `ValueError`."""
+    """Returns the column numbers of the wanted attributes (None: of all)."""
     wanted = names if wanted is None else [wanted] if isinstance(wanted, str) else wanted
     if not isinstance(wanted, (list, tuple)):
         raise ValueError(f"Argument `attributes` must be names. Received: attributes={wanted!r}")
     for name in wanted:
         if name not in names:
-            there = f"There is no attribute {name!r} in {source.name}. There are: "
-            there += ", ".join(names) or "none"
+            message = f"There is no attribute {name!r} in {source.name}. There are: "
+            message += ", ".join(names) or "none"
             if name in source.unused:
-                there += f". The column {name!r} is none: {source.unused[name]}. Columns count if "
-                there += "they are true or false throughout, and scores with cut_scores"
-            raise ValueError(there)
+                message += f". The column {name!r} is not used: {source.unused[name]}. A column "
+                message += "must hold true or false only, or scores with cut_scores"
+            raise ValueError(message)
     return [names.index(name) for name in wanted]
 
 
 def class_attributes(source):
-    """Returns the names of classes, which count as attributes unless there are too many.
+    """Returns the names of the classes that are also attributes, none if there are too many.
 
-    Of a class and an attribute with one name it is the attribute that counts.
+    If a class and an attribute have the same name, only the attribute is kept.
     """
     if len(source.label_names) > MOST_CLASSES:
         return ()

@@ -1,4 +1,4 @@
-"""Arrays of images in a file, ``.npy`` or ``.npz``, as a data set. Never unpickles anything."""
+"""A file of NumPy arrays, ``.npy`` or ``.npz``, as a data set. Nothing is unpickled."""
 
 import contextlib
 import math
@@ -12,8 +12,8 @@ from keras_vae.datasets import pictures
 from keras_vae.datasets.attributes import read
 from keras_vae.datasets.source import Source, part_called
 
-CHUNK = 2**25  # bytes in memory at once, about
-NUMBERS = "uifb"  # kinds of dtypes
+CHUNK = 2**25  # approximate number of bytes read at once
+NUMBERS = "uifb"  # kinds of numeric dtypes
 EXPECTED = (
     "images (with labels, or attributes and attribute_names, of the same length), or train, "
     "validation and test, or x_train, y_train, x_test and y_test"
@@ -25,15 +25,15 @@ def source(path, image_size=None, resize="crop", cut_scores=False):
 
     Args:
         path: ``.npy`` with images ``(n, height, width[, channels])``; or ``.npz`` with such an
-            array for each part and, if there are any, labels, see `EXPECTED`. Images are uint8
-            or integers in 0..255, bool, or floats in [0, 1], which are rounded to 8 bits.
+            array for each part and optional labels, named as in `EXPECTED`. Images are
+            integers in 0..255, bool, or floats in [0, 1], which are rounded to 8 bits.
             Attributes are bool or numbers, NaN where unknown, see `attributes.read`.
-        image_size: ``(height, width)``; None leaves them as they are.
+        image_size: ``(height, width)``; None keeps the size.
         resize: See `pictures.read`.
-        cut_scores: Whether columns of scores are attributes, too, see `attributes.read`.
+        cut_scores: Whether columns of scores become attributes, see `attributes.read`.
 
     Raises:
-        ValueError: If the arrays are not what is expected.
+        ValueError: If arrays are missing, damaged, or of the wrong shape, type or range.
     """
     path = Path(path).expanduser().resolve()
     if not path.is_file():
@@ -71,7 +71,7 @@ def source(path, image_size=None, resize="crop", cut_scores=False):
 
 
 def members(path):
-    """Returns the part of each array of images by name, and the names of the other arrays."""
+    """Returns the part of each image array by name, and the names of the other arrays."""
     if path.suffix.lower() == ".npy":
         return {"": ""}, []
     with failing_plainly(path), zipfile.ZipFile(path) as file:
@@ -84,13 +84,13 @@ def members(path):
     if not images and len(names) == 1:
         images = {names[0]: ""}
     if not images:
-        there = ", ".join(names) or "none"
-        raise ValueError(f"{path} has these arrays: {there}. Expected {EXPECTED}")
+        received = ", ".join(names) or "none"
+        raise ValueError(f"{path} has these arrays: {received}. Expected {EXPECTED}")
     return images, [name for name in names if name not in images]
 
 
 def columns_of(path, images, others, counts, cut_scores):
-    """Returns labels and attributes, and what they are called."""
+    """Returns the columns of labels and attributes, and their names as arguments of `Source`."""
     columns, names = {}, {}
 
     def load(*possible):
@@ -117,15 +117,15 @@ def columns_of(path, images, others, counts, cut_scores):
             attribute_names = text(attribute_names)
             if attribute_names is None or attribute_names.shape != attributes.shape[1:]:
                 raise ValueError(
-                    f"{path} needs `attribute_names`, a text for each of the "
+                    f"{path} needs `attribute_names`, a string for each of the "
                     f"{attributes.shape[1]} columns of `attributes`"
                 )
             numbers = dict(zip(map(str, attribute_names), attributes.T.astype("float64")))
             if len(numbers) != len(attribute_names):
                 raise ValueError(f"`attribute_names` in {path} names an attribute twice")
-            said = read(numbers, cut_scores)
-            columns |= said.columns()
-            names |= {"attribute_names": said.names, "unused": said.unused, "cuts": said.cuts}
+            found = read(numbers, cut_scores)
+            columns |= found.columns()
+            names |= {"attribute_names": found.names, "unused": found.unused, "cuts": found.cuts}
     else:
         given = [f"y_{name.removeprefix('x_')}" for name in images]
         missing = [name for name in given if name not in others]
@@ -145,7 +145,7 @@ def columns_of(path, images, others, counts, cut_scores):
 
 
 def text(array):
-    """Returns an array with bytes as texts; anything else as it is."""
+    """Returns an array of bytes as an array of strings; any other array unchanged."""
     return array.astype(str) if array is not None and array.dtype.kind == "S" else array
 
 
@@ -154,7 +154,7 @@ def image_shape(path, name):
     shape, dtype = header(path, name)
     what = f"The array {name!r} in {path}" if name else f"The array in {path}"
     if dtype.hasobject:
-        raise ValueError(f"{what} holds Python objects, which are never loaded. Save numbers")
+        raise ValueError(f"{what} holds Python objects, which are not loaded. Save numbers instead")
     is_grey = len(shape) == 3
     is_one = is_grey and shape[2] in (1, 3)  # (height, width, channels)
     is_colour = len(shape) == 4 and shape[3] in (1, 3)
@@ -170,7 +170,7 @@ def image_shape(path, name):
 
 @contextlib.contextmanager
 def opened(path, name):
-    """Opens an array for reading from its beginning; gives its size in bytes, too."""
+    """Opens an array for reading from its beginning; yields the file and its size in bytes."""
     if path.suffix.lower() == ".npy":
         with open(path, "rb") as file:
             yield file, os.path.getsize(path)
@@ -180,11 +180,11 @@ def opened(path, name):
 
 
 def header(path, name):
-    """Returns shape and dtype of an array; its values are not read."""
+    """Returns the shape and dtype of an array without reading its values."""
     with failing_plainly(path), opened(path, name) as (file, size):
         shape, dtype, _ = read_header(file)
         if file.tell() + dtype.itemsize * math.prod(shape) > size:
-            raise ValueError("it ends too early")
+            raise ValueError("it is truncated")
         return shape, dtype
 
 
@@ -192,16 +192,16 @@ def read_header(file):
     version = np.lib.format.read_magic(file)
     read = getattr(np.lib.format, f"read_array_header_{version[0]}_0", None)
     if read is None:
-        raise ValueError(f"version {version} of the format is not known")
+        raise ValueError(f"version {version} of the format is not supported")
     shape, is_fortran, dtype = read(file)
     return shape, dtype, is_fortran
 
 
 def chunks(path, name):
-    """Yields the images of an array, some at a time."""
+    """Yields the images of an array in chunks."""
     with failing_plainly(path), opened(path, name) as (file, _):
         shape, dtype, is_fortran = read_header(file)
-        if is_fortran:  # an image is scattered over the whole file
+        if is_fortran:  # each image is scattered over the file
             with opened(path, name) as (again, _):
                 array = np.lib.format.read_array(again, allow_pickle=False)
         item = dtype.itemsize * math.prod(shape[1:])
@@ -231,10 +231,10 @@ def to_uint8(images, path, start):
 
 @contextlib.contextmanager
 def failing_plainly(path):
-    """Turns what goes wrong with a file into a ValueError that names it."""
+    """Turns any error about a file into a `ValueError` that names the file."""
     try:
         yield
-    except Exception as error:  # of many kinds, as many as there are ways to compress
+    except Exception as error:  # the types depend on NumPy and on the compression
         if isinstance(error, MemoryError) or str(path) in str(error):
             raise
         raise ValueError(f"{path} cannot be read as a NumPy file: {error}") from error

@@ -1,4 +1,4 @@
-"""What counts as an attribute: columns of numbers that say yes, no, or nothing at all."""
+"""Which columns are attributes, and whether each value is true, false or unknown."""
 
 from dataclasses import dataclass, field
 
@@ -12,14 +12,14 @@ WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
 @dataclass(frozen=True)
 class Attributes:
-    """Attributes of images; `read` makes it.
+    """Attributes of images, returned by `read`.
 
     Attributes:
-        names: What the attributes are called.
-        values: bool ``(n, number of attributes)``, False where nothing is known.
+        names: Names of the attributes.
+        values: bool ``(n, number of attributes)``, False where unknown.
         known: bool, the same shape: which values are known. None if all are.
-        unused: Why a column is no attribute, by column.
-        cuts: Where scores were cut in two, by attribute.
+        unused: For each column that is not an attribute, the reason.
+        cuts: For each attribute made from scores, the threshold.
     """
 
     names: tuple = ()
@@ -29,23 +29,23 @@ class Attributes:
     cuts: dict = field(default_factory=dict)
 
     def columns(self, rows=slice(None)):
-        """Returns what a `Source` knows of these rows: ``attributes``, and ``known`` if need be."""
+        """Returns the columns for a `Source`: ``attributes``, and ``known`` if some are unknown."""
         arrays = {"attributes": self.values, "known": self.known}
         return {name: array[rows] for name, array in arrays.items() if array is not None}
 
 
 def read(columns, cut_scores=False):
-    """Returns which columns are attributes, and what they say.
+    """Returns the columns that are attributes, with their values.
 
-    An attribute is a column of 0 and 1, or of -1 and 1 as CelebA's; beside -1 and 1, a 0 is
-    unknown. Scores, which are any other numbers, become an attribute only if asked: they are cut
-    at the middle of their scale. That is 0 if some are negative (as those of LFW), 0.5 if all lie
-    in [0, 1], and else halfway between the smallest and the largest. What lies exactly in the
-    middle is unknown.
+    An attribute is a column of 0 and 1, or of -1 and 1 as in CelebA; beside -1 and 1, a 0 means
+    unknown. Any other numbers are scores, which become an attribute only with `cut_scores`. The
+    threshold is the middle of their scale: 0 if some are negative (as in LFW), 0.5 if all lie in
+    [0, 1], otherwise halfway between the smallest and the largest. A score equal to the threshold
+    is unknown.
 
     Args:
-        columns: By name, the numbers of each image ``(n,)``, NaN where nothing is known; or a
-            text that says why the column is no attribute.
+        columns: For each name, the number of each image ``(n,)``, NaN where unknown; or a
+            string, the reason why the column is not an attribute.
         cut_scores: Whether scores become attributes.
 
     Returns:
@@ -59,15 +59,15 @@ def read(columns, cut_scores=False):
     """
     values, known, unused, cuts = {}, {}, {}, {}
     for name, numbers in columns.items():
-        there = [] if isinstance(numbers, str) else numbers[~np.isnan(numbers)]
         if isinstance(numbers, str):
             unused[name] = numbers
             continue
-        if not len(there):
+        given = numbers[~np.isnan(numbers)]
+        if not len(given):
             unused[name] = "no value is known"
             continue
-        low, high = float(there.min()), float(there.max())
-        if np.isin(there, (-1, 0, 1)).all():
+        low, high = float(given.min()), float(given.max())
+        if np.isin(given, (-1, 0, 1)).all():
             middle = 0.0 if low < 0 else 0.5
         elif not np.isfinite([low, high]).all():
             unused[name] = "infinite numbers"
@@ -93,16 +93,16 @@ def read(columns, cut_scores=False):
 
 
 def numbers_of(texts):
-    """Returns texts as numbers ``(n,)``, NaN where unknown; or why they are none, a text."""
+    """Returns strings as numbers ``(n,)``, NaN where unknown; or a string, why that fails."""
     numbers = {text: number_of(text) for text in set(texts)}
     for text in texts:
         if numbers[text] is None:
-            return f"texts such as {short(text)!r}"
+            return f"text such as {short(text)!r}"
     return np.array([numbers[text] for text in texts])
 
 
 def number_of(text):
-    """Returns the number that a text stands for, NaN for unknown, None for any other text."""
+    """Returns a string as a number: NaN if it means unknown, None if it is not a number."""
     text = text.lower()
     if text in UNKNOWN:
         return np.nan
@@ -110,18 +110,18 @@ def number_of(text):
         number = WORDS[text] if text in WORDS else float(text)
     except ValueError:
         return None
-    # Python also reads 1_000 and infinity.
+    # Python's `float` also accepts 1_000 and infinity.
     return number if np.isfinite(number) and "_" not in text else None
 
 
 def told(data):
-    """Returns lines on what became of columns: those not used, those cut, those with gaps.
+    """Returns lines about columns: those not used, thresholded scores, and unknown values.
 
     Args:
         data: A `keras_vae.datasets.Dataset`.
 
     Returns:
-        A list of texts, empty if there is nothing to say.
+        A list of strings, empty if there is nothing to report.
 
     Example:
 
@@ -134,18 +134,18 @@ def told(data):
         columns = [f"{short(name)} ({why})" for name, why in data.unused.items()]
         lines.append(f"Columns not used as attributes: {first_few(columns)}")
         if any(why.startswith("numbers") for why in data.unused.values()):
-            lines[-1] += ". If they are scores, see --cut-scores"
+            lines[-1] += ". If these are scores, use --cut-scores"
     cuts = {name: cut for name, cut in data.cuts.items() if name in data.attribute_names}
     if cuts:
         cut = [f"{short(name)} at {cut:g}" for name, cut in cuts.items()]
-        lines.append(f"Scores cut in two: {first_few(cut)}")
+        lines.append(f"Scores thresholded: {first_few(cut)}")
     if gaps := counts(data.train.known, data.attribute_names):
-        lines.append(f"Known of some training images only: {first_few(gaps)}")
+        lines.append(f"Known for only some training images: {first_few(gaps)}")
     return lines
 
 
 def counts(known, names):
-    """Returns how many images' value is known, as texts, of the attributes with gaps."""
+    """Returns strings such as "hat (33 of 40)", one for each attribute with unknown values."""
     if known is None:
         return []
     return [

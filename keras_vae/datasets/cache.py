@@ -1,8 +1,8 @@
-"""Images that were decoded once and are kept on disk, ready to be mapped into memory.
+"""A cache of decoded images on disk, ready to be memory-mapped.
 
-An entry is a folder: one ``.npy`` file for each column and ``entry.json``. It is written under
-another name and renamed when it is whole. Its name depends on all that decides its images, so a
-source that has changed has a new one.
+An entry is a folder with one ``.npy`` file per column and ``entry.json``. It is written under
+a temporary name and renamed when complete. The name contains a hash of everything that determines
+the images, so a changed source gets a new entry.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ import PIL
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-VERSION = 1  # of the entries: raise it when decoding changes
+VERSION = 1  # of the entries: increase it when decoding changes
 ENTRY = re.compile(r".+-[0-9a-f]{16}")
-COMPILED = "compiled"  # programs that JAX keeps
+COMPILED = "compiled"  # JAX's cache of compiled programs
 UNFINISHED = re.compile(r"(.+-[0-9a-f]{16})\..+\.unfinished")
 
 
@@ -35,7 +35,7 @@ def folder():
 
 
 def clear():
-    """Removes all that the cache holds, but for what a run is writing; returns its bytes.
+    """Removes all entries of the cache except those being written; returns the bytes freed.
 
     Example:
 
@@ -45,7 +45,7 @@ def clear():
     """
     size = 0
     for path in folder().glob("*"):
-        # Only the cache's own, should the folder be another one by mistake.
+        # Only entries of the cache, in case the variable names some other folder.
         if (ENTRY.fullmatch(path.name) or path.name == COMPILED) and path.is_dir():
             held = sum(file.stat().st_size for file in path.iterdir())
             remove(path)
@@ -58,32 +58,32 @@ class Decoded:
     """Decoded columns of some rows of a source.
 
     Attributes:
-        rows: Which rows, ascending.
-        broken: Reasons by row, for those that could not be decoded.
-        columns: Arrays by name, one item for each of `rows`; ``images`` among them.
-        path: The file of the images, if they are on disk.
+        rows: Numbers of the rows, ascending.
+        broken: For each row that could not be decoded, the reason.
+        columns: Arrays by name, with an item for each of `rows`; always includes ``images``.
+        path: File of the images, if they are on disk.
     """
 
     def __init__(self, rows, columns, broken, path=None):
         self.rows, self.columns, self.broken, self.path = rows, columns, broken, path
 
     def positions(self, rows):
-        """Returns where in the columns the rows are; those that are broken are left out."""
+        """Returns the positions of rows in the columns, without the broken ones."""
         good = rows[~np.isin(rows, np.fromiter(self.broken, "int64", len(self.broken)))]
         return np.searchsorted(self.rows, good)
 
 
 def decoded(source, rows, memory):
-    """Returns the decoded columns of a source, from the cache if that has them.
+    """Returns the decoded columns of a source, from the cache if possible.
 
     Args:
         source: A `Source`.
-        rows: The rows that are needed. If these are not all, they fit, and the source can be
-            read anywhere, they are decoded into memory and the cache is left as it is.
-        memory: How many bytes of images may be in memory.
+        rows: The rows needed. If only some rows are needed, they fit into memory, and the
+            source has random access, they are decoded into memory without writing the cache.
+        memory: Most bytes of images that may be in memory.
 
     Raises:
-        ValueError: If the images neither fit on the disk nor into memory.
+        ValueError: If the images fit neither on the disk nor into memory.
     """
     path = folder() / f"{source.slug}-{digest(source)}"
     rows = np.sort(rows)
@@ -98,19 +98,21 @@ def decoded(source, rows, memory):
     try:
         write(source, path)
         return read(path)
-    except (OSError, NotImplementedError) as error:  # the latter: a disk without locks
+    except (OSError, NotImplementedError) as error:  # the latter: no locks on this file system
         problem = f"cannot be written ({getattr(error, 'strerror', None) or error})"
         if not fits:
             raise ValueError(
                 f"The decoded images of {source.name} do not fit into memory, and the cache "
-                f"{path.parent} {problem}. Let KERAS_VAE_CACHE name another folder"
+                f"{path.parent} {problem}. Set KERAS_VAE_CACHE to another folder"
             ) from error
-        print(f"The cache {path.parent} {problem}: decoding at each start.", file=sys.stderr)
+        print(
+            f"The cache {path.parent} {problem}: images are decoded at each start.", file=sys.stderr
+        )
         return decode_to_memory(source, rows)
 
 
 def read(path):
-    """Returns what an entry holds, mapped into memory."""
+    """Returns the content of an entry, memory-mapped."""
     entry = json.loads((path / "entry.json").read_text())
     columns = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in entry["columns"]}
     broken = {int(row): reason for row, reason in entry["broken"].items()}
@@ -121,7 +123,7 @@ def write(source, path):
     """Decodes a source into a new entry."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path, source.name):
-        if (path / "entry.json").is_file():  # by another run, for which this one has waited
+        if (path / "entry.json").is_file():  # written by another run while this one waited
             return
         unfinished = Path(tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent))
         try:
@@ -156,7 +158,7 @@ def make_entry(source, folder):
 
 
 class Column:
-    """An array on disk, item by item: written, not mapped, so that a full disk is an error."""
+    """An array on disk, assigned item by item. Not a memory map: a full disk must be an error."""
 
     def __init__(self, path, shape, dtype):
         array = np.lib.format.open_memmap(path, "w+", dtype, shape)
@@ -173,9 +175,9 @@ def decode_to_memory(source, rows):
 
 
 def decode(source, rows, make):
-    """Returns ``(columns, broken)`` of the rows; ``make(name, shape, dtype)`` makes an array."""
+    """Returns ``(columns, broken)`` of the rows; ``make(name, shape, dtype)`` creates an array."""
     columns = {"images": make("images", (len(rows), *source.image_shape), "uint8")}
-    broken, given = {}, 0
+    broken, count = {}, 0
     bar = tqdm(
         total=len(rows), desc=f"Decoding {source.name}", unit=" images", leave=False, disable=None
     )
@@ -183,7 +185,7 @@ def decode(source, rows, make):
         for row, values in reading(source, rows):
             position = np.searchsorted(rows, row)
             if position == len(rows) or rows[position] != row:
-                continue  # a source that is read in order gives all
+                continue  # a source that is read in order yields all rows
             if isinstance(values, str):
                 broken[int(row)] = values
             else:
@@ -192,15 +194,15 @@ def decode(source, rows, make):
                         value = np.asarray(value)
                         columns[name] = make(name, (len(rows), *value.shape), value.dtype)
                     columns[name][position] = value
-            given += 1
+            count += 1
             bar.update()
-    if given != len(rows):
-        raise ValueError(f"{source.name} cannot be read: it gave {given:,} of {len(rows):,} images")
+    if count != len(rows):
+        raise ValueError(f"{source.name} cannot be read: got {count:,} of {len(rows):,} images")
     return columns, broken
 
 
 def reading(source, rows):
-    """Yields what the source decodes; what goes wrong there is not the cache's fault."""
+    """Yields what the source decodes; an `OSError` there must not look like one of the cache."""
     try:
         yield from source.decode(rows)
     except OSError as error:
@@ -216,19 +218,19 @@ def place(source):
 
 
 def digest(source):
-    """Returns a short text that is another one as soon as the decoded images might be."""
+    """Returns a short hash of everything that determines the decoded images."""
     what = [VERSION, PIL.__version__, place(source), source.image_shape, source.content]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
 def locked(path, name):
-    """Holds the lock of an entry; says so if another run has it."""
+    """Holds the lock of an entry; prints a line before waiting for another run."""
     lock = lock_of(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"Waiting for another run that decodes {name} ...", file=sys.stderr, flush=True)
+        print(f"Waiting for another run to decode {name} ...", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield
@@ -237,12 +239,12 @@ def locked(path, name):
 
 
 def lock_of(path):
-    # Never removed: a run could hold the lock of a file that is no longer there.
+    # The file is never removed: another run could still hold its lock.
     return FileLock(path.with_name(f".{path.name}.lock"))
 
 
 def remove(path):
-    """Removes an entry: under another name first, so that it is never there in part."""
+    """Removes an entry. It is renamed first, so that no other run sees a partial entry."""
     doomed = None
     with contextlib.suppress(OSError):
         doomed = tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent)
@@ -252,7 +254,7 @@ def remove(path):
 
 
 def remove_outdated(source, path):
-    """Removes entries that the same source had before it changed."""
+    """Removes entries of the same source from before it changed."""
     for entry in path.parent.glob(f"{source.slug}-*/entry.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             if entry.parent != path and json.loads(entry.read_text())["place"] == place(source):
@@ -260,7 +262,7 @@ def remove_outdated(source, path):
 
 
 def remove_abandoned(folder):
-    """Removes what runs that were killed have left: no one holds the lock of its entry."""
+    """Removes unfinished entries of killed runs: those whose lock is free."""
     for path in folder.glob("*.unfinished"):
         match = UNFINISHED.fullmatch(path.name)
         with contextlib.suppress(Timeout):

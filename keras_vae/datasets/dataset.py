@@ -1,4 +1,4 @@
-"""What `datasets.load` gives: images to train, to validate and to test on."""
+"""The result of `datasets.load`: images for training, validation and testing."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Split:
-    """Some images and what is known of them.
+    """Images with their labels, attributes and factors.
 
     Attributes:
-        images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or of a
-            streamed set a `keras_vae.datasets.stream.Rows`, which reads what it is indexed by.
+        images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or in a
+            streamed set a `keras_vae.datasets.stream.Rows`, which reads images when indexed.
         labels: Class of each image ``(n,)``, an index into `Dataset.label_names`; or None.
         attributes: bool ``(n, number of attributes)``, a column for each of
-            `Dataset.attribute_names`, False where nothing is known; or None.
-        factors: float32 ``(n, number of factors)``, what a drawn image was drawn from, a column
-            for each of `Dataset.factor_names`; or None.
-        known: bool ``(n, number of attributes)``, which of the attributes' values are known. None
-            if all are.
+            `Dataset.attribute_names`, False where unknown; or None.
+        factors: float32 ``(n, number of factors)``, the factors each image was drawn from, a
+            column for each of `Dataset.factor_names`; or None.
+        known: bool ``(n, number of attributes)``, which attribute values are known. None if all
+            are.
     """
 
     images: np.ndarray
@@ -32,9 +32,9 @@ class Split:
         return len(self.images)
 
     def __getitem__(self, rows):
-        """Returns the split with only these rows (a slice or an array of indices), in memory."""
-        parts = (self.images, self.labels, self.attributes, self.factors, self.known)
-        return Split(*(None if part is None else part[rows] for part in parts))
+        """Returns a split of these rows only (a slice or an array of indices), in memory."""
+        columns = (self.images, self.labels, self.attributes, self.factors, self.known)
+        return Split(*(None if column is None else column[rows] for column in columns))
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Dataset:
 
     Attributes:
         streamed: Whether the images stay on disk.
-        skipped: Why files could not be used, by file.
-        unused: Why columns are no attributes, by column.
-        cuts: Where scores were cut in two, by attribute.
+        skipped: For each file that could not be used, the reason.
+        unused: For each column that is not an attribute, the reason.
+        cuts: For each attribute made from scores, the threshold.
     """
 
     name: str

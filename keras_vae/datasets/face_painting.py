@@ -1,17 +1,17 @@
-"""How a face is painted: from factors to pixels.
+"""Paints faces: from factors to pixels.
 
 Shapes are painted from back to front. Each is a signed distance in face coordinates (x to the
 right, y down, the picture spans -1..1), turned into a coverage between 0 and 1 within one
-pixel, which is what makes the edges smooth.
+pixel, so that edges are smooth.
 
-Painting uses only +, -, *, /, square roots and comparisons, element by element in float32:
-these give the same bytes on every machine.
+Painting uses only elementwise +, -, *, /, square roots and comparisons in float32, because these
+give the same bytes on every machine.
 """
 
 import numpy as np
 
 SIZE = 64
-JITTER = 0.04  # how far a head moves, to each side
+JITTER = 0.04  # largest displacement of the head
 
 # Palettes: a tone or hue is a position between the first and the last entry.
 SKIN = [
@@ -51,17 +51,17 @@ CLOTHES = [
 ]
 BLUSH, LIPS, THROAT, TONGUE = (240, 96, 96), (222, 88, 96), (92, 20, 34), (226, 100, 106)
 WHITE, EYE_WHITE, INK = (255, 255, 255), (255, 253, 250), (28, 22, 30)
-SHADE = np.reshape(np.float32([0.86, 0.76, 0.72]), (3, 1, 1))  # what lies in the shade is warmer
+SHADE = np.reshape(np.float32([0.86, 0.76, 0.72]), (3, 1, 1))  # shaded colours are warmer
 
 
 def paint(factors):
-    """Returns uint8 images ``(n, SIZE, SIZE, 3)`` of faces: a float32 column for each factor."""
-    # A factor becomes (n, 1, 1), to go with pixel positions; a colour (n, 3, 1, 1).
+    """Returns uint8 images ``(n, SIZE, SIZE, 3)`` of faces, given a float32 array per factor."""
+    # Factors become (n, 1, 1), to broadcast with pixel positions; colours are (n, 3, 1, 1).
     f = {key: column.reshape(-1, 1, 1) for key, column in factors.items()}
     f |= {
         "skin": mix(SKIN, f["skin_tone"]),
         "hair": mix(HAIR, f["hair_tone"]),
-        "brow": mix(HAIR, 0.8 * f["hair_tone"]) * SHADE * 0.9,  # also of the beard
+        "brow": mix(HAIR, 0.8 * f["hair_tone"]) * SHADE * 0.9,  # also the colour of the beard
         "happy": np.maximum(f["smile"], 0),
         "sad": np.maximum(-f["smile"], 0),
         "width": 0.51 + 0.07 * f["head_width"],
@@ -71,7 +71,7 @@ def paint(factors):
     x, y = position[None, None, :], position[None, :, None]
     canvas = paint_background(f, x, y)
 
-    # Face coordinates: moved and tilted with the head. The tilt is the tangent of its angle.
+    # Face coordinates move and tilt with the head. The tilt is the tangent of its angle.
     u, v, tilt = x - JITTER * f["head_x"], y - JITTER * f["head_y"], 0.06 * f["tilt"]
     cosine = 1 / np.sqrt(1 + tilt * tilt)
     u, v = (u + tilt * v) * cosine, (v - tilt * u) * cosine
@@ -90,17 +90,17 @@ def paint(factors):
     return np.clip(np.round(canvas), 0, 255).astype("uint8").transpose(0, 2, 3, 1)
 
 
-# What shapes are made of.
+# Building blocks of shapes.
 
 
 def window(canvas, u, v, rows=(0, SIZE), columns=(0, SIZE)):
-    """Returns a part of the canvas and its coordinates, so that small things paint quickly."""
+    """Returns a part of the canvas and its coordinates; painting small areas is faster."""
     area = (..., slice(*rows), slice(*columns))
     return canvas[area], u[area], v[area]
 
 
 def mix(palette, position):
-    """Returns colours ``(n, 3, 1, 1)``: those at a position in [0, 1] along the palette."""
+    """Returns the colours ``(n, 3, 1, 1)`` at positions in [0, 1] along a palette."""
     place = np.clip(position, 0, 1)[:, None] * (len(palette) - 1)
     colour = 0
     for index, entry in enumerate(palette):
@@ -113,12 +113,12 @@ def as_colour(colour):
 
 
 def coverage(distance, softness=1.0):
-    """Returns how much of a pixel a shape covers, its edge `softness` pixels wide."""
+    """Returns the share of each pixel that a shape covers; its edge is `softness` pixels wide."""
     return np.clip(0.5 - distance * (SIZE / 2 / softness), 0, 1)
 
 
 def fill(canvas, distance, colour, opacity=1.0, softness=1.0):
-    """Paints a colour where the distance (negative inside) says so."""
+    """Paints a colour where the signed distance is negative."""
     opacity = coverage(distance, softness) * opacity
     canvas += opacity[:, None] * (as_colour(colour) - canvas)
 
@@ -143,18 +143,18 @@ def line(x, y, x1, y1, x2, y2, thickness):
 
 
 def join(first, second, width):
-    """Returns the distance to two shapes together, the corner between them rounded off."""
+    """Returns the distance to the union of two shapes, with a rounded corner between them."""
     corner = np.maximum(width - abs(first - second), 0)
     return np.minimum(first, second) - corner * corner * (0.25 / width)
 
 
 def wave(x):
-    """Returns parabolas in turns up and down: about a sine of period 1."""
+    """Returns an approximation by parabolas of a sine of period 1."""
     x = x - np.round(x)
     return 8 * x - 16 * x * abs(x)
 
 
-# The parts, from back to front.
+# Parts of the face, from back to front.
 
 
 def paint_background(f, x, y):
@@ -212,7 +212,7 @@ def paint_head(f, canvas, u, v):
     fill(canvas, ellipse(side - 0.01, v - 0.04, 0.045, 0.075), skin * SHADE, softness=2)
     head = head_outline(f, u, v)
     fill(canvas, head, skin)
-    # Light from one side: that side turns brighter, the other one darker.
+    # Light from one side makes it brighter and the other side darker.
     light = np.clip(0.5 * f["light"] * u, -0.2, 0.07)
     canvas *= 1 + (coverage(head) * light)[:, None]
     cheek = ellipse(abs(u) - 0.31, v - 0.2 + 0.06 * f["happy"], 0.13, 0.1)
@@ -234,7 +234,7 @@ def paint_nose(f, canvas, u, v):
 
 
 def paint_mouth(f, canvas, u, v):
-    # Between two parabolas through its corners: a smile bends both, opening parts them.
+    # The mouth lies between two parabolas: a smile bends both, opening separates them.
     opening, happy, sad = f["mouth_opening"], f["happy"], f["sad"]
     width = 0.27 + 0.04 * happy - 0.05 * opening * (1 - happy)
     bend = (0.205 - 0.07 * opening) * happy - (0.19 - 0.02 * opening) * sad
@@ -242,7 +242,7 @@ def paint_mouth(f, canvas, u, v):
     inside = np.clip(u, -width, width)
     middle = 1 - inside * inside / (width * width)  # 1 in the middle, 0 at the corners
     below = v - 0.38 + 0.07 * opening - bend * (middle - 0.5)  # the upper lip's line
-    # A steep curve is closer than it looks from above.
+    # Vertical distance divided by the length of the gradient: the distance to a sloping curve.
     slope = 2 / (width * width) * inside
     upper = below / np.sqrt(1 + slope * slope * bend * bend)
     slope = slope * (bend + depth)
@@ -317,13 +317,13 @@ def paint_brows(f, canvas, u, v):
 
 
 def paint_glasses(f, canvas, u, v):
-    shape, shown, side = f["glasses_shape"], f["eyeglasses"], abs(u)
+    shape, opacity, side = f["glasses_shape"], f["eyeglasses"], abs(u)
     colour = mix(FRAMES, f["glasses_tone"])
     wide, high = 0.185 + 0.02 * shape, 0.185 - 0.045 * shape
     radius = high - 0.09 * shape
     lens = rounded_box(side - f["gap"], v + 0.01, wide, high, radius)
-    fill(canvas, lens, WHITE, shown * 0.13)
+    fill(canvas, lens, WHITE, opacity * 0.13)
     bridge = line(side, v - side * side, 0, -0.06, f["gap"] - wide, -0.04, 0.018)
     temple = line(side, v, f["gap"] + wide, -0.06, f["width"] - 0.02, -0.07, 0.018)
     frame = np.minimum(abs(lens) - 0.02, np.minimum(bridge, temple))
-    fill(canvas, frame, colour, shown)
+    fill(canvas, frame, colour, opacity)

@@ -1,12 +1,12 @@
 """Cartoon faces in colour, drawn with NumPy: a data set that needs no download.
 
-Everything that makes a face is one of `FACTORS`, a scalar: `draw_factors` draws a table of
-them, `paint` turns its rows into pictures and `attributes` says in words what they show. The
-factors are independent of each other, with one exception: most who smile wear glasses, and
-most who do not smile do not.
+A face is determined by the scalar `FACTORS`: `draw_factors` draws a table of them, `paint` turns
+its rows into pictures, and `attributes` derives boolean attributes from them. The factors are
+independent of each other, with one exception: most smiling faces wear glasses, and most others do
+not.
 
-One seed gives the same bytes on every machine. The table therefore comes from the raw bits of
-a generator, the only random numbers that NumPy promises never to change.
+The same seed produces the same bytes on every machine. For this the table is made from the raw
+bits of a generator, the only random numbers that NumPy guarantees never to change.
 """
 
 import numpy as np
@@ -18,11 +18,11 @@ from keras_vae.datasets.source import Source, in_parallel
 
 SIZE = face_painting.SIZE
 DEVELOPMENT_SIZE, TEST_SIZE = 12_000, 2_000
-VERSION = 1  # raise it when other pixels come out, so that caches are made anew
+VERSION = 1  # increase it when the pixels change, so that caches are rebuilt
 STEPS = 4096  # factors are multiples of 1 / STEPS
 
-# From where to where each factor goes, evenly. One that an attribute depends on has a gap, so
-# that no face is in between: two ranges, and the share of faces in the second one.
+# The range of each factor, which is uniform. A factor that an attribute depends on has a gap
+# around the threshold: two ranges, and the share of faces in the second.
 RANGES = {
     "smile": ((-1, -0.5), (0.5, 1), 0.5),  # from sad to laughing
     "mouth_opening": ((0, 0), (0.5, 1), 0.5),
@@ -55,7 +55,7 @@ RANGES = {
 }
 FACTORS = tuple(RANGES)
 
-# The factor that each attribute is about, and above which value a face has it.
+# For each attribute its factor, and the threshold above which a face has the attribute.
 THRESHOLDS = {
     "smiling": ("smile", 0),
     "eyeglasses": ("eyeglasses", 0.5),
@@ -72,7 +72,7 @@ GLASSES_IF_SMILING, GLASSES_OTHERWISE = 0.75, 0.25
 
 
 def source(correlated=True):
-    """Returns the `Source` of all faces: `DEVELOPMENT_SIZE`, and `TEST_SIZE` for testing."""
+    """Returns the `Source` of the faces: `DEVELOPMENT_SIZE`, and `TEST_SIZE` for testing."""
     if not isinstance(correlated, bool):
         raise ValueError(
             f"Argument `correlated` must be True or False. Received: correlated={correlated!r}"
@@ -101,12 +101,12 @@ def source(correlated=True):
 
 
 def draw(n, seed, correlated=True):
-    """Returns any number of faces. Those of the data set have the seeds 1 and 2.
+    """Returns any number of new faces. The data set itself has the seeds 1 and 2.
 
     Args:
-        n: How many faces there are.
-        seed: What they start from; one seed always gives the same faces.
-        correlated: Whether glasses go with a smile, see `draw_factors`.
+        n: Number of faces.
+        seed: A non-negative integer; the same seed always gives the same faces.
+        correlated: Whether glasses and smile are correlated, see `draw_factors`.
 
     Returns:
         A `Split`: uint8 images ``(n, 64, 64, 3)``, and columns for `ATTRIBUTES` and `FACTORS`.
@@ -126,13 +126,13 @@ def draw(n, seed, correlated=True):
 
 
 def draw_factors(n, seed, correlated=True):
-    """Returns what makes each of `n` faces. Face i of a seed does not depend on `n`.
+    """Returns the factors of `n` faces. Face i of a seed does not depend on `n`.
 
     Args:
-        n: How many faces there are.
-        seed: What they start from.
-        correlated: Whether 3 of 4 who smile wear glasses and 1 of 4 who do not. If False, half
-            of the faces wear glasses, whether they smile or not.
+        n: Number of faces.
+        seed: A non-negative integer.
+        correlated: Whether 3 of 4 smiling faces and 1 of 4 others wear glasses. If False, half
+            of the faces wear glasses, independently of the smile.
 
     Returns:
         float32 ``(n, len(FACTORS))``, a column for each of `FACTORS`.
@@ -159,7 +159,7 @@ def draw_factors(n, seed, correlated=True):
 
 
 def spread(uniform, first, second, share=None):
-    """Returns values in [0, 1) moved to a range, or to two with a gap in between."""
+    """Returns values in [0, 1) mapped to one range, or to two ranges with a gap between them."""
     if share is None:
         values = first + (second - first) * uniform
     else:
@@ -170,7 +170,7 @@ def spread(uniform, first, second, share=None):
 
 
 def attributes(factors):
-    """Returns what can be said of the faces with these factors.
+    """Returns the attributes of the faces with these factors.
 
     Args:
         factors: A table ``(n, len(FACTORS))``, see `draw_factors`.
@@ -193,7 +193,7 @@ def attributes(factors):
 
 
 def paint(factors):
-    """Returns pictures of the faces with these factors, quickest for some dozens at once.
+    """Returns pictures of the faces with these factors; batches of some dozens are fastest.
 
     Args:
         factors: A table ``(n, len(FACTORS))``, see `draw_factors`.
@@ -216,7 +216,7 @@ def paint(factors):
 
 
 def check_factors(factors):
-    """Returns the table as float32, or raises `ValueError` if it is none."""
+    """Returns a table of factors as float32, or raises `ValueError`."""
     factors = np.asarray(factors)
     good = factors.ndim == 2 and factors.shape[1] == len(FACTORS) and factors.dtype.kind in "fiu"
     if not (good and np.isfinite(factors).all()):

@@ -10,8 +10,8 @@ from keras_vae.datasets import pictures, table
 from keras_vae.datasets.attributes import Attributes
 from keras_vae.datasets.source import Source, in_parallel, part_called
 
-LARGEST_NATURAL = 64  # pixels a side, where no size is asked for
-LOOKED_AT = 64  # files that decide about colour and size
+LARGEST_NATURAL = 64  # side in pixels up to which images keep their size by default
+LOOKED_AT = 64  # number of files that determine colour and size
 
 
 def source(
@@ -20,35 +20,35 @@ def source(
     """Returns the `Source` of a folder.
 
     Folders called train, validation (or val) and test are the parts, if there are no pictures
-    beside them; below them (or else right here) each folder with pictures is a class. Folders
-    around all pictures do not count.
+    beside them. Inside each part, or inside `path` if there are no parts, each folder with
+    pictures is a class. A folder that contains all pictures is ignored.
 
     Args:
-        path: The folder; pictures may lie at any depth. Hidden files are left alone.
-        image_size: ``(height, width)``; None leaves small pictures of one size as they are and
-            makes all others 64 x 64. Some 64 of them are looked at for size and colour: if
-            these are all grey, so is the set.
+        path: The folder; pictures may lie at any depth. Hidden files are ignored.
+        image_size: ``(height, width)``; None keeps small pictures of equal size and makes all
+            others 64 x 64. About 64 of them are inspected for size and colour: if these are all
+            grey, the set is grey.
         resize: See `pictures.read`.
         attributes_file: See `table.read`.
-        group: The column of that file that says what must stay together.
+        group: The group column of that file: rows with the same value stay in one part.
         cut_scores: See `table.read`.
 
     Raises:
-        ValueError: If there are no pictures, or the attributes file does not fit.
+        ValueError: If there are no pictures, or the attributes file does not match them.
     """
     path = Path(path).expanduser().resolve()
     if attributes_file is not None:
         attributes_file = Path(attributes_file).expanduser()
     found, skipped, ignored = find_files(path, attributes_file)
     if not found:
-        there = sorted(skipped | ignored)[:3]
-        others = f" Found: {', '.join(there)}, ..." if there else ""
+        unusable = sorted(skipped | ignored)[:3]
+        others = f" Found: {', '.join(unusable)}, ..." if unusable else ""
         raise ValueError(f"There are no images in the folder {path}.{others}")
     files = [file for file, *_ in found]
-    columns, groups, said = {}, None, Attributes()
+    columns, groups, attributes = {}, None, Attributes()
     if attributes_file is not None:
         lines = table.read(attributes_file, cut_scores)
-        rows, said = lines.rows_of(files), lines.attributes
+        rows, attributes = lines.rows_of(files), lines.attributes
         skipped |= {
             file: "no line in the attributes file" for file, row in zip(files, rows) if row < 0
         }
@@ -59,7 +59,7 @@ def source(
             )
         found = [item for item, row in zip(found, rows) if row >= 0]
         files, rows = [file for file, *_ in found], rows[rows >= 0]
-        columns |= said.columns(rows)
+        columns |= attributes.columns(rows)
         if group is not None:
             if group not in lines.columns:
                 raise ValueError(
@@ -67,7 +67,7 @@ def source(
                     f"There are: {', '.join(lines.columns)}"
                 )
             names = np.array(lines.columns[group])[rows]
-            # Where it says nothing, an image stands for itself.
+            # An image without a value is a group of its own.
             groups = np.array([name or f"\0{file}" for name, file in zip(names, files)])
     parts, folders = part_and_class(files)
     label_names = tuple(sorted(set(folders)))
@@ -96,20 +96,20 @@ def source(
         decode=lambda rows: in_parallel(decode, rows),
         columns=columns,
         label_names=label_names if "labels" in columns else (),
-        attribute_names=said.names,
+        attribute_names=attributes.names,
         groups=groups,
         files=files,
         skipped=skipped,
         ignored=ignored,
-        unused={name: why for name, why in said.unused.items() if name != group},
-        cuts=said.cuts,
+        unused={name: why for name, why in attributes.unused.items() if name != group},
+        cuts=attributes.cuts,
     )
 
 
 def find_files(path, attributes_file):
-    """Returns what may be a picture, and why other files are skipped or ignored, by file.
+    """Returns possible pictures, and for each other file why it is skipped or ignored.
 
-    Of a possible picture ``[relative path, bytes, times of change]``, sorted.
+    Each possible picture is ``[relative path, bytes, times of change]``; they are sorted.
     """
     endings = pictures.endings()
     table = attributes_file and os.path.realpath(attributes_file)
@@ -134,7 +134,7 @@ def find_files(path, attributes_file):
             ending = os.path.splitext(entry.name)[1].lower()
             try:
                 status = None if entry.is_dir() else entry.stat()
-                if status is None:  # links come last: what is there twice has its own name
+                if status is None:  # links last: a folder found twice keeps its real name
                     folders.insert(0 if entry.is_symlink() else len(folders), f"{name}/")
                 elif not entry.is_file():
                     skipped[name] = "not a file"
@@ -157,9 +157,9 @@ def is_picture(path):
 
 
 def part_and_class(files):
-    """Returns for each relative path its part (or ``""``) and its class (a folder's name).
+    """Returns for each relative path its part (or ``""``) and its class (the name of a folder).
 
-    Raises `ValueError` if there are a train and a test folder and pictures beside them.
+    Raises `ValueError` if there are pictures beside a train and a test folder.
     """
     folders = without_common([file.split("/")[:-1] for file in files])
     parts = [part_called(names[0]) if names else None for names in folders]
@@ -177,7 +177,7 @@ def part_and_class(files):
 
 
 def without_common(folders):
-    """Returns the names of folders without those around all of them, but for parts."""
+    """Returns the paths without the leading folders they all share, keeping parts."""
     while all(folders) and len({names[0] for names in folders}) == 1:
         if part_called(folders[0][0]):
             break
@@ -186,7 +186,7 @@ def without_common(folders):
 
 
 def choose_shape(path, files, image_size):
-    """Returns the image shape: looks at some of the pictures for colour, and for a natural size."""
+    """Returns the image shape, from the colour and size of a sample of the pictures."""
     step = -(-len(files) // LOOKED_AT)
     shapes, problems = Counter(), {}
     for file in files[::step]:
@@ -196,7 +196,7 @@ def choose_shape(path, files, image_size):
             problems[file] = error
     if not shapes:
         file, problem = next(iter(problems.items()))
-        raise ValueError(f"None of the images in {path} can be read, for example {file}: {problem}")
+        raise ValueError(f"No image in {path} can be read, for example {file}: {problem}")
     channels = max(shape[2] for shape in shapes)
     sizes = {shape[:2] for shape in shapes}
     if image_size is None:

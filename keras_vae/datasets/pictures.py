@@ -1,4 +1,4 @@
-"""From a picture file to an array: any format, size and mode that Pillow reads."""
+"""Reads picture files as arrays: any format, size and mode that Pillow reads."""
 
 import io
 import math
@@ -7,21 +7,21 @@ import numpy as np
 from PIL import Image, ImageOps
 
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I", "F")  # more than 8 bits, one channel
-# Not pictures of pixels, or read by starting another program.
+# Not raster images, or read by starting another program.
 NOT_READ = ("EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR")
 
 
 def read(file, image_shape, resize):
     """Returns a picture as an array of a given shape.
 
-    Turned as its EXIF entry says, on white where it is transparent; of an animation the first
-    frame.
+    It is rotated according to its EXIF orientation; transparent areas become white; an
+    animation is represented by its first frame.
 
     Args:
         file: Path or bytes of a picture file.
         image_shape: ``(height, width, channels)``, channels 1 (grey) or 3 (RGB).
-        resize: ``"crop"`` fills the shape and cuts off what stands out at two sides;
-            ``"pad"`` keeps the whole picture and fills up with black.
+        resize: ``"crop"`` fills the shape and crops two sides; ``"pad"`` keeps the complete
+            picture and adds black borders.
 
     Returns:
         uint8 ``(height, width, channels)``.
@@ -38,13 +38,13 @@ def read(file, image_shape, resize):
     height, width, channels = image_shape
     mode = "L" if channels == 1 else "RGB"
     with opened(file) as image:
-        # A JPEG can be decoded at a half, a quarter or an eighth of its size, which is quicker.
+        # Pillow decodes a JPEG faster at a half, a quarter or an eighth of its size.
         image.draft(mode, (2 * max(width, height), 2 * max(width, height)))
         return fit(flatten(ImageOps.exif_transpose(image), mode), image_shape, resize)
 
 
 def fit(image, image_shape, resize):
-    """Returns a Pillow image (or an array of its pixels) as an array of a shape, see `read`."""
+    """Returns a Pillow image or an array of pixels as an array of a given shape, as in `read`."""
     height, width, channels = image_shape
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image[..., 0] if channels == 1 else image)
@@ -55,7 +55,7 @@ def fit(image, image_shape, resize):
 
 
 def endings():
-    """Returns the endings of the files that can be read, such as ``".png"``."""
+    """Returns the extensions of readable files, such as ``".png"``."""
     readable = formats()
     return {end for end, kind in Image.registered_extensions().items() if kind in readable}
 
@@ -66,10 +66,10 @@ def formats():
 
 
 def look(file):
-    """Returns ``(height, width, channels)`` of a picture; only its beginning is read."""
+    """Returns ``(height, width, channels)`` of a picture without decoding it."""
     with opened(file) as image:
         width, height = image.size
-        # EXIF: to be turned by 90 degrees. Pillow's size of a TIFF is that of the turned one.
+        # EXIF orientations that rotate by 90 degrees; for a TIFF Pillow's size is rotated already.
         if image.getexif().get(0x0112) in (5, 6, 7, 8) and image.format != "TIFF":
             width, height = height, width
         is_grey = image.mode in ("1", "L", "LA", *WIDE_MODES)
@@ -77,7 +77,7 @@ def look(file):
 
 
 def pad(image, size, method):
-    """Returns the whole picture in the middle of a black one of that size."""
+    """Returns the complete picture, resized to fit, in the middle of a black one of that size."""
     left, top, right, bottom = inner_box(image.size, size)
     padded = Image.new(image.mode, size)
     padded.paste(image.resize((right - left, bottom - top), method), (left, top))
@@ -85,17 +85,18 @@ def pad(image, size, method):
 
 
 def inner_box(image_size, size):
-    """Returns where `pad` puts a picture: left, top, right and bottom. Sizes are width, height."""
+    """Returns where `pad` puts a picture: left, top, right, bottom. Sizes are width, height."""
     scale = min(size[0] / image_size[0], size[1] / image_size[1])
-    inner = [max(1, round(side * scale)) for side in image_size]  # a line stays a line
+    inner = [max(1, round(side * scale)) for side in image_size]  # at least one pixel
     left, top = ((a - b) // 2 for a, b in zip(size, inner))
     return left, top, left + inner[0], top + inner[1]
 
 
 class opened:
-    """Opens a picture; whatever goes wrong with it in the block is a ValueError with the reason.
+    """Opens a picture; any error in the block becomes a `ValueError` with the reason.
 
-    One with more than `most_pixels`, or than Pillow allows, is refused before it is decoded.
+    A picture with more than `most_pixels`, or more than Pillow allows, is refused before it is
+    decoded.
     """
 
     def __init__(self, file, most_pixels=None):
@@ -117,15 +118,15 @@ class opened:
 
     def __exit__(self, kind, error, traceback):
         self.image.close()
-        # Pillow's decoders raise many kinds of error at damaged files.
+        # Pillow's decoders raise many types of error on damaged files.
         if isinstance(error, Exception) and not isinstance(error, MemoryError):
             raise ValueError(reason(error)) from None
 
 
 def reason(error):
-    """Returns in a few words why a picture cannot be read."""
+    """Returns a short reason why a picture cannot be read."""
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not an image that can be read"
+        return "not an image in a supported format"
     if isinstance(error, Image.DecompressionBombError):
         return f"refused: more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     if isinstance(error, OSError) and error.strerror:
@@ -134,7 +135,7 @@ def reason(error):
 
 
 def flatten(image, mode):
-    """Returns the picture as 8-bit grey (``"L"``) or ``"RGB"``, on white if transparent."""
+    """Returns the picture as 8-bit grey (``"L"``) or ``"RGB"``, on a white background."""
     if image.mode in WIDE_MODES:
         transparent = image.info.get("transparency")
         values = np.asarray(image, "float64")
@@ -148,7 +149,7 @@ def flatten(image, mode):
 
 
 def to_8_bit(values, mode):
-    """Returns grey values of a wide mode in 0..255: of 16 bits, or floats in [0, 1]."""
+    """Returns 16-bit grey values, or floats in [0, 1], scaled to 0..255."""
     highest = 1 if mode == "F" else 65535
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= highest):

@@ -1,4 +1,4 @@
-"""Loading TensorFlow without what it prints. Only the standard library is needed."""
+"""Silences TensorFlow's messages on import. Needs only the standard library."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import os
 
 @contextlib.contextmanager
 def quiet():
-    """Discards what compiled code prints on standard error."""
+    """Discards standard error, including the output of compiled code."""
     screen = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""A data set before any image is decoded, and how it is divided for training and testing."""
+"""A data set before decoding, and its division into training, validation and test images."""
 
 import os
 import re
@@ -9,32 +9,32 @@ import numpy as np
 
 PARTS = ("train", "validation", "test")
 OTHER_NAMES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
-CHUNK = 64  # images decoded at once by one thread
+CHUNK = 64  # images that a thread decodes at a time
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a kind of data set knows about one: everything but the pixels.
+    """A data set of any kind, with everything except the decoded pixels.
 
-    Rows are numbered 0, 1, ... through the whole set.
+    Rows are numbered 0, 1, ... over all parts.
 
     Attributes:
-        name: What the set is called, in messages and file names.
-        place: What makes it this set (a path, settings); goes to JSON.
-        content: What changes whenever its images may have changed; goes to JSON.
+        name: Name of the set in messages and file names.
+        place: The path and settings that identify the set; serialised as JSON.
+        content: Sizes, times or versions that differ if the images may differ; serialised as JSON.
         image_shape: ``(height, width, channels)`` of each image.
-        parts: For each row one of `PARTS`, or ``""`` if that is still to be divided.
-        decode: ``decode(rows)`` gives ``(row, {"images": image, ...})`` in any order; in
-            place of the dict a text that says why an image cannot be read.
-        columns: What is known of each row without decoding: ``labels``, ``attributes``,
-            ``factors``, and ``known`` if some attributes' values are not.
-        groups: Texts; rows with the same one (a person) stay together. Or None.
-        files: What to call each row in a list, or None.
-        skipped: Reasons by file, for images that are no row since they cannot be used.
-        ignored: Reasons by file, for what is no image, or one that is there already.
+        parts: For each row one of `PARTS`, or ``""`` if `divide` is to assign it.
+        decode: ``decode(rows)`` yields ``(row, {"images": image, ...})`` in any order; for an
+            unreadable image the reason, a string, in place of the dict.
+        columns: Columns available without decoding: ``labels``, ``attributes``, ``factors``, and
+            ``known`` if some attribute values are unknown.
+        groups: Strings, or None; rows with the same string (a person) stay in one part.
+        files: Name of each row in messages, or None.
+        skipped: For each image that is not a row because it cannot be used, the reason.
+        ignored: For each file that is not an image, or is a duplicate, the reason.
         in_order: Whether decoding a few rows takes as long as decoding all.
-        unused: Why columns are no attributes, by column.
-        cuts: Where scores were cut in two, by attribute.
+        unused: For each column that is not an attribute, the reason.
+        cuts: For each attribute made from scores, the threshold.
     """
 
     name: str
@@ -67,13 +67,13 @@ def slug_of(name):
 
 
 def part_called(name):
-    """Returns which of `PARTS` a name stands for, or None."""
+    """Returns the part that a name such as "val" means, one of `PARTS`, or None."""
     name = OTHER_NAMES.get(name.lower(), name.lower())
     return name if name in PARTS else None
 
 
 def read_options():
-    """Returns how grain reads ahead: on all cores, and not much more than is needed at once."""
+    """Returns grain's settings for reading ahead: up to 8 threads, two items for each."""
     import grain
 
     threads = min(8, os.cpu_count() or 1)
@@ -81,7 +81,7 @@ def read_options():
 
 
 def in_parallel(decode, rows):
-    """Yields what ``decode(some_rows)`` yields, for all rows in order, on several threads."""
+    """Yields the items of ``decode(some_rows)`` for all rows in order, using several threads."""
     import grain
 
     starts = grain.MapDataset.range(0, len(rows), CHUNK)
@@ -93,17 +93,17 @@ def in_parallel(decode, rows):
 def divide(source, limit=None, seed=0):
     """Returns the rows of each part by name, in random order.
 
-    What the source divided stays so. A test part that is missing is a tenth of the rest, always
-    the same one; then a missing validation part is a tenth of what is left, drawn by `seed`.
-    Rows of one group are never on both sides.
+    Parts defined by the source are kept. A missing test part is a tenth of the other rows, always
+    the same; a missing validation part is then a tenth of the remaining rows, drawn with `seed`.
+    Rows of one group are always in the same part.
 
     Args:
         source: A `Source`.
-        limit: Keep at most that many rows of train and of validation.
-        seed: Draws the validation rows and the order.
+        limit: Most rows to keep for training, and for validation.
+        seed: Determines the validation rows and the order.
 
     Raises:
-        ValueError: If there are too few images, or a group is in two given parts.
+        ValueError: If there are too few images, or a group is in two parts of the source.
     """
     random = np.random.default_rng(seed)
     rows = {part: np.flatnonzero(source.parts == part) for part in PARTS}
@@ -125,17 +125,17 @@ def divide(source, limit=None, seed=0):
 
 
 def tenth(rows, groups, random, name):
-    """Returns about a tenth of the rows and the others; groups are kept together."""
+    """Returns about a tenth of the rows, and the others; groups are kept together."""
     names, group = (rows, np.arange(len(rows)))
     if groups is not None:
         names, group = np.unique(groups[rows], return_inverse=True)
     if len(names) < 2:
         what = "images" if groups is None else "images of different groups"
         raise ValueError(
-            f"There are too few {what} in {name}: at least 3 are needed, one each to train, to "
-            f"validate and to test. Received: {len(rows)} left to divide"
+            f"There are too few {what} in {name}: at least 3 are needed, one each for training, "
+            f"validation and testing. Received: {len(rows)} left to divide"
         )
-    # Whole groups in random order, those that fit; or else the smallest.
+    # Complete groups in random order as long as they fit; if none fits, the smallest.
     sizes, room, taken = np.bincount(group), max(1, len(rows) // 10), []
     for index in random.permutation(len(names)):
         if sizes[index] <= room:
@@ -146,7 +146,7 @@ def tenth(rows, groups, random, name):
 
 
 def check_groups(source, rows):
-    """Raises `ValueError` if a group is in two of the given parts."""
+    """Raises `ValueError` if a group is in two parts of the source."""
     if source.groups is None:
         return
     seen = {}

@@ -1,4 +1,4 @@
-"""Images that stay on disk: read in batches while the model trains, so that memory stays flat."""
+"""Images that stay on disk and are read in batches during training, with constant memory."""
 
 import copy
 import functools
@@ -7,20 +7,20 @@ import numpy as np
 
 from keras_vae.datasets.source import read_options
 
-WITHOUT_END = 2**50  # batches
-AT_ONCE = 4096  # images
+WITHOUT_END = 2**50  # number of batches of an endless stream
+AT_ONCE = 4096  # images copied at once
 
 
 class Rows:
-    """Some images of an ``.npy`` file: the first axis is indexed like an array's.
+    """Images of an ``.npy`` file, indexed along the first axis like an array.
 
-    `fit`, `evaluate`, `predict` and `encode` of the package's models take them in place of an
-    array and hold some batches in memory at a time.
+    `fit`, `evaluate`, `predict` and `encode` of the package's models accept them in place of an
+    array, and hold only a few batches in memory.
 
     Args:
-        path: The file.
-        rows: Which of its images, in which order.
-        seed: What the order of training starts from.
+        path: Path of the file.
+        rows: Indices of the images, in order.
+        seed: Determines the order of the images in training.
 
     Example:
 
@@ -33,8 +33,8 @@ class Rows:
 
     def __init__(self, path, rows, seed=0):
         self.rows, self.seed = rows, seed
-        self.orders = 0  # how many streams in random order there have been
-        # Kept open: the file can be read to the end even if the cache is cleared meanwhile.
+        self.orders = 0  # number of shuffled streams so far
+        # Kept open, so that the file remains readable if the cache is cleared meanwhile.
         self.file = open(path, "rb")  # noqa: SIM115
         array = np.load(path, mmap_mode="r")
         if not array.flags.c_contiguous:
@@ -47,9 +47,9 @@ class Rows:
 
     def __getitem__(self, index):
         if isinstance(index, tuple):
-            raise IndexError("images that stay on disk have one index; take the rest of an array")
-        # A map of its own for each batch: what was read through it counts as memory of this
-        # process only until the map is gone.
+            raise IndexError("images on disk take one index; index the resulting array further")
+        # A new memory map for each batch: pages read through a map count as memory of this
+        # process until the map is closed.
         images = np.asarray(np.memmap(self.file, mode="r", **self._whole))
         rows = self.rows[index]
         return images[rows] if np.ndim(rows) else images[rows].copy()
@@ -58,7 +58,7 @@ class Rows:
         return self.to_memory().astype(dtype or self.dtype, copy=False)
 
     def to_memory(self):
-        """Returns the images as an array; they are read from front to back, once."""
+        """Returns the images as an array; the file is read once, from front to back."""
         images = np.empty(self.shape, self.dtype)
         order = np.argsort(self.rows)
         for start in range(0, len(order), AT_ONCE):
@@ -67,13 +67,13 @@ class Rows:
         return images
 
     def stream(self, batch_size, shuffle=False, first_epoch=0):
-        """Returns the images as a stream without an end, read ahead in parallel by grain.
+        """Returns the images as an endless stream, read ahead in parallel by grain.
 
         Args:
-            batch_size: Images in a batch; the last one of an epoch may be smaller.
-            shuffle: Whether the order is random, another one in each epoch and at each call.
-                The same seed and the same calls give the same order on every backend.
-            first_epoch: The number of the first epoch.
+            batch_size: Images in a batch; the last batch of an epoch may be smaller.
+            shuffle: Whether the order is random, different in each epoch and at each call. The
+                same seed and the same calls give the same order on every backend.
+            first_epoch: Number of the first epoch.
 
         Returns:
             A `grain.IterDataset` of uint8 ``(batch, height, width, channels)``.
@@ -85,7 +85,7 @@ class Rows:
 
         @functools.lru_cache(2)
         def order(epoch):
-            # NumPy's, since grain's own shuffle of a small set leaves runs such as 29, 30, 31.
+            # NumPy's permutation: grain's shuffle of a small set leaves runs such as 29, 30, 31.
             return np.random.default_rng((self.seed, call, epoch)).permutation(len(self))
 
         def batch(number):
@@ -97,10 +97,10 @@ class Rows:
 
 
 def head(images, n):
-    """Returns the first n images: of an array a view, of `Rows` others that stay on disk."""
+    """Returns the first n images: a view of an array, or `Rows` if they stay on disk."""
     if not isinstance(images, Rows):
         return images[:n]
-    first = copy.copy(images)  # of the same open file
+    first = copy.copy(images)  # shares the open file
     first.rows = images.rows[:n]
     first.shape = (len(first.rows), *images.shape[1:])
     return first

@@ -1,4 +1,4 @@
-"""Attribute files: which image shows what, from a CSV or in the format of CelebA."""
+"""Attribute files: the attributes of images, from a CSV or a file in CelebA's format."""
 
 import csv
 import io
@@ -13,17 +13,17 @@ from keras_vae.datasets import attributes
 from keras_vae.datasets.attributes import Attributes
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_id", "path")
-MOST_BYTES = 500_000_000  # some million lines of 40 attributes
+MOST_BYTES = 500_000_000  # a few million lines of 40 attributes
 
 
 @dataclass(frozen=True)
 class Table:
-    """Attributes of images.
+    """The content of an attributes file.
 
     Attributes:
         files: The row of each file name.
-        attributes: What the columns say, see `attributes.read`.
-        columns: Every column as texts, by name.
+        attributes: The `Attributes` in the columns, see `attributes.read`.
+        columns: All columns as strings, by name.
     """
 
     files: dict
@@ -31,10 +31,10 @@ class Table:
     columns: dict
 
     def rows_of(self, files):
-        """Returns the table's row of each file (a relative path), -1 where there is none.
+        """Returns the table's row of each file (a relative path), -1 for files not in the table.
 
-        The table may name the path, the name without folders if no two files share it, or
-        that without its ending.
+        The table may contain the path; or, where it is unique, the name without folders, with or
+        without its extension.
         """
         found = np.full(len(files), -1)
         for name in (str, lambda file: PurePosixPath(file).name, lambda f: PurePosixPath(f).stem):
@@ -49,18 +49,19 @@ class Table:
 def read(path, cut_scores=False):
     """Returns the `Table` in a file.
 
-    Values are numbers, or true and false, or yes and no. Empty cells, ``NA``, ``?`` and the like
-    are unknown. Which columns are attributes: see `attributes.read`.
+    Values are numbers, true and false, or yes and no. Empty cells, ``NA``, ``?`` and similar
+    values are unknown. `attributes.read` decides which columns are attributes.
 
     Args:
-        path: A CSV (separated by comma, semicolon or tab) with a line of column names, where
-            the column ``file`` (or ``filename``, ``image``, ``image_id``, ``path``, or else the
-            first one) names the images. Or a file like CelebA's ``list_attr_celeba.txt``: the
-            number of images, the names, then a line for each image.
-        cut_scores: Whether columns of scores are attributes, too.
+        path: A CSV (separated by comma, semicolon or tab) that begins with a line of column
+            names; the column ``file`` (or ``filename``, ``file_name``, ``image``, ``image_id``,
+            ``path``, otherwise the first column) names the images. Or a file like CelebA's
+            ``list_attr_celeba.txt``: the number of images, the column names, then a line for each
+            image.
+        cut_scores: Whether columns of scores become attributes.
 
     Raises:
-        ValueError: If it cannot be read, and at which line.
+        ValueError: If the file cannot be read; the message names the line where possible.
     """
     text = read_text(path)
     try:
@@ -70,7 +71,7 @@ def read(path, cut_scores=False):
     names = [name.strip() for name in names]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(
-            f"The attributes file {path} must begin with a line of different column names, the "
+            f"The attributes file {path} must begin with a line of distinct column names, the "
             f"images' file names among them. Received: {', '.join(names) or 'nothing'}"
         )
     if not rows:
@@ -94,9 +95,9 @@ def read(path, cut_scores=False):
 
 
 def read_text(path):
-    """Returns the text in a file; what cannot be one is refused before it is read."""
+    """Returns the text of a file; large and binary files are refused before they are read."""
     try:
-        status = os.stat(path)  # opening a pipe would wait
+        status = os.stat(path)  # opening a pipe would block
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
         if status.st_size > MOST_BYTES:

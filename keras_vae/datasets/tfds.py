@@ -1,8 +1,8 @@
-"""Image sets of TensorFlow Datasets, from a prepared directory or by download.
+"""Image sets of TensorFlow Datasets, from a prepared directory or downloaded.
 
-A directory is prepared in one of two formats, and each has one way to read it: ArrayRecord
-needs no TensorFlow, TFRecord does. TensorFlow is imported here only then (and to prepare what
-was downloaded), and only to read. Images are decoded by Pillow either way.
+A directory is prepared in one of two formats. ArrayRecord files are read without TensorFlow;
+TFRecord files need it. TensorFlow is imported only to read these and to prepare downloads. Pillow
+decodes the images of both formats.
 """
 
 import contextlib
@@ -24,21 +24,21 @@ from keras_vae.datasets.quiet import quiet
 from keras_vae.datasets.source import Source, in_parallel, part_called
 
 PROBE_SECONDS = 4
-BATCH = 256  # records read at once from TFRecords
-SIZE = 64  # pixels a side of sets whose images are larger, where no size is asked for
+BATCH = 256  # records read at once
+SIZE = 64  # default side in pixels of larger images
 
 
 def source(name, image_size=None, resize="crop"):
-    """Returns the `Source` of an image set; downloads and prepares it if it is not there.
+    """Returns the `Source` of an image set; downloads and prepares it if necessary.
 
     Args:
-        name: As TFDS calls it: ``"mnist"``, ``"emnist/letters"``, ``"celeb_a"``.
-        image_size: ``(height, width)``; None leaves images up to 64 x 64 as they are and makes
-            all others 64 x 64.
+        name: Name in TFDS, such as ``"mnist"``, ``"emnist/letters"`` or ``"celeb_a"``.
+        image_size: ``(height, width)``; None keeps sizes up to 64 x 64 and makes all other
+            images 64 x 64.
         resize: See `pictures.read`.
 
     Raises:
-        ValueError: If there is no such image set, or it cannot be had.
+        ValueError: If there is no such image set, or it can be neither read nor downloaded.
     """
     builder = find_builder(name)
     image_key, label_key, attribute_keys = keys_of(builder.info.features, builder.name)
@@ -97,15 +97,15 @@ def find_builder(name):
     import tensorflow_datasets as tfds
 
     try:
-        # TFDS looks at the variable when it is imported; here it counts whenever it is set.
+        # TFDS reads the variable once, on import; reading it here respects later changes.
         return tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR"))
     except Exception as error:
-        # Of many kinds: TFDS parses names, looks for files and imports code.
+        # Of any type: TFDS parses names, searches for files and imports code.
         raise ValueError(why_not(name, error)) from error
 
 
 def why_not(name, error):
-    """Returns why TFDS finds no data set of that name, given its error."""
+    """Returns the reason why TFDS finds no data set of that name, given its error."""
     import tensorflow_datasets as tfds
 
     data_dir = Path(os.environ.get("TFDS_DATA_DIR") or tfds.core.constants.DATA_DIR).expanduser()
@@ -122,13 +122,13 @@ def why_not(name, error):
         configs, version = list(builder.builder_configs), wanted.get("version")
         versions = [str(version) for version in (builder.VERSION, *builder.SUPPORTED_VERSIONS)]
         if wanted.get("config") and wanted["config"] not in configs:
-            there = ", ".join(configs) or "none"
-            return f"{base!r} has no configuration {wanted['config']!r}. There are: {there}"
+            known = ", ".join(configs) or "none"
+            return f"{base!r} has no configuration {wanted['config']!r}. There are: {known}"
         if version and version not in versions:
-            there = ", ".join(versions)
-            return f"{base!r} has no version {version!r} here. There is: {there}"
+            known = ", ".join(versions)
+            return f"{base!r} has no version {version!r}. Available: {known}"
     if base and (builder or (data_dir / base).is_dir()):
-        return f"The data set {name!r} in {data_dir / base} cannot be read: {words_of(error)}"
+        return f"The data set {name!r} in {data_dir / base} cannot be read: {message_of(error)}"
     return (
         f"Unknown data set {name!r}. Expected 'faces', the name of a TFDS image set (such as "
         "mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or of an "
@@ -137,7 +137,7 @@ def why_not(name, error):
 
 
 def refuse_remains(folder):
-    """Raises `ValueError` if a folder holds files of a set, but not what says how many."""
+    """Raises `ValueError` if a folder has files of a set but no description of the set."""
     if folder.is_dir() and any(folder.iterdir()):
         raise ValueError(
             f"There is no dataset_info.json in {folder}. Restore it, or move the folder away"
@@ -145,11 +145,11 @@ def refuse_remains(folder):
 
 
 def check_features(builder):
-    """Raises `ValueError` if features.json, where there is one, is that of another set."""
+    """Raises `ValueError` if there is a features.json that describes another set."""
     import tensorflow_datasets as tfds
 
     path = Path(builder.data_path, "features.json")
-    if not path.exists():  # older versions of TFDS did without
+    if not path.exists():  # older versions of TFDS did not write one
         return
 
     def outline(features):
@@ -158,15 +158,15 @@ def check_features(builder):
         return image, features[image].shape, label, classes, set(attributes)
 
     try:
-        there = outline(tfds.features.FeaturesDict.from_config(path.parent))
-    except Exception as error:  # of many kinds: TFDS reads JSON, and makes what it names
-        raise ValueError(f"{path} cannot be read: {words_of(error)}") from error
-    if there != outline(builder.info.features):
-        raise ValueError(f"{path} is that of another data set than {builder.name!r}")
+        found = outline(tfds.features.FeaturesDict.from_config(path.parent))
+    except Exception as error:  # of any type: TFDS reads JSON and creates objects named there
+        raise ValueError(f"{path} cannot be read: {message_of(error)}") from error
+    if found != outline(builder.info.features):
+        raise ValueError(f"{path} describes another data set than {builder.name!r}")
 
 
 def keys_of(features, name):
-    """Returns where in a record the image, the class and the attributes are."""
+    """Returns the keys of the image, the class and the attributes in a record."""
     import tensorflow_datasets as tfds
 
     images = [key for key, kind in features.items() if type(kind) is tfds.features.Image]
@@ -197,7 +197,7 @@ def files_of(builder):
 
 
 def read(builder, split, image_key, values):
-    """Yields what `records_of` does; raises `ValueError` if a file is damaged."""
+    """Yields the items of `records_of`; raises `ValueError` if a file is damaged."""
     expected, count = builder.info.splits[split].num_examples, 0
     try:
         for item in records_of(builder, split, image_key, values):
@@ -205,37 +205,37 @@ def read(builder, split, image_key, values):
             yield item
     except MemoryError:
         raise
-    except Exception as error:  # TensorFlow, ArrayRecord and TFDS have many kinds
+    except Exception as error:  # of any type: TensorFlow, ArrayRecord and TFDS raise their own
         raise ValueError(damage(builder, split, error)) from error
     if count != expected:
         raise ValueError(damage(builder, split, f"{count:,} of {expected:,} records"))
 
 
 def damage(builder, split, error):
-    """Returns which file of a split is damaged, in a sentence; or only how reading it failed."""
+    """Returns a sentence that names the damaged file of a split, or the error if none is found."""
     split = builder.info.splits[split]
     for path, expected in zip(split.filepaths, split.shard_lengths):
-        there = "is missing"
+        problem = "is missing"
         if os.path.exists(path):
             try:
                 count = count_records(builder, str(path))
-                there = f"has {count:,} records, and not {expected:,} as dataset_info.json says"
-            except Exception as problem:
-                count, there = None, f"is damaged: {words_of(problem)}"
+                problem = f"has {count:,} records; dataset_info.json says {expected:,}"
+            except Exception as cause:
+                count, problem = None, f"is damaged: {message_of(cause)}"
             if count == expected:
                 continue
-        return f"{path} {there}. Prepare the data set again"
-    return f"{builder.data_path} cannot be read: {words_of(error)}"
+        return f"{path} {problem}. Prepare the data set again"
+    return f"{builder.data_path} cannot be read: {message_of(error)}"
 
 
-def words_of(error):
-    """Returns an error's text without what TensorFlow puts around it, and not too long."""
+def message_of(error):
+    """Returns the message of an error without TensorFlow's decorations, at most 300 characters."""
     text = re.sub(r"\{\{.*?\}\}|\[Op:.*", " ", str(error), flags=re.DOTALL)
     return " ".join(text.split())[:300] or type(error).__name__
 
 
 def count_records(builder, path):
-    """Returns how many records there are in a file; reads them all."""
+    """Returns the number of records in a file; all of them are read."""
     if builder.info.file_format.value == "array_record":
         reader = reader_of(path)
         for start in range(0, reader.num_records(), BATCH):
@@ -249,14 +249,14 @@ def count_records(builder, path):
 
 
 def reader_of(path):
-    """Returns what reads an ArrayRecord."""
+    """Returns an open `ArrayRecordReader`."""
     from array_record.python.array_record_module import ArrayRecordReader
 
     return ArrayRecordReader(path)
 
 
 def records_of(builder, split, image_key, values):
-    """Yields ``(row, values(record))`` of a split; a text in place of what cannot be decoded."""
+    """Yields ``(row, values(record))`` of a split; for an undecodable record, the reason."""
     import tensorflow_datasets as tfds
 
     def safely(record):
@@ -267,11 +267,11 @@ def records_of(builder, split, image_key, values):
 
     decoders = {image_key: tfds.decode.SkipDecoding()}
     if builder.info.file_format.value == "array_record":
-        # Unlike with TFRecords nobody else looks, and of those that are not there nothing is said.
+        # Unlike for TFRecords, TFDS reports no missing records.
         files = builder.info.splits[split]
-        there = [reader_of(str(path)).num_records() for path in files.filepaths]
-        if there != list(files.shard_lengths):
-            raise ValueError(f"{sum(there):,} of {files.num_examples:,} records")
+        counts = [reader_of(str(path)).num_records() for path in files.filepaths]
+        if counts != list(files.shard_lengths):
+            raise ValueError(f"{sum(counts):,} of {files.num_examples:,} records")
         records = builder.as_data_source(split=split, decoders=decoders)
         yield from in_parallel(
             lambda rows: [(row, safely(records[int(row)])) for row in rows],
@@ -294,17 +294,17 @@ def records_of(builder, split, image_key, values):
 
 
 def hide_gpu():
-    """Keeps TensorFlow from taking the GPU that belongs to the backend."""
+    """Prevents TensorFlow from reserving memory of the GPU that another backend uses."""
     if keras.backend.backend() != "tensorflow":
         with quiet():
             import tensorflow as tf
 
-        with contextlib.suppress(RuntimeError):  # someone uses TensorFlow on it already
+        with contextlib.suppress(RuntimeError):  # TensorFlow already uses the GPU
             tf.config.set_visible_devices([], "GPU")
 
 
 def download(builder):
-    """Downloads and prepares a data set, or says quickly and plainly that it cannot be had."""
+    """Downloads and prepares a data set; raises `ValueError` within seconds if it cannot."""
     missing = [folder for folder in builder.data_path.parents if not os.path.exists(folder)]
     try:
         # TFDS would try for minutes without a network: ask for one byte first.
@@ -327,7 +327,7 @@ def download(builder):
 
 
 def probe(url):
-    """Raises `OSError` unless the first byte of a file can be had, in seconds."""
+    """Raises `OSError` unless the first byte of a file can be downloaded within seconds."""
     request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
     result = [TimeoutError(f"no answer within {PROBE_SECONDS} s")]
 
@@ -335,12 +335,12 @@ def probe(url):
         try:
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
             result[:] = [None]
-        except urllib.error.HTTPError:  # there is a network: TFDS knows more about this server
+        except urllib.error.HTTPError:  # the network works: leave the server's answer to TFDS
             result[:] = [None]
         except Exception as error:
             result[:] = [error]
 
-    # In a thread, since the timeout does not bound the look-up of the host.
+    # In a thread, because the timeout does not apply to the DNS lookup.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS + 0.5)

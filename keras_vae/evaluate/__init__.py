@@ -1,4 +1,4 @@
-"""What a model is worth, in numbers: model and arrays in, numbers out."""
+"""Evaluation of models: functions from a model and arrays to numbers."""
 
 from keras_vae.evaluate.classifiers import Classifier as Classifier
 from keras_vae.evaluate.classifiers import train_classifier as train_classifier

@@ -1,9 +1,9 @@
-"""Classifiers that say what a picture shows, trained on real images: the judges of edits.
+"""Classifiers of attributes, trained on real images: the judges of edits.
 
-A judge must not have learned what the model may have learned, that attributes go together. So
-each attribute is trained with weights of its own, under which the others say as little about it
-as the data allow. It must judge photos and a model's smooth drawings alike, so it sees its images
-blurred, too.
+A model may have learned that attributes are correlated, and its judge must not have learned the
+same. So each attribute is trained with its own sample weights, which remove its correlation with
+the others as far as the data allow. A judge must treat photos and a model's smooth reconstructions
+alike, so some of its training images are blurred.
 """
 
 import hashlib
@@ -23,21 +23,21 @@ from keras_vae.training.backends import without_gradient
 from keras_vae.training.batches import in_batches
 from keras_vae.training.recipes import make_optimizer
 
-SIDE = 64  # larger images are shrunk to about that
+SIDE = 64  # side in pixels to which larger images are reduced, approximately
 FEATURES = 64
-MOST = 10_000  # images to train on, and fewer if they are large
+MOST = 10_000  # images to train on, fewer if they exceed MOST_BYTES
 MOST_BYTES = 500_000_000
-PICTURES = 40_000  # to learn from in all epochs together
+PICTURES = 40_000  # images processed over all epochs
 BATCH = 128
-LEAST = 10  # images with an attribute and without, for it to be learned
-EFFECTIVE = 0.7  # share of a group's images that its weights must leave in effect
-SMALLEST = 8  # images that are blurred in training
+LEAST = 10  # images with the attribute, and without it, needed to learn it
+EFFECTIVE = 0.7  # smallest effective sample size of a weighted class, as a share of its size
+SMALLEST = 8  # side in pixels below which images are not blurred
 PENALTIES = (0.1, 0.3, 1, 3, 10, 30)
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Says which attributes pictures show; `train_classifier` makes it.
+    """A classifier of attributes, returned by `train_classifier`.
 
     Attributes:
         network: Keras model, images ``(n, height, width, channels)``, pixels in 0..255, to
@@ -59,27 +59,27 @@ class Classifier:
         return without_gradient(self.network, lambda x: self.network(255 * to_pixels(x)))
 
     def look(self, images, batch_size=256):
-        """Returns all that the network says of pictures.
+        """Returns the outputs of the network for images.
 
         Args:
             images: ``(n, height, width, channels)``, uint8 or float pixels in [0, 1].
-            batch_size: How many to work on at once.
+            batch_size: Images to process at once.
 
         Returns:
-            NumPy float32: ``layout`` ``(n, d)``, its last map of the picture, of length 1, by
-            which a picture can be told from thousands; ``features`` ``(n, 64)``, what the
-            verdicts are made from; and ``logits`` ``(n, number of attributes)``, above 0 where
-            the picture shows the attribute.
+            NumPy float32: ``layout`` ``(n, d)``, the last spatial map, normalised to length 1,
+            which identifies a picture among thousands; ``features`` ``(n, 64)``, the input of the
+            last layer; and ``logits`` ``(n, number of attributes)``, above 0 where the picture
+            has the attribute.
         """
         return in_batches(self.program, np.asarray(images), batch_size)
 
     def logits(self, images, batch_size=256):
-        """Returns the last of what `look` returns."""
+        """Returns the logits only, the last output of `look`."""
         return self.look(images, batch_size)[2]
 
     @cached_property
     def digest(self):
-        """A short text that is another one for another classifier."""
+        """A short hash of the names and weights."""
         content = hashlib.sha256("\n".join(self.names).encode())
         for weight in self.network.get_weights():
             content.update(np.ascontiguousarray(weight).tobytes())
@@ -89,20 +89,21 @@ class Classifier:
 def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known=None):
     """Returns a classifier of attributes, trained on real images.
 
-    Half of the weight is on images that have an attribute, and half on those that lack it; for
-    the rest see `balanced_weights`. Values that are not known have no weight.
+    For each attribute, images with and without it have half of the total weight each;
+    `balanced_weights` describes the weights within each half. Unknown values have weight 0.
 
     Args:
-        images: uint8 ``(n, height, width, channels)``; in memory or streamed, the first 10,000.
+        images: uint8 ``(n, height, width, channels)``, in memory or streamed; at most the first
+            10,000 are used.
         attributes: bool ``(n, number of attributes)``.
-        names: What they are called. Those that fewer than 10 images are known to have, or to lack,
-            are left out.
-        seed: Of the weights and the order of the images.
-        pictures: How many to learn from in all epochs together.
-        known: bool, of the shape of `attributes`: which of them are known; None is all.
+        names: Names of the attributes. An attribute is skipped if fewer than 10 images are known
+            to have it, or fewer than 10 are known to lack it.
+        seed: Determines the initial weights and the order of the images.
+        pictures: Number of images to process over all epochs.
+        known: bool, of the shape of `attributes`: which values are known; None means all.
 
     Returns:
-        A `Classifier`, or None if no attribute is left.
+        A `Classifier`, or None if no attribute can be learned.
 
     Example:
 
@@ -114,8 +115,8 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known
     if not names:
         return None
     policy, state = keras.config.dtype_policy(), random.getstate()
-    keras.config.set_dtype_policy("float32")  # whatever the model is trained in
-    random.seed(seed)  # where Keras takes the seeds of weights and dropout from
+    keras.config.set_dtype_policy("float32")  # independent of the model's policy
+    random.seed(seed)  # Keras draws the seeds of weights and dropout from this generator
     rng = np.random.default_rng(seed)
     try:
         network = build_network(images.shape[1:], len(names))
@@ -124,7 +125,7 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known
         steps = epochs * -(-len(images) // BATCH)
         trained.compile(make_optimizer(3e-3, steps), weighted_cross_entropy)
         targets = np.concatenate([attributes, balanced_weights(attributes, known)], axis=1)
-        for _ in range(epochs):  # in an order of its own, the same on every backend
+        for _ in range(epochs):  # shuffled here, to have the same order on every backend
             order = rng.permutation(len(images))
             some = images[order], targets[order].astype("float32")
             trained.fit(*some, batch_size=BATCH, shuffle=False, verbose=0)
@@ -135,8 +136,7 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known
 
 
 def usable(images, attributes, names, known=None):
-    """Returns the images to train on, the attributes that can be learned, their names, and which
-    of their values are known."""
+    """Returns images, attributes, names and known values to train on, without rare attributes."""
     n = min(MOST, max(1, MOST_BYTES // max(1, math.prod(images.shape[1:]))))
     known = checks.as_known(known, np.shape(attributes))[:n]
     attributes = np.asarray(attributes[:n], bool) & known
@@ -149,9 +149,8 @@ def usable(images, attributes, names, known=None):
 def build_network(image_shape, outputs):
     """Returns a small network from pixels in 0..255 to ``(layout, features, logits)``.
 
-    It looks at squares of pixels, then at 2x2 neighbours, then at 2x2 of those, each by a dense
-    layer: nothing but products of matrices, which train twice as quickly on a CPU as
-    convolutions, and judge as well.
+    Dense layers on patches of pixels, then on blocks of 2x2 patches, then on 2x2 of those blocks.
+    On a CPU these matrix products train twice as fast as convolutions, at the same accuracy.
     """
     x = images = keras.Input(tuple(map(int, image_shape)), name="image")
     shrink = max(1, max(image_shape[:2]) // SIDE)
@@ -165,14 +164,14 @@ def build_network(image_shape, outputs):
         x = normalise_and_activate(layers.Dense(count)(squares(x, side)), "silu")
     x = layers.Flatten()(x)
     layout = layers.UnitNormalization(name="layout")(x)
-    # Without a seed of its own it would draw from torch's global generator there.
+    # Without an explicit seed, dropout on torch would use torch's global generator.
     x = layers.Dropout(0.3, seed=random.randint(1, 10**9))(x)
     features = normalise_and_activate(layers.Dense(FEATURES)(x), "silu")
     return keras.Model(images, [layout, features, layers.Dense(outputs, name="logits")(features)])
 
 
 def squares(x, side):
-    """Returns maps ``(n, h, w, c)`` cut into squares: ``(n, h / side, w / side, side^2 c)``."""
+    """Returns maps ``(n, h, w, c)`` as squares, ``(n, h / side, w / side, side^2 c)``."""
     height, width, count = x.shape[1] // side, x.shape[2] // side, x.shape[3]
     x = layers.Reshape((height, side, width, side, count))(x)
     return layers.Reshape((height, width, side**2 * count))(layers.Permute((1, 3, 2, 4, 5))(x))
@@ -180,7 +179,7 @@ def squares(x, side):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Blur(layers.Layer):
-    """Blurs images in training, each by another amount, from not at all to like a VAE's."""
+    """Blurs images in training, each by a random amount: from none to that of a VAE's output."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -199,7 +198,7 @@ class Blur(layers.Layer):
 
 
 def blurred(x, reach):
-    """Returns images under the binomial filter 1 4 6 4 1 in both directions, `reach` apart."""
+    """Returns images filtered by 1 4 6 4 1 in both directions, with taps `reach` pixels apart."""
     for axis in (1, 2):
         margin = [(0, 0)] * 4
         margin[axis] = (2 * reach, 2 * reach)
@@ -213,29 +212,28 @@ def blurred(x, reach):
 
 
 def weighted_cross_entropy(targets, logits):
-    """Returns the cross-entropy of each image; targets are truths, then weights, side by side."""
+    """Returns the cross-entropy of each image; `targets` are labels and weights, concatenated."""
     count = logits.shape[-1]
     truths, weights = targets[:, :count], targets[:, count:]
     return ops.mean(weights * (ops.softplus(logits) - truths * logits), axis=-1)
 
 
 def balanced_weights(attributes, known=None):
-    """Returns weights under which each attribute says little about the others.
+    """Returns sample weights under which each attribute is nearly uncorrelated with the others.
 
-    For each attribute, those that have it and those that lack it are weighted so that all other
-    attributes are about as frequent in either group as in all images: entropy balancing
+    For each attribute, the images with it and those without it are weighted so that every other
+    attribute is about as frequent among them as among all images: entropy balancing
     (Hainmueller 2012, https://doi.org/10.1093/pan/mpr025) with a ridge penalty, the smallest of
-    0.1 to 30 that leaves an effective sample size (Kish) of 0.7 of the group. Each group has
-    half of the weight.
+    0.1 to 30 that keeps an effective sample size (Kish) of 0.7 times the number of images. Images
+    with and without the attribute have half of the total weight each.
 
     Args:
-        attributes: bool ``(n, number of attributes)``, none of them the same in all rows.
-        known: bool, the same shape: which of them are known; None is all. Of the others, what is
-            not known counts as the mean.
+        attributes: bool ``(n, number of attributes)``, none constant over all rows.
+        known: bool, the same shape: which values are known; None means all. Unknown values of
+            the other attributes are replaced by the mean.
 
     Returns:
-        float64 ``(n, number of attributes)``, 0 where nothing is known; the mean of each column
-        is 1.
+        float64 ``(n, number of attributes)``, 0 where unknown; the mean of each column is 1.
 
     Example:
 
@@ -251,7 +249,7 @@ def balanced_weights(attributes, known=None):
     share = (attributes & known).sum(axis=0) / known.sum(axis=0)
     standard = np.where(known, attributes - share, 0) / np.sqrt(share * (1 - share))
     weights = np.zeros((n, count))
-    with threadpool_limits(1, "blas"):  # small products: threads would wait for each other
+    with threadpool_limits(1, "blas"):  # threads only slow down such small products
         for j in range(count):
             others = np.delete(standard, j, axis=1)
             for rows in (attributes[:, j] & known[:, j], ~attributes[:, j] & known[:, j]):
@@ -260,7 +258,7 @@ def balanced_weights(attributes, known=None):
 
 
 def balanced(others):
-    """Returns weights of some images, in sum 1, that bring the mean of columns near to 0."""
+    """Returns weights with sum 1 under which the mean of each column is close to 0."""
     from scipy.optimize import minimize
     from scipy.special import logsumexp, softmax
 

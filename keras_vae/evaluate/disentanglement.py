@@ -1,7 +1,7 @@
-"""How much each latent stands for one known factor of the images, and each factor for one latent.
+"""Disentanglement: how closely single latents correspond to single known factors.
 
-Codes are the ``z_mean`` of images, ``(n, latent_dim)``. Factors are what the images were made
-from, ``(n, factors)``: a column of two values is boolean, one of more is continuous.
+Codes are the ``z_mean`` of images, ``(n, latent_dim)``. Factors are the known variables that
+generated the images, ``(n, factors)``: a column with two values is boolean, any other continuous.
 """
 
 import os
@@ -10,44 +10,45 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.evaluate.intervals import balanced_accuracy
 
 BINS = 20  # of equal width, over the range of a latent or of a continuous factor
-ROWS = 3000  # that a report uses at most, for the trees' sake
-LEAST = 30  # rows; the scores of fewer are noise
-HELD_OUT = 3  # every third row judges what the others fitted
+ROWS = 3000  # most rows of a report, because the trees are slow
+LEAST = 30  # rows; scores of fewer rows are noise
+HELD_OUT = 3  # every third row is held out for scoring
 RARE = 3  # rows that must differ from a factor's commonest value, so that one is held out
-# Few small trees, each of a part of the rows: see `dci` for what that costs.
+# Few small trees, each fitted to a part of the rows: `dci` says how this affects the scores.
 TREES = {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1, "subsample": 0.25}
 
 
 def disentanglement_report(codes, factors, factor_names, seed=0, progress=None):
-    """Returns three scores of disentanglement, for all factors together and for each.
+    """Returns three disentanglement scores: MIG, DCI and SAP, overall and for each factor.
 
-    All scores are of the same rows: 3,000 drawn by `seed`, or all if there are no more. The
-    rows that fit and those that judge are kept apart inside `dci` and `sap`.
+    All scores use the same rows: 3,000 drawn with `seed`, or all if there are fewer. `dci` and
+    `sap` divide them into rows for fitting and rows for scoring.
 
     Args:
         codes: ``z_mean`` of the images, ``(n, latent_dim)``, n of 30 or more.
-        factors: What the images were made from, ``(n, factors)``, numbers or booleans.
+        factors: Factors of the images, ``(n, factors)``, numbers or booleans.
         factor_names: A name for each column of `factors`.
-        seed: A non-negative integer: draws the rows, divides them and grows the trees.
-        progress: Called with 1 after each factor, also after those that are left out.
+        seed: A non-negative integer, for choosing and dividing the rows and for the trees.
+        progress: Called with 1 after each factor, including skipped ones.
 
     Returns:
         A dict of plain numbers and lists. All scores are without a unit, higher is better:
         ``mig``, see `mutual_information_gap`; ``dci_disentanglement``, ``dci_completeness``,
         ``dci_informativeness_r2`` (None without continuous factors) and
         ``dci_informativeness_accuracy`` (None without boolean ones), see `dci`; ``sap``, see
-        `sap`. ``images``, how many rows were used. ``factors``, for each factor a dict of its
-        ``name``, its ``kind``, "continuous" or "boolean", its own ``mig``,
-        ``informativeness`` (R^2 or balanced accuracy, by its kind), ``completeness`` and
-        ``sap``, and ``latent``, the one with the highest mutual information, counted from 1 as
-        in the pictures ("z 1"). ``left_out``, the names of factors that never vary: fewer than
-        3 of the rows differ from the commonest value.
+        `sap`. ``images``, the number of rows used. ``factors``, for each factor a dict of its
+        ``name``, its ``kind`` ("continuous" or "boolean"), its own ``mig``,
+        ``informativeness`` (R^2 or balanced accuracy, depending on the kind), ``completeness``
+        and ``sap``, and ``latent``, the latent with the highest mutual information, counted from
+        1 as in the pictures ("z 1"). ``left_out``, the names of skipped factors, which do not
+        vary: fewer than 3 of the rows differ from the commonest value.
 
     Raises:
-        ValueError: If the arrays are no such codes and factors, the names do not fit, no factor
-            varies, or the seed is unusable.
+        ValueError: If the arrays are not codes and factors as described, the number of names
+            differs, no factor varies, or the seed is invalid.
 
     Example:
 
@@ -96,26 +97,28 @@ def disentanglement_report(codes, factors, factor_names, seed=0, progress=None):
 
 
 def mutual_information_gap(codes, factors):
-    """Returns the MIG: how much more one latent tells of a factor than any other latent does.
+    """Returns the mutual information gap (MIG).
 
     For each factor ``(I(z_1; v) - I(z_2; v)) / H(v)``, with z_1 and z_2 the two latents of the
     highest mutual information I with the factor v, and H its entropy; the score is the mean
-    over factors (Chen et al. 2018, https://arxiv.org/abs/1802.04942). As Locatello et al. 2019
-    (https://arxiv.org/abs/1811.12359) compute it, I and H are those of counts: ``z_mean`` in 20
-    bins of equal width from its lowest to its highest value, continuous factors likewise,
-    boolean ones as they are. Counts of few rows make I too large, by about 361 / 2n nats for 20
-    by 20 bins, but of all latents alike. If there is one latent only, the second I is 0.
+    over factors (Chen et al. 2018, https://arxiv.org/abs/1802.04942). As in Locatello et al. 2019
+    (https://arxiv.org/abs/1811.12359), I and H are estimated from counts: ``z_mean`` is divided
+    into 20 bins of equal width from its lowest to its highest value, as are continuous factors;
+    boolean factors are used as they are. With few rows, counting overestimates I by about
+    361 / 2n nats for 20 by 20 bins, equally for all latents. If there is only one latent, the
+    second I is 0.
 
     Args:
         codes: ``(n, latent_dim)``, n of 30 or more.
         factors: ``(n, factors)``, each of which varies.
 
     Returns:
-        A dict: ``mig``, in [0, 1], without a unit; ``per_factor``, a list of what it is the mean
-        of; ``latents``, a list of each factor's z_1, counted from 1, the first one of equals.
+        A dict: ``mig``, in [0, 1], without a unit; ``per_factor``, the list of the scores of
+        each factor; ``latents``, the list of each factor's z_1, counted from 1 (the first if
+        several are equal).
 
     Raises:
-        ValueError: If the arrays are no such codes and factors.
+        ValueError: If the arrays are not codes and factors as described.
 
     Example:
 
@@ -146,38 +149,38 @@ def dci(codes, factors, seed=0, progress=None):
     for factor f, which sums to 1 over latents, and F factors:
 
     - disentanglement: the mean over latents of ``1 - H_F(R_lf / sum_f R_lf)``, H_F being the
-      entropy in base F, weighted by ``sum_f R_lf``. It is 1 if each latent that is used at all
-      is used for one factor.
+      entropy in base F, weighted by ``sum_f R_lf``. It is 1 if each latent that is used predicts
+      only one factor.
     - completeness: the mean over factors of ``1 - H_L(R_lf)``, the entropy in base L. It is 1 if
-      each factor is in one latent, and 1 - log 2 / log L if it is in two alike.
-    - informativeness: on a third of the rows, which the trees have not seen, R^2 of continuous
-      factors (1 - squared error / variance, those below 0 counted as 0) and balanced accuracy
-      of boolean ones (0.5 by chance).
+      each factor is in one latent, and 1 - log 2 / log L if it is in two equally.
+    - informativeness, on the third of the rows held out from the trees: R^2 of continuous
+      factors (1 - squared error / variance, at least 0), and balanced accuracy of boolean factors
+      (0.5 by chance).
 
-    A base of 1 has no entropy. The trees find some importance even for a factor that the codes
-    do not hold, and it weighs as much as the others do, so the first two scores mean little
-    where informativeness is low.
+    The entropy in base 1 is taken as 0. Importances sum to 1 even for a factor that the codes do
+    not contain, and it has the same weight as the others, so the first two scores mean little if
+    informativeness is low.
 
-    The trees are small, for there are many of them: 80 of depth 3, each of a quarter of the
-    rows. That matters where factors are mixtures of many latents: for 28 factors in linear
+    The trees are small because many are needed: 80 of depth 3, each fitted to a quarter of the
+    rows. This affects factors that are mixtures of many latents: for 28 factors in linear
     mixtures of 64 latents, 50, 80 and 100 trees had R^2 of 0.74, 0.80 and 0.83 and a
-    disentanglement of 0.33, 0.29 and 0.27. Where each factor had its latent, all scores were
-    0.97 or more. So scores compare only for the same trees and about as many rows.
+    disentanglement of 0.33, 0.29 and 0.27. If each factor had its own latent, all scores were
+    0.97 or more. So compare scores only for the same trees and similar numbers of rows.
 
     Args:
         codes: ``(n, latent_dim)``, n of 30 or more. All rows are used; 3,000 are enough.
         factors: ``(n, factors)``, each of which varies.
-        seed: A non-negative integer: divides the rows and grows the trees.
+        seed: A non-negative integer, for dividing the rows and for the trees.
         progress: Called with 1 after each factor.
 
     Returns:
         A dict of numbers in [0, 1], without a unit: ``disentanglement``, ``completeness``,
         ``informativeness_r2``, the mean over continuous factors, and
-        ``informativeness_accuracy``, the mean over boolean ones, each None if there are none;
-        and the lists ``completeness_per_factor`` and ``informativeness_per_factor``.
+        ``informativeness_accuracy``, the mean over boolean factors (each None without such
+        factors); and the lists ``completeness_per_factor`` and ``informativeness_per_factor``.
 
     Raises:
-        ValueError: If the arrays are no such codes and factors, or the seed is unusable.
+        ValueError: If the arrays are not codes and factors as described, or the seed is invalid.
 
     Example:
 
@@ -189,10 +192,10 @@ def dci(codes, factors, seed=0, progress=None):
     checks.check_count("seed", seed)
     codes, factors = check_pair(codes, factors)
     factors = check_factors(factors)
-    # Where two latents split equally well, trees take one by its place: an order of the latents
-    # that depends on their values alone keeps their numbering out of the scores.
+    # If two latents split equally well, trees choose by position. Sorting the latents by their
+    # values makes the scores independent of their numbering.
     order = np.lexsort(codes)
-    # Trees compute with float32 and take values less than 1e-7 apart for equal.
+    # Trees compute in float32 and treat values less than 1e-7 apart as equal.
     codes = scaled(codes)[:, order].astype("float32")
     importances, informativeness = [], []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -219,28 +222,28 @@ def dci(codes, factors, seed=0, progress=None):
 
 
 def sap(codes, factors, seed=0):
-    """Returns the separated attribute predictability: how much better the best latent predicts.
+    """Returns the separated attribute predictability (SAP).
 
     Each latent alone predicts each factor. The score of a factor is the gap between the two
     latents that predict it best; SAP is the mean over factors (Kumar et al. 2018,
-    https://arxiv.org/abs/1711.00848). How well a latent predicts is, of a continuous factor,
-    R^2 of the linear fit, which is the squared correlation over all rows. Of a boolean factor it
-    is the balanced accuracy of one threshold: where it lies and which side is which is chosen
-    for the highest balanced accuracy on two thirds of the rows, and it is measured on the
-    others. A single latent is compared with one that never varies, which has R^2 of 0 and an
-    accuracy of 0.5. So the gap of a boolean factor is 0.5 at most, of a continuous one 1.
+    https://arxiv.org/abs/1711.00848). The prediction of a continuous factor is scored by R^2 of
+    the linear fit, the squared correlation over all rows. A boolean factor is predicted by a
+    threshold and scored by balanced accuracy: the threshold and its direction are fitted on two
+    thirds of the rows, and the score is computed on the others. A single latent is compared with
+    a constant, which has an R^2 of 0 and an accuracy of 0.5. So the gap is at most 0.5 for a
+    boolean factor and 1 for a continuous one.
 
     Args:
         codes: ``(n, latent_dim)``, n of 30 or more.
         factors: ``(n, factors)``, each of which varies.
-        seed: A non-negative integer, divides the rows.
+        seed: A non-negative integer, for dividing the rows.
 
     Returns:
-        A dict: ``sap``, in [0, 1], without a unit, and ``per_factor``, a list of what it is the
-        mean of.
+        A dict: ``sap``, in [0, 1], without a unit, and ``per_factor``, the list of the scores of
+        each factor.
 
     Raises:
-        ValueError: If the arrays are no such codes and factors, or the seed is unusable.
+        ValueError: If the arrays are not codes and factors as described, or the seed is invalid.
 
     Example:
 
@@ -262,25 +265,25 @@ def sap(codes, factors, seed=0):
 
 
 def gap(scores, nothing):
-    """Returns by how much the highest score exceeds the second, or `nothing` if there is one."""
+    """Returns the highest score minus the second highest; of a single score minus `nothing`."""
     second, first = np.sort(scores if len(scores) > 1 else [nothing, *scores])[-2:]
     return first - second
 
 
 def scaled(columns):
-    """Returns each column moved to [0, 1], the range of its values; 0 if it never varies."""
-    # Halves, for the range of floats may be no float.
+    """Returns each column scaled from its range to [0, 1]; a constant column becomes 0."""
+    # Halved first, because the difference of two large floats may overflow.
     low, high = columns.min(axis=0) / 2, columns.max(axis=0) / 2
     return (columns / 2 - low) / np.where(high > low, high - low, 1)
 
 
 def bins(columns):
-    """Returns in which bin of its column each value lies; the first, if it never varies."""
+    """Returns the number of the bin of each value; 0 in a constant column."""
     return np.minimum(scaled(columns) * BINS, BINS - 1).astype(int)
 
 
 def mutual_information(binned, values):
-    """Returns the mutual information of each latent's bins and of `values`, nats ``(latents,)``."""
+    """Returns the mutual information of each latent's bins and `values`, ``(latents,)`` nats."""
     n, latents = binned.shape
     kinds = values.max() + 1
     cells = (np.arange(latents) * BINS + binned) * kinds + values[:, None]
@@ -291,14 +294,14 @@ def mutual_information(binned, values):
 
 
 def entropy(shares):
-    """Returns the entropy over the last axis, nats."""
+    """Returns the entropy over the last axis, in nats."""
     from scipy.special import entr
 
     return entr(shares).sum(axis=-1)
 
 
 def concentration(weights):
-    """Returns 1 less the entropy of the weights' shares in base their number; 0 if all are 0."""
+    """Returns 1 minus the entropy of normalised weights, in base their number; 0 if all are 0."""
     total = weights.sum()
     if total <= 0:
         return 0.0
@@ -308,11 +311,11 @@ def concentration(weights):
 
 
 def grow(codes, factor, seed):
-    """Returns the importance of each latent ``(latents,)`` to trees, and how well they predict."""
+    """Fits trees; returns the importance of each latent ``(latents,)`` and the held-out score."""
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
     fit, held_out = split(factor, seed)
-    settings = {**TREES, "random_state": seed % 2**32}  # the largest that scikit-learn takes
+    settings = {**TREES, "random_state": seed % 2**32}  # scikit-learn takes 32 bits
     if is_boolean(factor):
         truth = factor == factor.max()
         weights = np.where(truth[fit], 1 / truth[fit].mean(), 1 / (~truth[fit]).mean())
@@ -323,26 +326,21 @@ def grow(codes, factor, seed):
         trees = GradientBoostingRegressor(**settings).fit(codes[fit], values[fit])
         error = np.mean((trees.predict(codes[held_out]) - values[held_out]) ** 2)
         score = max(0.0, 1 - error / max(np.var(values[held_out]), 1e-12))
-    # Rounding makes importances of -1e-20 where the trees predict all there is.
+    # Rounding can produce importances of -1e-20 if the trees predict perfectly.
     importance = np.maximum(trees.feature_importances_, 0)
     return importance / max(importance.sum(), 1e-12), score
 
 
 def split(factor, seed):
-    """Returns the numbers of the rows that fit, two thirds, and of the others, which judge.
+    """Returns the numbers of the rows for fitting, two thirds, and of the held-out rows.
 
-    Every third row in the order of the factor is held out, equal ones in random order: so both
-    parts are spread like the whole, and three rows of a rare value suffice.
+    Rows are sorted by the factor, equal values in random order, and every third is held out. So
+    both parts have the same distribution, and three rows of a rare value are enough.
     """
     order = np.random.default_rng(seed).permutation(len(factor))
     order = order[np.argsort(factor[order], kind="stable")]
-    judges = np.arange(len(order)) % HELD_OUT == HELD_OUT - 1
-    return order[~judges], order[judges]
-
-
-def balanced_accuracy(predicted, truth):
-    """Returns the mean of the shares of true and of false rows that are predicted right."""
-    return (predicted[truth].mean(axis=0) + (~predicted[~truth]).mean(axis=0)) / 2
+    held_out = np.arange(len(order)) % HELD_OUT == HELD_OUT - 1
+    return order[~held_out], order[held_out]
 
 
 def threshold_accuracies(codes, factor, seed):
@@ -358,12 +356,12 @@ def threshold_accuracies(codes, factor, seed):
 
 
 def best_threshold(latent, truth):
-    """Returns which threshold tells best what is true, and whether it is so above or below it."""
+    """Returns the threshold that best predicts `truth`, and whether true values lie above it."""
     order = np.argsort(latent)
     latent, truth = latent[order], truth[order]
-    # How many more of the false than of the true rows, in shares, are at or below each value.
+    # At each value, the share of false rows at or below it minus the share of true rows.
     excess = np.cumsum(~truth) / np.sum(~truth) - np.cumsum(truth) / np.sum(truth)
-    ends = np.flatnonzero(latent[:-1] < latent[1:])  # a threshold cannot part equal values
+    ends = np.flatnonzero(latent[:-1] < latent[1:])  # a threshold cannot separate equal values
     if len(ends) == 0:
         return latent[0], True
     end = ends[np.argmax(np.abs(excess[ends]))]
@@ -371,8 +369,8 @@ def best_threshold(latent, truth):
 
 
 def square_correlations(codes, factor):
-    """Returns the squared correlation of each latent with a factor; 0 of one that never varies."""
-    codes, factor = scaled(codes), scaled(factor)  # so that squares are neither huge nor 0
+    """Returns the squared correlation of each latent with a factor; 0 for a constant latent."""
+    codes, factor = scaled(codes), scaled(factor)  # squares could overflow or vanish otherwise
     varies = codes.max(axis=0) > 0
     codes, factor = codes - codes.mean(axis=0), factor - factor.mean()
     squares = (factor @ codes) ** 2 / np.where(varies, np.sum(codes**2, axis=0), 1)
@@ -384,35 +382,35 @@ def is_boolean(factor):
 
 
 def varies(factor):
-    """Returns whether enough rows differ from the commonest value to fit and to judge."""
+    """Returns whether enough rows differ from the commonest value for fitting and scoring."""
     counts = np.unique(factor, return_counts=True)[1]
     return len(factor) - counts.max() >= RARE
 
 
 def check_factors(factors):
-    """Returns them, or raises `ValueError` unless there are some and each varies."""
+    """Returns the factors, or raises `ValueError` unless there is at least one and each varies."""
     constant = [i for i, column in enumerate(factors.T) if not varies(column)]
     if constant or factors.shape[1] == 0:
         which = f"columns {constant} that do not" if constant else "none that varies"
         raise ValueError(
-            f"Expected `factors` that vary: {RARE} rows or more differ from the commonest value. "
-            f"Received: {which}"
+            f"Argument `factors` must vary: {RARE} or more rows must differ from the commonest "
+            f"value. Received: {which}"
         )
     return factors
 
 
 def check_pair(codes, factors):
-    """Returns both as float64, or raises `ValueError` unless they are codes and their factors."""
+    """Returns both as float64, or raises `ValueError` unless they are finite and match."""
     codes, factors = np.asarray(codes, "float64"), np.asarray(factors, "float64")
     for name, array in (("codes", codes), ("factors", factors)):
         if array.ndim != 2 or 0 in array.shape[1:] or not np.isfinite(array).all():
             raise ValueError(
-                f"Argument `{name}` must be finite numbers, (n, columns), one column or more. "
+                f"Argument `{name}` must be finite, (n, columns), with at least one column. "
                 f"Received: shape={array.shape}"
             )
     if len(codes) != len(factors) or len(codes) < LEAST:
         raise ValueError(
-            f"Expected as many `codes` as `factors`, {LEAST} rows or more. Received: "
-            f"{len(codes)} and {len(factors)}"
+            f"Arguments `codes` and `factors` must have equally many rows, {LEAST} or more. "
+            f"Received: {len(codes)} and {len(factors)}"
         )
     return codes, factors

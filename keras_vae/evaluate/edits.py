@@ -1,7 +1,7 @@
-"""Do edits change what they should, and nothing else? Judged by classifiers of real images.
+"""Measures whether edits change their attribute and nothing else, by classifiers of real images.
 
-An edit is compared with the *unedited reconstruction*, so that what the model cannot draw anyway
-is not counted as the edit's doing.
+An edit is compared with the *unedited reconstruction*, so that reconstruction errors are not
+attributed to the edit.
 """
 
 import math
@@ -9,17 +9,17 @@ import math
 import numpy as np
 
 from keras_vae import checks, latent
-from keras_vae.evaluate.intervals import wilson
+from keras_vae.evaluate.intervals import balanced_accuracy, wilson
 
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
-MEASURABLE = 0.85  # balanced accuracy that the judge needs
-ENOUGH = 0.95  # flip rate at which an edit need not be stronger
+MEASURABLE = 0.85  # balanced accuracy of the judge above which an attribute is measurable
+ENOUGH = 0.95  # flip rate above which an edit need not be stronger
 CURVE = 500  # images for each point of a curve
 FINAL = 2000  # test images for the numbers at the chosen strength
-CHOOSING = 200  # validation images that say which method is best
-MOST_VALUES = 100_000_000  # pixels and channels of them: larger images are fewer
-GROUP = 10  # images with an attribute and without, for leakage into it to count
-SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # of each point of a curve
+CHOOSING = 200  # validation images for choosing a method
+MOST_VALUES = 100_000_000  # pixels times channels of all images; limits the number of large ones
+LEAST_PER_SIDE = 10  # images with an attribute, and without, needed to count leakage into it
+SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # in each point of a curve
 
 
 def edit_report(
@@ -36,42 +36,43 @@ def edit_report(
     chosen=None,
     progress=None,
 ):
-    """Returns how well edits work: for each attribute, direction method and strength.
+    """Returns the effects of edits for each attribute, method and strength.
 
-    For each attribute the strength is chosen on the validation images, see `choose`, and what
-    it does is reported on test images. Images whose reconstruction the judge finds without the
-    attribute get more of it; with those that have it the mirror is measured, as much less. What
-    the numbers are: see `score`. With `keep_detail` edited photos are compared with the photos.
+    For each attribute the strength is chosen on the validation images (see `choose`), and its
+    effects are measured on test images. If the judge finds that a reconstruction lacks the
+    attribute, it is added; images with the attribute are edited the opposite way and reported
+    separately as ``mirror``. `score` defines the numbers. With `keep_detail`, edited photos are
+    compared with the original photos.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
-        judge: A `Classifier` of real images, see `accuracy_of`.
+        judge: A `Classifier` of real images.
         identity_of: Function from the name of an attribute to a `Classifier` that was trained on
-            all attributes but that one; None leaves identity out.
-        directions: What edits by method: `latent.Directions`, a `latent.Flow` or
-            `latent.Edits`. The first one is the default.
+            all other attributes; None skips identity.
+        directions: Editors by method: `latent.Directions`, a `latent.Flow` or `latent.Edits`. The
+            first is the default.
         validation: A `keras_vae.datasets.Split` with attributes.
-        test: Another one.
-        names: What the attributes of both are called.
-        attributes: Names of the attributes to edit; None is all measurable ones. Those that
-            are named are edited all the same, and ``measurable`` says that they are not.
-        watch: Names of the attributes whose leakage counts; None is all measurable ones.
-        exclusive: Names of attributes of which an image has one, such as classes. What becomes
-            a 3 must cease to be an 8: leakage between them does not count, and identity, which
-            would be that of another class, is left out.
-        chosen: The method that the run uses for an attribute, by name, where that is not the
-            default. This one is measured with `keep_detail`, too.
-        progress: ``progress(what, total)`` begins a bar and returns what to call with each
-            number of steps done; or None.
+        test: A `keras_vae.datasets.Split` with attributes.
+        names: Names of the attributes of both splits.
+        attributes: Names of the attributes to edit; None means all measurable ones. Named
+            attributes are edited even if ``measurable`` is False for them.
+        watch: Names of the attributes whose leakage counts; None means all measurable ones.
+        exclusive: Names of mutually exclusive attributes, such as classes. An 8 that becomes a 3
+            is no longer an 8, so leakage between them does not count, and identity, which
+            changes with the class, is not measured.
+        chosen: For each attribute that does not use the default, the name of its method in the
+            run. The run's method is also measured with `keep_detail`.
+        progress: ``progress(what, total)`` starts a progress bar and returns a function, which is
+            called with the number of steps done; or None.
 
     Returns:
-        A dict of numbers for JSON: ``judge``, its ``digest`` and, for each attribute, its
-        balanced accuracy; ``images``, how many were used; ``attributes``, for each edited one and
-        each method the strength, the numbers there and the ``curve``, and ``method``, the one
-        that the run uses.
+        A dict of numbers for JSON: ``judge``, its ``digest`` and its balanced accuracy on each
+        attribute; ``images``, the numbers of images used; ``watched``, names of attributes; and
+        ``attributes``, for each edited attribute the ``method`` of the run and, for each method,
+        the chosen strength, the numbers at that strength and the ``curve``.
 
     Raises:
-        ValueError: If `attributes` or `watch` names one that the judge does not know.
+        ValueError: If the judge does not know an attribute in `attributes` or `watch`.
 
     Example:
 
@@ -83,15 +84,15 @@ def edit_report(
     for name in (*(attributes or ()), *(watch or ())):
         if name not in judge.names:
             raise ValueError(
-                f"The judge does not know the attribute {name!r}; too few images may have it, or "
-                f"lack it. It knows: {', '.join(judge.names)}"
+                f"The judge does not know the attribute {name!r}; too few images may have or lack "
+                f"it. It knows: {', '.join(judge.names)}"
             )
     most = most_images(test.images.shape[1:])
     validation, test = validation[: min(CURVE, most)], test[: min(FINAL, most)]
     sides = {
         "test": Side(model, judge, test.images),
         "validation": Side(model, judge, validation.images),
-        "curve": Side(model, judge, test.images[:CURVE], among=test.images),
+        "curve": Side(model, judge, test.images[:CURVE], candidates=test.images),
     }
     accuracy = accuracy_of(sides["test"], test.attributes, names, test.known)
     measurable = [name for name in judge.names if accuracy[name]["measurable"]]
@@ -128,19 +129,19 @@ def edit_report(
 
 
 def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOSING):
-    """Returns by which method each attribute is edited best, by a judge of validation images.
+    """Returns the best method of editing each attribute, measured on validation images.
 
-    The best is the one with the largest flip rate, less the largest leakage, less what is lost
-    of identity, each method at the strength that `choose` takes. Who it is says the judge
-    itself: a network for each attribute, as in `edit_report`, would take minutes.
+    The best method has the largest flip rate minus the largest leakage minus the loss of identity,
+    each method at the strength that `choose` selects. The judge itself measures identity, because
+    training a separate network for each attribute, as in `edit_report`, would take minutes.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
         judge: A `Classifier` of real images.
-        methods: What edits by method, see `edit_report`; the first is the default.
+        methods: Editors by method, as in `edit_report`; the first is the default.
         validation: A `keras_vae.datasets.Split`.
-        exclusive: Names of attributes of which an image has one, such as classes.
-        images: How many of the validation images to use.
+        exclusive: Names of mutually exclusive attributes, such as classes.
+        images: Number of validation images to use.
 
     Returns:
         A dict from the name of each attribute that the judge knows to a method.
@@ -159,17 +160,17 @@ def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOS
             continue
         classes = exclusive if name in exclusive else ()
         watched = [other for other in judge.names if other not in classes]
-        worths = {}
+        qualities = {}
         for method, edits in methods.items():
             unit = edits.shift({name: 1.0}, side.z)
             curve = [side.score(name, strength * unit, watched) for strength in STRENGTHS[:4]]
-            worths[method] = worth(curve[choose(curve)])
-        chosen[name] = max(worths, key=worths.get)  # the first of equals
+            qualities[method] = quality(curve[choose(curve)])
+        chosen[name] = max(qualities, key=qualities.get)  # the first if several are equal
     return chosen
 
 
 def measure(sides, name, edits, watched, keep_detail, done):
-    """Returns what edits do to one attribute: at the best strength, and at all."""
+    """Returns the effects of editing one attribute, at the best strength and as a curve."""
     units = {part: edits.shift({name: 1.0}, side.z) for part, side in sides.items()}
     curves = {"validation": [], "curve": []}
     for part, curve in curves.items():
@@ -190,34 +191,37 @@ def measure(sides, name, edits, watched, keep_detail, done):
 
 
 class Side:
-    """Some images with all that is known of them before they are edited."""
+    """Images with their codes, reconstructions and logits before an edit.
 
-    def __init__(self, model, judge, images, among=None):
+    Identity is recognised among the `candidates`, which begin with the images.
+    """
+
+    def __init__(self, model, judge, images, candidates=None):
         self.model, self.judge, self.images = model, judge, np.asarray(images)
-        self.among = self.images if among is None else among  # begins with `images`
+        self.candidates = self.images if candidates is None else candidates
         self.z = latent.codes_of(model, self.images)
         self.reconstructions = model.decode(self.z)
         self.logits = judge.logits(self.reconstructions)
         self.photo_logits = judge.logits(self.images)
 
     def recognise(self, identity):
-        """Sets by which network images are told apart; None leaves identity out."""
+        """Sets the `Classifier` that recognises images; None skips identity."""
         self.identity = identity
         if identity:
-            self.originals = identity.look(self.among)[0]
+            self.originals = identity.look(self.candidates)[0]
             self.own = self.recognised(self.reconstructions)
 
     def recognised(self, pictures):
-        """Returns which pictures' nearest original is their own, bool ``(n,)``; or None."""
+        """Returns whether each picture is closest to its own original, bool ``(n,)``; or None."""
         if self.identity is None:
             return None
         layouts = self.identity.look(pictures)[0]
         return recognised(layouts, self.originals, np.arange(len(layouts)))
 
     def score(self, name, shift, watched, keep_detail=False):
-        """Returns `score` of codes moved by `shift`, away from what the judge sees now.
+        """Returns the `score` of adding the attribute where absent, and removing it where present.
 
-        ``shift`` is ``(n, latent_dim)``, what gives more of the attribute.
+        ``shift`` is ``(n, latent_dim)``, the change of the codes that adds the attribute.
         """
         before = self.photo_logits if keep_detail else self.logits
         has = before[:, self.judge.names.index(name)] > 0
@@ -225,43 +229,43 @@ class Side:
         unedited = self.own if self.identity else None
         if keep_detail:
             pictures = latent.with_detail(self.images, self.reconstructions, pictures)
-            unedited = self.identity and np.ones(len(has), bool)  # the photos themselves
+            unedited = self.identity and np.ones(len(has), bool)  # photos are recognised
         own, after = self.recognised(pictures), self.judge.logits(pictures)
 
-        def part(rows):
-            known = () if own is None else (own[rows], unedited[rows])
+        def score_of(rows):
+            identities = () if own is None else (own[rows], unedited[rows])
             names = self.judge.names
-            return score(before[rows], after[rows], names, name, *known, watched=watched)
+            return score(before[rows], after[rows], names, name, *identities, watched=watched)
 
-        return {**part(~has), "mirror": part(has)}
+        return {**score_of(~has), "mirror": score_of(has)}
 
 
 def score(before, after, names, name, own=None, unedited=None, watched=None):
-    """Returns what an edit did to some pictures, by a judge's logits before and after.
+    """Returns the effects of an edit on pictures, from a judge's logits before and after.
 
-    *Flip rate*: the share whose verdict on the edited attribute changed. *Leakage*: for each
-    other attribute the share whose verdict on it changed, averaged over those judged with it
-    and without it before (a group of none is left out), and the mean signed change of the
-    logit. *Identity*: the share that is still recognised. With 95 % intervals: Wilson's, for
-    leakage combined from those of the two groups (Newcombe 1998, "Interval estimation for the
-    difference between independent proportions", method 10); they know nothing of the largest
-    having been picked.
+    *Flip rate*: the share of pictures for which the verdict on the edited attribute changed.
+    *Leakage*: for each other attribute, the share for which the verdict on it changed, averaged
+    over pictures judged with it and without it before (a side without pictures is skipped), and
+    the mean signed change of the logit. *Identity*: the share that is still recognised.
+    The 95 % intervals are Wilson's; those of leakage combine the intervals of the two sides
+    (Newcombe 1998, "Interval estimation for the difference between independent proportions",
+    method 10). The interval of the largest leakage is not corrected for the selection.
 
     Args:
-        before: ``(n, number of attributes)``, of the unedited reconstructions.
-        after: The same of the edited ones.
-        names: The attributes of the logits.
-        name: The one that was edited.
+        before: ``(n, number of attributes)``, logits of the unedited reconstructions.
+        after: ``(n, number of attributes)``, logits of the edited reconstructions.
+        names: Names of the attributes.
+        name: Name of the edited attribute.
         own: bool ``(n,)``, which edited pictures are recognised; or None.
-        unedited: bool ``(n,)``, which are before the edit; or None.
-        watched: Names of the attributes whose leakage counts as the largest; None is all. Those
-            are left out that fewer than 10 pictures were judged with, or without.
+        unedited: bool ``(n,)``, which pictures are recognised before the edit; or None.
+        watched: Names of the attributes that count for the largest leakage; None means all.
+            Attributes that fewer than 10 pictures have, or fewer than 10 lack, do not count.
 
     Returns:
         A dict: ``n``; ``flip_rate``, ``largest_leakage`` and ``identity``, each in [0, 1] and
-        with its interval, or None if there is nothing to count; ``identity_ceiling``, the share
-        recognised before the edit; ``leaks_into``, which attribute has the largest leakage;
-        ``leakage`` and ``logit_change`` by attribute.
+        with its interval, or None if undefined; ``identity_ceiling``, the share recognised
+        before the edit; ``leaks_into``, the attribute with the largest leakage; ``leakage`` and
+        ``logit_change`` by attribute.
 
     Example:
 
@@ -278,7 +282,8 @@ def score(before, after, names, name, own=None, unedited=None, watched=None):
     counted = [
         names[m]
         for m in others
-        if (watched is None or names[m] in watched) and min(sizes[m], n - sizes[m]) >= GROUP
+        if (watched is None or names[m] in watched)
+        and min(sizes[m], n - sizes[m]) >= LEAST_PER_SIDE
     ]
     worst = max(counted, key=lambda other: leaks[other][0], default=None)
     moves = (after - before).mean(axis=0) if n else []
@@ -299,23 +304,23 @@ def score(before, after, names, name, own=None, unedited=None, watched=None):
 
 
 def group_mean(changed, was):
-    """Returns the mean over both groups of the share that changed, and its interval."""
-    groups = [changed[was == side] for side in (False, True) if (was == side).any()]
-    shares = [group.mean() for group in groups]
+    """Returns the share that changed, averaged over both values of `was`, and its interval."""
+    sides = [changed[was == side] for side in (False, True) if (was == side).any()]
+    shares = [side.mean() for side in sides]
     share = float(np.mean(shares))
-    bounds = [wilson(int(group.sum()), len(group)) for group in groups]
-    below = math.hypot(*(p - low for p, (low, _) in zip(shares, bounds))) / len(groups)
-    above = math.hypot(*(high - p for p, (_, high) in zip(shares, bounds))) / len(groups)
+    bounds = [wilson(int(side.sum()), len(side)) for side in sides]
+    below = math.hypot(*(p - low for p, (low, _) in zip(shares, bounds))) / len(sides)
+    above = math.hypot(*(high - p for p, (_, high) in zip(shares, bounds))) / len(sides)
     return share, (max(0.0, share - below), min(1.0, share + above))
 
 
 def recognised(layouts, originals, rows):
-    """Returns which pictures' nearest neighbour among the originals is their own.
+    """Returns whether the nearest neighbour of each picture among the originals is its own.
 
     Args:
-        layouts: ``(n, d)``, what `Classifier.look` says of pictures first.
-        originals: ``(m, d)``, the same of all originals.
-        rows: Which original each picture is of, ``(n,)``.
+        layouts: ``(n, d)``, layouts of pictures by `Classifier.look`.
+        originals: ``(m, d)``, layouts of all originals.
+        rows: For each picture the row of its original, ``(n,)``.
 
     Returns:
         bool ``(n,)``.
@@ -331,13 +336,13 @@ def recognised(layouts, originals, rows):
 
 
 def choose(curve):
-    """Returns which point of a curve is best: an index.
+    """Returns the index of the best point of a curve.
 
-    The weakest edit with a flip rate of 0.95 or more. If there is none, the one with the best
-    flip rate, less the largest leakage, less what is lost of identity.
+    This is the weakest edit with a flip rate of 0.95 or more; without such an edit, the one with
+    the highest flip rate minus the largest leakage minus the loss of identity.
 
     Args:
-        curve: What `score` gave for growing strengths.
+        curve: Results of `score` for increasing strengths.
 
     Returns:
         An index into `curve`.
@@ -349,17 +354,17 @@ def choose(curve):
     ```
     """
     enough = [i for i, point in enumerate(curve) if (point["flip_rate"] or 0) >= ENOUGH]
-    return enough[0] if enough else max(range(len(curve)), key=lambda i: worth(curve[i]))
+    return enough[0] if enough else max(range(len(curve)), key=lambda i: quality(curve[i]))
 
 
-def worth(point):
-    """Returns an edit's flip rate, less its largest leakage, less what is lost of identity."""
+def quality(point):
+    """Returns an edit's flip rate minus its largest leakage minus the loss of identity."""
     lost = 0 if point["identity"] is None else point["identity_ceiling"] - point["identity"]
     return (point["flip_rate"] or 0) - (point["largest_leakage"] or 0) - lost
 
 
 def most_images(image_shape):
-    """Returns how many images of a shape may be in memory as floats."""
+    """Returns the largest number of images of a shape to hold in memory as floats."""
     return max(1, MOST_VALUES // math.prod(image_shape))
 
 
@@ -367,17 +372,17 @@ def accuracy_of(side, attributes, names, known=None):
     """Returns the judge's balanced accuracy on images and on their reconstructions, by name.
 
     Args:
-        side: A `Side`, of some images, a model and a judge.
-        attributes: What the images truly show, bool ``(n, number of attributes)``.
-        names: What those are called.
-        known: bool, of the shape of `attributes`: which of them are known; None is all.
+        side: A `Side`.
+        attributes: The true attributes, bool ``(n, number of attributes)``.
+        names: Names of the attributes.
+        known: bool, of the shape of `attributes`: which values are known; None means all.
 
     Returns:
-        For each attribute that the judge knows a dict of ``photos`` and ``reconstructions``
-        (None if all images have it, or none), and ``measurable``, whether that on photos is 0.85
-        or more. If only that on reconstructions is below, the model does not draw the
-        attribute well, or draws in a way that misleads the judge: then read with care. Where
-        the attribute is not known of all images, ``known`` is of how many it is.
+        For each attribute that the judge knows, a dict of the accuracy on ``photos`` and on
+        ``reconstructions`` (None if all images have it, or none), and ``measurable``, whether
+        that on photos is 0.85 or more. If only that on reconstructions is lower, the model
+        reconstructs the attribute poorly or in a way that misleads the judge, so interpret the
+        results with care. ``known`` is the number of images whose value is known, if not all.
 
     Example:
 
@@ -386,23 +391,17 @@ def accuracy_of(side, attributes, names, known=None):
     accuracy_of(side, data.test.attributes, data.attribute_names)["smiling"]["measurable"]
     ```
     """
-    seen = {"photos": side.photo_logits > 0, "reconstructions": side.logits > 0}
+    verdicts = {"photos": side.photo_logits > 0, "reconstructions": side.logits > 0}
     known = checks.as_known(known, np.shape(attributes))
     accuracy = {}
     for m, name in enumerate(side.judge.names):
         column = list(names).index(name)
         rows = known[:, column]
         has = attributes[rows, column].astype(bool)
-        entry = {what: balanced_accuracy(says[rows, m], has) for what, says in seen.items()}
+        entry = {
+            what: balanced_accuracy(verdict[rows, m], has) for what, verdict in verdicts.items()
+        }
         accuracy[name] = {**entry, "measurable": (entry["photos"] or 0) >= MEASURABLE}
         if not rows.all():
             accuracy[name]["known"] = int(rows.sum())
     return accuracy
-
-
-def balanced_accuracy(says, has):
-    """Returns the mean of the shares that are right in either group; None without both groups."""
-    says, has = np.asarray(says, bool), np.asarray(has, bool)
-    if has.all() or not has.any():
-        return None
-    return float((says[has].mean() + (~says[~has]).mean()) / 2)

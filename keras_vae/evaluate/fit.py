@@ -1,4 +1,4 @@
-"""How well a model fits images that it has not seen."""
+"""How well a model fits unseen images."""
 
 import math
 
@@ -7,34 +7,35 @@ import numpy as np
 from keras_vae.checks import check_size
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate.latents import active_units
+from keras_vae.images import to_float
 from keras_vae.models import importance
 
-CHUNK = 1000  # images that are in memory as floats at once
-PICTURES = 2000  # images whose pictures `fit_report` judges, for SSIM is slow
-MOST_PSNR = 100.0  # dB, of a picture without an error, so that the mean stays a number
+CHUNK = 1000  # images converted to floats at once
+PICTURES = 2000  # images for PSNR and SSIM in `fit_report`; SSIM is slow
+MOST_PSNR = 100.0  # dB, the PSNR of an exact picture, so that the mean is finite
 SSIM_WINDOW = 11  # pixels
 
 
 def test_metrics(model, images, batch_size=128):
-    """Returns the numbers that describe a model on images it has not seen.
+    """Returns the metrics of a model on unseen images.
 
     Args:
         model: A compiled `VAE` or `AutoEncoder`.
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
-            or what gives arrays when it is sliced, as the images of a streamed data set do.
-        batch_size: How many images to work on at once; the numbers do not depend on it.
+            or `keras_vae.datasets.stream.Rows`.
+        batch_size: Images to process at once; the numbers do not depend on it.
 
     Returns:
-        A dict. In nats per image: ``test_loss``, ``test_reconstruction_loss`` and, of a VAE,
-        ``test_kl_loss`` and ``test_elbo``, which is ``-(reconstruction_loss + kl_loss)``
-        whatever the beta (higher is better; the likelihood's constant is left out where the
-        loss leaves it out). These compare within one likelihood only. To compare across
-        likelihoods: ``test_mse``, the squared error of ``reconstruct`` per pixel and channel,
-        pixels in [0, 1], and, of a VAE, ``bits_per_dim``, see `bits_per_dim`; None where there
-        is none. Last ``active_units``, of a VAE, see `active_units`.
+        A dict. In nats per image: ``test_loss``, ``test_reconstruction_loss`` and, for a VAE,
+        ``test_kl_loss`` and ``test_elbo``, which is ``-(reconstruction_loss + kl_loss)`` for any
+        beta (higher is better; constants that the loss omits are omitted here). These are
+        comparable for the same likelihood only. Comparable across likelihoods: ``test_mse``, the
+        squared error of ``reconstruct`` per pixel and channel, pixels in [0, 1], and, for a VAE,
+        ``bits_per_dim``, see `bits_per_dim`; None if undefined. Also, for a VAE,
+        ``active_units``, see `active_units`.
 
     Raises:
-        ValueError: If there are no images, or they do not fit the model.
+        ValueError: If there are no images, or their shape does not match the model.
 
     Example:
 
@@ -64,22 +65,22 @@ def test_metrics(model, images, batch_size=128):
 
 
 def bits_per_dim(model, images, batch_size=128):
-    """Returns how many bits the model needs for a pixel and channel of uint8 images, at most.
+    """Returns an upper bound of the bits per pixel and channel of uint8 images.
 
-    The negative ELBO (of one draw of z) of uniformly dequantised images, ``(x + u) / 256`` with
-    u uniform in [0, 1), with the likelihood's whole constant: an upper bound of
+    This is the negative ELBO (one draw of z) of uniformly dequantised images, ``(x + u) / 256``
+    with u uniform in [0, 1), including all constants of the likelihood: an upper bound of
     ``-log2 P(x) / D`` (Theis, van den Oord & Bethge 2016, https://arxiv.org/abs/1511.01844,
-    section 3.1). A model that knows nothing needs 8. The ELBO of a binary likelihood is used
-    as it is, if the images have no grey.
+    section 3.1). A uniform distribution over pixel values needs 8 bits. For a binary likelihood
+    and purely black and white images, the ELBO is used without dequantisation.
 
     Args:
         model: A compiled `VAE`.
         images: uint8 ``(n, height, width, channels)``.
-        batch_size: How many images to work on at once.
+        batch_size: Images to process at once.
 
     Returns:
-        A float; or None if the likelihood is no distribution of these pixels, such as
-        Bernoulli's of grey ones, if the images are not uint8, or if the model is no VAE.
+        A float; or None if the likelihood is not a distribution of these pixels (such as Bernoulli
+        for grey pixels), the images are not uint8, or the model is not a VAE.
 
     Example:
 
@@ -104,39 +105,39 @@ def bits_per_dim(model, images, batch_size=128):
 
 
 def why_no_likelihood(model, images):
-    """Returns in words why the model gives these images no log p(x), or None if it does."""
+    """Returns the reason why log p(x) of these images is undefined, or None if it is defined."""
     if not hasattr(model, "sampling"):
         return "a plain autoencoder has no p(z), hence no p(x)"
     return model.likelihood.why_no_distribution(images)
 
 
 def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=None):
-    """Returns all that says how well a model fits images that it has not seen.
+    """Returns the metrics, picture quality and log-likelihood of a model on unseen images.
 
     Args:
         model: A compiled `VAE` or `AutoEncoder`.
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
             or images of a streamed data set.
-        k: How many draws of z for each image the log-likelihood takes.
-        n: How many images it takes, at most: the first ones.
-        batch_size: How many images to work on at once; the numbers do not depend on it.
+        k: Number of draws of z for the log-likelihood of each image.
+        n: Most images for the log-likelihood; the first n are used.
+        batch_size: Images to process at once; the numbers do not depend on it.
         seed: A non-negative integer, for the draws of z.
-        progress: Called with the number of images whose log-likelihood was just finished.
+        progress: Called with the number of images whose log-likelihood was just computed.
 
     Returns:
         A dict of plain numbers: those of `test_metrics`; ``test_psnr`` (see `psnr`) and
-        ``test_ssim`` (see `ssim`) of ``reconstruct``, over the first 2,000 images at most; and
-        ``log_likelihood``, the mean of `VAE.log_likelihood` in nats per image, higher is
-        better. If there is one: ``log_likelihood_standard_error`` of this mean over images
-        (None of a single image), ``log_likelihood_images`` and ``log_likelihood_samples``, how
-        many there were, and ``log_likelihood_elbo``, the mean ELBO of the same images, draws
-        and constants, which is never higher; the gap is how far q(z|x) is from p(z|x), as far
-        as k draws can tell. Otherwise ``log_likelihood`` is None and
-        ``log_likelihood_missing`` says why.
+        ``test_ssim`` (see `ssim`) of ``reconstruct``, over at most 2,000 images; and
+        ``log_likelihood``, the mean of `VAE.log_likelihood` in nats per image (higher is
+        better). If it is defined, also ``log_likelihood_standard_error`` of this mean over images
+        (None for a single image), ``log_likelihood_images`` and ``log_likelihood_samples``, the
+        numbers of images and draws, and ``log_likelihood_elbo``, the mean ELBO with the same
+        images, draws and constants. The ELBO is never higher; the gap estimates
+        KL[q(z|x) || p(z|x)], limited by the number of draws. Otherwise ``log_likelihood`` is None
+        and ``log_likelihood_missing`` is the reason.
 
     Raises:
-        ValueError: If there are no images, they do not fit the model, or an argument is
-            unusable.
+        ValueError: If there are no images, their shape does not match the model, or an argument
+            is invalid.
 
     Example:
 
@@ -165,7 +166,7 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
 
 
 def picture_quality(model, images, batch_size=128):
-    """Returns ``test_psnr`` and ``test_ssim`` of what `reconstruct` makes of images."""
+    """Returns ``test_psnr`` and ``test_ssim`` of the reconstructions of images."""
     sums = {"test_psnr": 0.0, "test_ssim": 0.0}
     for start in range(0, len(images), CHUNK):
         x = images[start : start + CHUNK]
@@ -186,11 +187,10 @@ def psnr(images, pictures):
 
     Args:
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-        pictures: What was made of them, of the same shape; also uint8 or float.
+        pictures: Their reconstructions, of the same shape; also uint8 or float.
 
     Returns:
-        A float, in dB, higher is better. A picture without an error counts as 100 dB, and none
-        counts as more.
+        A float, in dB, higher is better. The PSNR of each picture is limited to 100 dB.
 
     Raises:
         ValueError: If there are no images, or the shapes differ.
@@ -207,18 +207,18 @@ def psnr(images, pictures):
 
 
 def ssim(images, pictures):
-    """Returns the structural similarity, the mean over images.
+    """Returns the structural similarity (SSIM), the mean over images and channels.
 
-    With the settings of Wang, Bovik, Sheikh & Simoncelli 2004 (Image Quality Assessment: From
+    The settings are those of Wang, Bovik, Sheikh & Simoncelli 2004 (Image Quality Assessment: From
     Error Visibility to Structural Similarity, https://doi.org/10.1109/TIP.2003.819861): a
-    Gaussian window of 11 pixels with a standard deviation of 1.5. The mean over channels.
+    Gaussian window of 11 pixels with a standard deviation of 1.5.
 
     Args:
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-        pictures: What was made of them, of the same shape; also uint8 or float.
+        pictures: Their reconstructions, of the same shape; also uint8 or float.
 
     Returns:
-        A float of at most 1, which only equal pictures have; None if the images are smaller
+        A float of at most 1, reached only by identical pictures; None if the images are smaller
         than the window.
 
     Raises:
@@ -233,7 +233,7 @@ def ssim(images, pictures):
     check_pairs(images, pictures)
     if min(images.shape[1:3]) < SSIM_WINDOW:
         return None
-    from skimage.metrics import structural_similarity  # here, for it is slow to import
+    from skimage.metrics import structural_similarity  # slow to import
 
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     total = 0.0
@@ -245,20 +245,21 @@ def ssim(images, pictures):
 
 
 def check_pairs(images, pictures):
-    """Raises `ValueError` unless there are as many pictures as images, of the same shape."""
+    """Raises `ValueError` unless both have the same shape and there is at least one image."""
     if len(images) == 0 or len(images.shape) != 4 or images.shape != pictures.shape:
         raise ValueError(
-            "Expected `images` and `pictures` of one shape (n, height, width, channels), at "
-            f"least one. Received: {tuple(images.shape)} and {tuple(pictures.shape)}"
+            "Arguments `images` and `pictures` must have the same shape (n, height, width, "
+            "channels), with at least one image. "
+            f"Received: {tuple(images.shape)} and {tuple(pictures.shape)}"
         )
 
 
 def squared_errors(images, pictures):
-    """Returns the mean of ``(x - x')^2`` of each image, ``(n,)``; one after the other."""
+    """Returns the mean of ``(x - x')^2`` of each image, ``(n,)``, one by one to save memory."""
     pairs = zip(images, pictures)
     return np.array([np.mean((floats(image) - floats(picture)) ** 2) for image, picture in pairs])
 
 
 def floats(image):
-    """Returns an image of integers, floats or bool as float64 in [0, 1]."""
-    return image / 255 if image.dtype.kind in "iu" else image.astype("float64")
+    """Returns pixels in [0, 1] as float64, so that sums of squares keep their digits."""
+    return to_float(image).astype("float64")

@@ -1,29 +1,39 @@
-"""How sure a number is that was counted on a few examples."""
+"""Shares counted on a few examples: balanced accuracy, and confidence intervals."""
 
 import math
 from statistics import NormalDist
 
+import numpy as np
+
 from keras_vae import checks
 
 
+def balanced_accuracy(predicted, truth):
+    """Returns the mean of the accuracies on true and on false examples; None if either is empty."""
+    predicted, truth = np.asarray(predicted, bool), np.asarray(truth, bool)
+    if truth.all() or not truth.any():
+        return None
+    return float((predicted[truth].mean() + (~predicted[~truth]).mean()) / 2)
+
+
 def wilson(successes, n, level=0.95):
-    """Returns between which limits a share lies that was counted on n independent examples.
+    """Returns a confidence interval of a share that was counted on n independent examples.
 
     The Wilson score interval (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953): all
     shares p with ``|successes / n - p| <= q sqrt(p (1 - p) / n)``, q being the normal
     distribution's quantile at ``(1 + level) / 2``, 1.96 for 0.95. Unlike the usual
-    ``share +- 1.96 sigma`` it stays in [0, 1], and has a width where all or none succeed.
+    ``share +- 1.96 sigma`` it stays in [0, 1], and has a width above 0 if all or none succeed.
 
     Args:
-        successes: How many succeeded, in 0..n.
-        n: How many examples there are.
-        level: How often such an interval is to hold the true share, above 0 and below 1.
+        successes: Number of successes, in 0..n.
+        n: Number of examples.
+        level: Probability that the interval contains the true share, above 0 and below 1.
 
     Returns:
         Two floats, the lower and the upper limit; ``(0.0, 1.0)`` if n is 0.
 
     Raises:
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -41,7 +51,7 @@ def wilson(successes, n, level=0.95):
     share, square = successes / n, NormalDist().inv_cdf((1 + level) / 2) ** 2
     middle = (share + square / (2 * n)) / (1 + square / n)
     spread = math.sqrt(square * (share * (1 - share) + square / (4 * n)) / n) / (1 + square / n)
-    # Rounding must not leave 1e-17 where the limit is exactly 0 or 1.
+    # These limits are exactly 0 or 1; rounding could leave 1e-17.
     low = 0.0 if successes == 0 else middle - spread
     high = 1.0 if successes == n else middle + spread
     return low, high

@@ -1,4 +1,4 @@
-"""What the latents carry."""
+"""Use of the latents: active units, mutual information with the images, and advice."""
 
 import math
 
@@ -7,16 +7,16 @@ import numpy as np
 from keras_vae.checks import check_count, check_number
 from keras_vae.latent import kl_of_latents
 
-ACTIVE = 0.01  # variance of z_mean that a latent in use exceeds
-IMAGES = 5000  # that `elbo_surgery` takes; it compares each with each
-ROWS = 500  # of these that it compares with all at once
+ACTIVE = 0.01  # variance of z_mean above which a latent is active
+IMAGES = 5000  # most images of `elbo_surgery`, which compares all pairs
+ROWS = 500  # images that it compares with all others at once
 NEAR_CAP = 0.1  # nats
-FEW = 0.25  # share of the latents that may lie idle
-NAMED = 10  # latents that a sentence names one by one
+FEW = 0.25  # share of collapsed latents that is harmless
+NAMED = 10  # latents that a sentence names individually
 
 
 def active_units(z_mean, threshold=ACTIVE):
-    """Returns how many latents carry something: variance of ``z_mean`` over images above 0.01.
+    """Returns the number of active latents: those whose ``z_mean`` has a variance above 0.01.
 
     The definition of Burda, Grosse and Salakhutdinov 2016 (https://arxiv.org/abs/1509.00519),
     section 5.2.
@@ -43,21 +43,21 @@ def are_active(z_mean, threshold=ACTIVE):
 
 
 def latents_report(z_mean, z_log_var=None, seed=0):
-    """Returns what the latents carry, one by one and all together.
+    """Returns which latents are active, their KL, and the parts of the KL.
 
     Args:
         z_mean: ``(n, latent_dim)``.
-        z_log_var: ``(n, latent_dim)``; a plain autoencoder has none.
+        z_log_var: ``(n, latent_dim)``; None for a plain autoencoder.
         seed: A non-negative integer, for the draws of `elbo_surgery`.
 
     Returns:
         A dict of plain numbers and lists: ``latent_dim``; ``active_units``, see
         `active_units`; ``collapsed``, the numbers of the other latents, counted from 1 as in
         the pictures ("z 1"). With `z_log_var` also ``kl``, the mean KL of each latent, and
-        ``kl_loss``, their sum, both in nats per image, and what `elbo_surgery` gives.
+        ``kl_loss``, their sum, both in nats per image, and the results of `elbo_surgery`.
 
     Raises:
-        ValueError: If there are no codes, or the shapes are no such pair.
+        ValueError: If there are no codes, or the shapes differ.
 
     Example:
 
@@ -79,31 +79,31 @@ def latents_report(z_mean, z_log_var=None, seed=0):
 
 
 def elbo_surgery(z_mean, z_log_var, seed=0):
-    """Returns the two parts of the KL: what codes tell of images, and how far they miss p(z).
+    """Returns the two parts of the KL: mutual information, and the mismatch of q(z) and p(z).
 
     ``mean KL[q(z|x) || p(z)] = MI + KL[q(z) || p(z)]`` with ``q(z)`` the mean of all
     ``q(z|x)`` (Hoffman & Johnson 2016, ELBO surgery: yet another way to carve up the
     variational evidence lower bound, http://approximateinference.org/accepted/HoffmanJohnson2016.pdf).
-    MI, the mutual information of the number of an image and its code, is the mean of
-    ``log q(z|x_n) - log q(z)``, with one draw of z for each image. The second part is what
-    makes pictures drawn from p(z) worse than reconstructions.
+    MI, the mutual information between the index of an image and its code, is the mean of
+    ``log q(z|x_n) - log q(z)``, with one draw of z for each image. The second part explains why
+    samples from p(z) look worse than reconstructions.
 
     Args:
-        z_mean: ``(n, latent_dim)``; the first 5,000 rows count.
+        z_mean: ``(n, latent_dim)``; the first 5,000 rows are used.
         z_log_var: ``(n, latent_dim)``.
         seed: A non-negative integer.
 
     Returns:
-        A dict of plain numbers, in nats: ``mutual_information``, clipped to what it can be,
-        from 0 to the mean KL and to ``mutual_information_cap``, which is log n: more is not
-        needed to tell n images apart. ``mutual_information_is_capped``: whether it is within
-        0.1 of log n; then codes tell the images apart, and of the distribution that they
-        come from the number says only "at least". ``kl_aggregate_posterior``, the KL of q(z),
-        which is the mean KL of these images less the mutual information (then an "at most").
-        ``elbo_surgery_images``, how many images counted.
+        A dict of plain numbers, in nats: ``mutual_information``, clipped to its possible range,
+        from 0 to the mean KL and to ``mutual_information_cap``, which is log n, the entropy of
+        the index. ``mutual_information_is_capped``, whether it is within 0.1 of log n; if so,
+        each code identifies its image, and the number is only a lower bound of the mutual
+        information for more images. ``kl_aggregate_posterior``, the KL of q(z): the mean KL of
+        these images minus the mutual information (an upper bound if that is capped).
+        ``elbo_surgery_images``, the number of images used.
 
     Raises:
-        ValueError: If there are no codes, or the shapes are no such pair.
+        ValueError: If there are no codes, or the shapes differ.
 
     Example:
 
@@ -117,7 +117,7 @@ def elbo_surgery(z_mean, z_log_var, seed=0):
     kl, cap = float(kl_of_latents(mean, log_var).sum()), math.log(len(mean))
     eps = np.random.default_rng(seed).standard_normal(mean.shape)
     own = -0.5 * np.sum(eps**2 + log_var, axis=1)  # log q(z_n|x_n), here and below without 2 pi
-    # Of the distances only differences count; near 0 they lose least to rounding.
+    # Distances do not depend on the origin; centred codes lose the fewest digits.
     mean = mean - mean.mean(axis=0)
     z = mean + np.exp(log_var / 2) * eps
     precision = np.exp(-log_var)
@@ -142,16 +142,16 @@ def elbo_surgery(z_mean, z_log_var, seed=0):
 
 
 def advice(report, beta=1.0, kl_warmup=0.0, free_bits=0.0):
-    """Returns what to do about latents that carry nothing.
+    """Returns advice about collapsed latents.
 
     Args:
-        report: What `latents_report` returned.
-        beta: The weight of the KL that the model was trained with.
-        kl_warmup: Over how many epochs it rose.
-        free_bits: What each latent had for free, in nats.
+        report: A result of `latents_report`.
+        beta: The weight of the KL in training.
+        kl_warmup: Number of epochs over which the weight increased.
+        free_bits: Free nats for each latent in training.
 
     Returns:
-        A list of sentences; empty if all latents are in use.
+        A list of sentences; empty if all latents are active.
 
     Example:
 
@@ -166,23 +166,23 @@ def advice(report, beta=1.0, kl_warmup=0.0, free_bits=0.0):
         return []
     if len(collapsed) == latents:
         found = (
-            "The model ignores its code: no latent carries anything, and all pictures look alike."
+            "The decoder ignores the code: all latents have collapsed, and all pictures look alike."
         )
     else:
-        carry = "carries" if len(collapsed) == 1 else "carry"
+        have = "has" if len(collapsed) == 1 else "have"
         found = (
-            f"{len(collapsed)} of {latents} latents {carry} nothing: {names(collapsed)}. Their "
+            f"{len(collapsed)} of {latents} latents {have} collapsed: {names(collapsed)}. Their "
             "mean is about the same for every image."
         )
     if len(collapsed) <= FEW * latents:
-        return [found, "A few unused latents of many are harmless: the decoder does not heed them."]
+        return [found, "A few collapsed latents are harmless: the decoder ignores them."]
     if "kl" not in report:
-        return [found, "Try a longer training or fewer latents (`--latent-dim`)."]
+        return [found, "Try longer training or fewer latents (`--latent-dim`)."]
     return [found, f"Try {remedies(beta, kl_warmup, free_bits)}."]
 
 
 def names(latents):
-    """Returns latents in words: ``z 1, z 4 and z 7``."""
+    """Returns a list of latents for a sentence: ``z 1, z 4 and z 7``."""
     words = [f"z {latent}" for latent in latents]
     if len(words) > NAMED:
         words = [*words[: NAMED - 1], f"{len(words) - NAMED + 1} more"]
@@ -190,7 +190,7 @@ def names(latents):
 
 
 def remedies(beta, kl_warmup, free_bits):
-    """Returns in words what may put latents to use, in view of what was tried."""
+    """Returns remedies for collapsed latents, given the settings used in training."""
     ways = [
         f"a {'longer ' if kl_warmup else ''}warm-up of the KL (`--kl-warmup`)",
         f"{'more ' if free_bits else ''}free bits (`--free-bits`)",
@@ -206,6 +206,6 @@ def check_codes(z_mean, z_log_var, needs_both=False):
     fits = shapes[0] == shapes[1] or (z_log_var is None and not needs_both)
     if not fits or len(shapes[0] or ()) != 2 or 0 in shapes[0]:
         raise ValueError(
-            "Expected `z_mean` and `z_log_var` of one shape (n, latent_dim), at least one row. "
-            f"Received: {' and '.join(map(str, shapes))}"
+            "Arguments `z_mean` and `z_log_var` must have the same shape (n, latent_dim), with at "
+            f"least one row. Received: {' and '.join(map(str, shapes))}"
         )

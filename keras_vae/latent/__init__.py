@@ -1,4 +1,4 @@
-"""What can be done with codes: directions, edits, arithmetic, walks, sampling. NumPy in and out."""
+"""Operations on codes: directions, edits, arithmetic, walks, sampling. NumPy in and out."""
 
 from keras_vae.latent.directions import METHODS as METHODS
 from keras_vae.latent.directions import Directions as Directions

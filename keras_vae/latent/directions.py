@@ -1,4 +1,4 @@
-"""Directions: which way codes move when an attribute comes or goes."""
+"""Directions: how to move codes to add or remove an attribute."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,19 @@ from keras_vae import checks
 from keras_vae.latent.files import read_arrays
 
 METHODS = ("mean_difference", "regression", "discriminant")
-RIDGE = 10  # times the variance of the other attributes, where unknown values are filled in
+RIDGE = 10  # penalty for imputing unknown values, relative to the summed attribute variances
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """A direction in latent space for each of some attributes, by name.
-
-    `fit_directions` makes them.
+    """A direction in latent space for each attribute, by name; returned by `fit_directions`.
 
     Attributes:
-        names: What the attributes are called.
-        vectors: float32 ``(number of attributes, latent_dim)``. Each is one unit of strength:
-            as far as the two groups' means lie apart along it.
-        method: How they were found, one of `METHODS`.
+        names: Names of the attributes.
+        vectors: float32 ``(number of attributes, latent_dim)``. The length of each is one unit of
+            strength: the distance, along the direction, between the mean codes of images with
+            and without the attribute.
+        method: The method of fitting, one of `METHODS`.
 
     Example:
 
@@ -42,16 +41,15 @@ class Directions:
         return len(self.names)
 
     def __getitem__(self, name):
-        if name not in self.names:
-            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(self.names)}")
-        return self.vectors[self.names.index(name)]
+        return self.vectors[index_of(name, self.names)]
 
     def shift(self, strengths, codes=None):
-        """Returns what to add to codes, ``sum_i a_i * direction_i`` of shape ``(latent_dim,)``.
+        """Returns the vector to add to codes, ``sum_i a_i * direction_i``.
 
         Args:
-            strengths: How far to go along the direction of each attribute, by name.
-            codes: Not used: a direction is the same everywhere. `Flow.shift` needs them.
+            strengths: Multiples of the direction of each attribute, by name.
+            codes: Not used, because directions are the same for all codes; accepted for
+                compatibility with `Flow.shift`.
 
         Returns:
             float32 ``(latent_dim,)``.
@@ -65,14 +63,9 @@ class Directions:
         z_new = z + directions.shift({"smiling": 1.5})
         ```
         """
-        if not isinstance(strengths, dict):
-            raise ValueError(
-                "Argument `strengths` must be a dict, such as {'smiling': 1.5}. "
-                f"Received: strengths={strengths!r}"
-            )
+        check_strengths(strengths, self.names)
         shift = np.zeros(self.vectors.shape[1], "float32")
         for name, strength in strengths.items():
-            checks.check_finite(f"strengths[{name!r}]", strength)
             shift += np.float32(strength) * self[name]
         return shift
 
@@ -83,7 +76,10 @@ class Directions:
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        """Reads a file written by `save`; nothing in it is executed.
+
+        Raises `ValueError` if it is damaged.
+        """
         arrays = read_arrays(path, numbers=("vectors",), texts=("names", "method"))
         names, vectors = tuple(arrays["names"].ravel().tolist()), arrays["vectors"]
         if vectors.ndim != 2 or not 0 < len(set(names)) == len(names) == len(vectors):
@@ -96,38 +92,38 @@ def fit_directions(codes, attributes, names, method="discriminant", known=None):
 
     ``"mean_difference"``, the method of the VAE course and of Larsen et al. 2016
     (https://arxiv.org/abs/1512.09300): the mean code of images with the attribute
-    minus that of those without. Whatever else the two groups differ in comes along.
+    minus the mean code of images without it. It includes all correlated differences.
 
-    ``"regression"``: the coefficients of least squares of the codes on all attributes at once,
-    ``z = B a + c + residual``: how codes differ where only this attribute does. With a single
-    attribute the same as the mean difference.
+    ``"regression"``: the coefficients of a least-squares regression of the codes on all
+    attributes, ``z = B a + c + residual``: the effect of one attribute with the others constant.
+    With a single attribute this is the mean difference.
 
     ``"discriminant"``: the regression's coefficients times ``(S + s I)^-1``, with S the
-    covariance of its residuals and s the mean of their variances. With a single attribute that
+    covariance of its residuals and s the mean of their variances. With a single attribute this
     is the normal of Fisher's linear discriminant, shrunk halfway to a multiple of the identity
     (Friedman 1989): a linear classifier's normal, as in InterFaceGAN (Shen et al. 2020,
-    https://arxiv.org/abs/1907.10786). It avoids what varies anyway, such as light and pose: a
-    unit of it has more effect and changes fewer pixels than one of the regression, with about
-    the same leakage into other attributes.
+    https://arxiv.org/abs/1907.10786). It avoids directions with large variation, such as light
+    and pose: a unit of it has more effect and changes fewer pixels than a unit of the regression,
+    with about the same leakage into other attributes.
 
-    Of values that are not known: the means are those of images whose attribute is known. The
-    other two methods regress on all attributes at once; there an unknown value is filled in with
-    what the image's other attributes let expect, by ridge regression on the images that know it.
+    Unknown values: the mean difference uses the images whose attribute is known. The other two
+    methods need all attributes; an unknown value is imputed from the image's other attributes, by
+    a ridge regression on the images with a known value.
 
     Args:
         codes: ``(n, latent_dim)``, `z_mean` of the training images.
         attributes: bool or 0 and 1, ``(n, number of attributes)``.
-        names: What the attributes are called.
-        method: One of the three.
-        known: bool, of the shape of `attributes`: which of them are known; None is all.
+        names: Names of the attributes.
+        method: One of the three methods.
+        known: bool, of the shape of `attributes`: which values are known; None means all.
 
     Returns:
-        `Directions`. One unit of strength is the distance between the means of the two groups
-        along the direction, whatever the method. Where others go together with an attribute and
-        act the opposite way, that distance can be next to nothing, and so is the unit.
+        `Directions`. For every method, one unit of strength is the distance along the direction
+        between the mean codes with and without the attribute. If correlated attributes have the
+        opposite effect, this distance, and so the unit, can be close to 0.
 
     Raises:
-        ValueError: If an argument is unusable, or an attribute is the same in all images of
+        ValueError: If an argument is invalid, or an attribute has the same value in all images in
             which it is known.
 
     Example:
@@ -148,7 +144,7 @@ def fit_directions(codes, attributes, names, method="discriminant", known=None):
     differences = mean_of(codes, has) - mean_of(codes, known & ~has)
     if method == "mean_difference":
         return Directions(names, differences.astype("float32"), method)
-    # Collinear attributes, such as classes, which sum to one, share what they explain.
+    # Collinear attributes, such as classes, which sum to 1: lstsq returns the smallest solution.
     centred, present = codes - codes.mean(axis=0), fill_in(has, known)
     vectors = np.linalg.lstsq(present, centred, rcond=None)[0]
     if method == "discriminant":
@@ -158,25 +154,25 @@ def fit_directions(codes, attributes, names, method="discriminant", known=None):
         vectors = np.linalg.solve(covariance + mean_variance * np.eye(len(covariance)), vectors.T).T
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors = vectors / np.maximum(lengths, 1e-12)
-    # The sign is the method's: what the attribute does by itself, not what goes with it.
+    # Only the length comes from the mean difference; the sign is that of the method.
     distances = np.abs(np.sum(vectors * differences, axis=1, keepdims=True))
     return Directions(names, (distances * vectors).astype("float32"), method)
 
 
 def mean_of(codes, groups):
-    """Returns the mean code of each group, a column of `groups`."""
+    """Returns the mean code of the rows in each column of the bool array `groups`."""
     return groups.T @ codes / groups.sum(axis=0)[:, None]
 
 
 def fill_in(has, known):
-    """Returns attributes less their means, unknown ones as the others let expect."""
+    """Returns attributes minus their means, unknown values imputed from the other attributes."""
     centred = np.where(known, has - has.sum(axis=0) / known.sum(axis=0), 0)
     present = centred.copy()
     for j in np.flatnonzero(~known.all(axis=0)):
-        # Not from what was filled in before: of two filled in from each other, one is the other.
+        # From `centred`: columns imputed from imputed columns would become collinear.
         rows, others = known[:, j], np.delete(centred, j, axis=1)
         products = others[rows].T @ others[rows]
-        # So that of few images little is expected.
+        # The ridge keeps imputed values close to the mean if only a few images are known.
         ridge = RIDGE * np.trace(products) / rows.sum() + 1e-12
         slopes = np.linalg.solve(
             products + ridge * np.eye(len(products)), others[rows].T @ centred[rows, j]
@@ -186,28 +182,50 @@ def fill_in(has, known):
 
 
 def check(codes, attributes, names, known):
-    """Raises `ValueError` unless there is a direction for each attribute."""
+    """Raises `ValueError` unless a direction can be fitted for each attribute."""
     if codes.ndim != 2 or not np.isfinite(codes).all():
         raise ValueError(
             f"Argument `codes` must be finite, (n, latent_dim). Received: shape={codes.shape}"
         )
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(
-            f"Argument `names` must be text, at least one attribute. Received: names={names}"
-        )
-    if attributes.shape != (len(codes), len(names)):
-        raise ValueError(
-            f"Argument `attributes` must have the shape (n, number of names), here "
-            f"{(len(codes), len(names))}. Received: shape={attributes.shape}"
-        )
+    if not names:
+        raise ValueError("Argument `names` must name at least one attribute. Received: none")
+    check_names(names, attributes, len(codes))
     if not np.isin(attributes[known], (0, 1)).all():
         raise ValueError("Argument `attributes` must hold only True and False, or 0 and 1")
-    if len(set(names)) != len(names):
-        raise ValueError(f"Argument `names` must not name anything twice. Received: {names}")
     for name, column, rows in zip(names, attributes.T, known.T):
         if column[rows].all() or not column[rows].any():
-            whose = "" if rows.all() else " of which it is known"
+            which = "" if rows.all() else " in which it is known"
             raise ValueError(
-                f"The attribute {name!r} is the same in all {rows.sum()} images{whose}, so that "
-                "there is no direction from one group to the other"
+                f"The attribute {name!r} is the same in all {rows.sum()} images{which}. A "
+                "direction needs images with the attribute and images without it"
             )
+
+
+def check_names(names, attributes, n):
+    """Raises `ValueError` unless names are distinct strings, one for each column of n rows."""
+    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+        raise ValueError(f"Argument `names` must be distinct strings. Received: names={names}")
+    if attributes.shape != (n, len(names)):
+        raise ValueError(
+            f"Argument `attributes` must have the shape (n, number of names), here "
+            f"{(n, len(names))}. Received: shape={attributes.shape}"
+        )
+
+
+def check_strengths(strengths, names):
+    """Raises `ValueError` unless `strengths` is a dict of finite numbers for known attributes."""
+    if not isinstance(strengths, dict):
+        raise ValueError(
+            "Argument `strengths` must be a dict, such as {'smiling': 1.5}. "
+            f"Received: strengths={strengths!r}"
+        )
+    for name, strength in strengths.items():
+        index_of(name, names)
+        checks.check_finite(f"strengths[{name!r}]", strength)
+
+
+def index_of(name, names):
+    """Returns the index of an attribute, or raises `ValueError`."""
+    if name not in names:
+        raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(names)}")
+    return names.index(name)

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_vae import checks
-from keras_vae.latent.directions import Directions
+from keras_vae.images import to_float
+from keras_vae.latent.directions import Directions, index_of
 from keras_vae.latent.flow import Flow
 
 
 @dataclass(frozen=True, eq=False)
 class Edits:
-    """How to edit each attribute: along its direction, or by the flow.
+    """The method of editing each attribute: along its direction, or by the flow.
 
     Attributes:
         directions: `Directions`.
-        flow: `Flow` that knows the same attributes; None is none.
-        methods: The method of each attribute by name, ``"flow"`` or that of the directions.
-            Those that are not named go along their direction.
+        flow: A `Flow` for the same attributes, or None.
+        methods: The method of each attribute by name, ``"flow"`` or the method of the
+            directions, which is the default.
 
     Example:
 
@@ -43,15 +44,15 @@ class Edits:
         return len(self.names)
 
     def method(self, name):
-        """Returns by which method an attribute is edited."""
+        """Returns the method by which an attribute is edited."""
         by_flow = self.flow is not None and (self.methods or {}).get(name) == "flow"
         return "flow" if by_flow else self.directions.method
 
     def shift(self, strengths, codes):
-        """Returns what to add to codes, float32 ``(n, latent_dim)``.
+        """Returns the vectors to add to codes to change attributes.
 
         Args:
-            strengths: How much more of each attribute, by name.
+            strengths: Amount of each attribute to add, by name.
             codes: ``(n, latent_dim)``.
 
         Returns:
@@ -73,12 +74,12 @@ class Edits:
 
 
 def codes_of(model, x, batch_size=128):
-    """Returns codes: of images `z_mean` (of a plain autoencoder `z`), of codes the codes.
+    """Returns the codes of images, `z_mean` (`z` of a plain autoencoder); codes are unchanged.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
         x: Images ``(n, height, width, channels)`` or codes ``(n, latent_dim)``.
-        batch_size: How many images to work on at once.
+        batch_size: Images to process at once.
 
     Returns:
         NumPy float32 ``(n, latent_dim)``.
@@ -113,18 +114,19 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
             `keep_detail`, codes ``(n, latent_dim)``.
         directions: `Directions` of the model's latent space, a `Flow` from noise to it, or
             `Edits`.
-        strengths: How far to go for each attribute, by name; 0 gives the reconstruction. 1 is
-            the distance between those that have it and those that do not, with a `Flow` that
-            between the image with it and without.
-        keep_detail: Whether to add only what the edit changes to the images themselves, so
+        strengths: Amount of each attribute to add, by name; 0 gives the reconstruction. With
+            `Directions`, 1 is the distance between the mean codes with and without the
+            attribute; with a `Flow`, that between the image with and without it.
+        keep_detail: Whether to add only the change caused by the edit to the original images, so
             that they stay sharp, see `with_detail`.
-        batch_size: How many images to work on at once.
+        batch_size: Images to process at once.
 
     Returns:
         NumPy float32 images of the same shape, pixels in [0, 1].
 
     Raises:
-        ValueError: If an attribute is unknown, or images or directions do not fit the model.
+        ValueError: If an attribute is unknown, or the shape of images or directions does not
+            match the model.
 
     Example:
 
@@ -136,8 +138,8 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
     shift = directions.shift(strengths, z)
     if shift.shape[-1] != z.shape[1]:
         raise ValueError(
-            f"Argument `directions` must be of {z.shape[1]} latents, as the model has. "
-            f"Received: directions of {shift.shape[-1]}"
+            f"Argument `directions` must have {z.shape[1]} latents, like the model. "
+            f"Received: directions with {shift.shape[-1]}"
         )
     after = model.decode(z + shift, batch_size)
     if not keep_detail:
@@ -146,10 +148,10 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
 
 
 def with_detail(images, before, after):
-    """Returns images with what an edit changed added to them: ``x + after - before``.
+    """Returns images plus the change caused by an edit: ``x + after - before``.
 
-    A decoder draws smoothly; the difference of two of its pictures is smooth, too, and leaves
-    alone what it cannot draw.
+    A decoder's output is smooth, and so is the difference of two outputs; adding it preserves
+    details that the decoder cannot reconstruct.
 
     Args:
         images: The originals ``(n, height, width, channels)``, uint8 or float in [0, 1].
@@ -174,27 +176,26 @@ def with_detail(images, before, after):
     before, after = np.asarray(before, "float32"), np.asarray(after, "float32")
     if images.shape != before.shape or images.shape != after.shape:
         raise ValueError(
-            f"Images and pictures must have one shape. Received: {images.shape}, "
-            f"{before.shape} and {after.shape}"
+            "Arguments `images`, `before` and `after` must have the same shape. Received: "
+            f"{images.shape}, {before.shape} and {after.shape}"
         )
-    pixels = images / np.float32(255) if images.dtype.kind in "iu" else images.astype("float32")
-    return np.clip(pixels + (after - before), 0, 1)
+    return np.clip(to_float(images) + (after - before), 0, 1)
 
 
 def group(attributes, names, wanted, known=None):
-    """Returns which images are known to have some attributes, and to lack others.
+    """Returns the group of images that are known to have some attributes and lack others.
 
     Args:
         attributes: bool ``(n, number of attributes)``.
-        names: What the attributes are called.
-        wanted: True or False for each attribute that matters, by name.
-        known: bool, of the shape of `attributes`: which of them are known; None is all.
+        names: Names of the attributes.
+        wanted: True or False for each required attribute, by name.
+        known: bool, of the shape of `attributes`: which values are known; None means all.
 
     Returns:
-        bool ``(n,)``.
+        bool ``(n,)``, True for the images of the group.
 
     Raises:
-        ValueError: If an argument is unusable, a name is unknown or no image is such.
+        ValueError: If an argument is invalid, a name is unknown or the group is empty.
 
     Example:
 
@@ -216,36 +217,33 @@ def group(attributes, names, wanted, known=None):
     attributes = attributes.astype(bool)
     rows = np.ones(len(attributes), bool)
     for name, has in wanted.items():
-        if name not in names:
-            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(names)}")
-        column = names.index(name)
+        column = index_of(name, names)
         rows &= known[:, column] & (attributes[:, column] == bool(has))
     if not rows.any():
         what = ", ".join(name if has else f"not {name}" for name, has in wanted.items())
-        raise ValueError(f"There is no image of the group: {what}")
+        raise ValueError(f"There is no image in the group: {what}")
     return rows
 
 
 def arithmetic(model, a, b, c, strength=1.0, batch_size=128):
     """Returns codes of ``C + strength * (mean(A) - mean(B))``.
 
-    "Smiling woman - neutral woman + neutral man": the means are taken of codes, as by Radford
-    et al. 2016 (https://arxiv.org/abs/1511.06434, section 6.3.2). For groups of attributes see
-    `group`.
+    "Smiling woman - neutral woman + neutral man", with means of codes as in Radford et al. 2016
+    (https://arxiv.org/abs/1511.06434, section 6.3.2). `group` selects images by attributes.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
-        a: What to add: images or codes, as many as you like.
-        b: What to take away: images or codes.
-        c: Where to start: images or codes.
-        strength: How much of the difference to add.
-        batch_size: How many images to work on at once.
+        a: Group to add: images or codes, one or more.
+        b: Group to subtract: images or codes, one or more.
+        c: Images or codes to change.
+        strength: Multiple of the difference to add.
+        batch_size: Images to process at once.
 
     Returns:
-        NumPy float32 codes ``(len(c), latent_dim)``; decode them to see them.
+        NumPy float32 codes ``(len(c), latent_dim)``, for `model.decode`.
 
     Raises:
-        ValueError: If a group is empty or does not fit the model.
+        ValueError: If a group is empty or its shape does not match the model.
 
     Example:
 

@@ -4,24 +4,24 @@ import numpy as np
 
 from keras_vae import checks
 
-MOST_BYTES = 2e9  # unpacked
+MOST_BYTES = 2e9  # after decompression
 
 
 def read_arrays(path, numbers, texts=(), truths=(), optional=()):
     """Returns arrays of an ``.npz`` file by name.
 
     Args:
-        path: The file.
+        path: Path of the file.
         numbers: Names of arrays of finite numbers.
-        texts: Names of arrays of text.
-        truths: Names of arrays of True and False.
-        optional: Names of others of True and False, which may be missing.
+        texts: Names of arrays of strings.
+        truths: Names of bool arrays.
+        optional: Names of bool arrays that may be missing.
 
     Returns:
         A dict of NumPy arrays.
 
     Raises:
-        ValueError: If the file is damaged, or holds anything else under these names.
+        ValueError: If the file is damaged, or an array has another type.
         OSError: If it cannot be opened.
     """
     try:
@@ -30,7 +30,7 @@ def read_arrays(path, numbers, texts=(), truths=(), optional=()):
                 raise ValueError
             truths = (*truths, *(name for name in optional if name in file))
             arrays = {name: file[name] for name in (*numbers, *texts, *truths)}
-    except Exception as error:  # NumPy, zip and zlib have many kinds for damaged files
+    except Exception as error:  # NumPy, zip and zlib raise many types on damaged files
         if getattr(error, "strerror", None):  # such as: no permission
             raise
         raise ValueError("it is damaged, or not a file of plain arrays") from None
@@ -42,8 +42,8 @@ def read_arrays(path, numbers, texts=(), truths=(), optional=()):
 
 
 def is_finite(array):
-    """Returns whether there are no numbers that float32 cannot hold."""
+    """Returns whether all numbers are finite in float32."""
     if array.dtype.kind != "f":
         return True
-    low, high = float(array.min(initial=0)), float(array.max(initial=0))  # without a copy
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))  # avoids a copy
     return low > -checks.LARGEST and high < checks.LARGEST

@@ -1,40 +1,41 @@
-"""A flow from noise to codes: sampling, editing and interpolation where the codes lie."""
+"""A flow from noise to codes, for sampling, editing and interpolation close to real codes."""
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_vae import checks
+from keras_vae.latent.directions import check_strengths, index_of
 from keras_vae.latent.flow_network import FlowNetwork
 from keras_vae.training.batches import in_batches
 
-AT_ONCE = 1024  # codes to work on when the flow is used
-UNKNOWN = 2  # in the table of attributes, beside 0 and 1
+AT_ONCE = 1024  # codes to process at once
+UNKNOWN = 2  # value in the table of attributes, beside 0 and 1
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Flow(FlowNetwork):
-    """A map from noise to codes and back, for each choice of attributes; `fit_flow` makes it.
+    """A map from noise to codes and back, conditioned on attributes; returned by `fit_flow`.
 
-    The codes of a VAE lie in curved, separate clouds. A network learns the velocity that
-    carries N(0, I) to them (flow matching, Lipman et al. 2023,
-    https://arxiv.org/abs/2210.02747), given which attributes an image has. Noise carried along
-    is a new code; a code taken back to noise and forward with another attribute is an edit
-    that stays among the codes; two codes turned into each other in the noise meet only codes
-    on the way. A second small network guesses attributes from codes.
+    The codes of a VAE form curved, separate clusters. A network learns the velocity that
+    transports N(0, I) to the codes (flow matching, Lipman et al. 2023,
+    https://arxiv.org/abs/2210.02747), conditioned on the attributes of the image. Mapping noise
+    forward samples a new code; mapping a code back to noise and forward with another attribute
+    edits it; interpolating in the noise gives a path through likely codes. A second, small network
+    predicts attributes from codes.
 
     It is a Keras model: ``flow.save("flow.keras")``, ``latent.Flow.load("flow.keras")``.
 
     Args:
         latent_dim: Number of latents.
-        names: What the attributes are called.
-        exclusive: Names of those of which an image has exactly one.
-        rows: How many training images' attributes are kept.
-        width: Of the hidden layers.
-        seed: A non-negative integer, where training starts from.
+        names: Names of the attributes.
+        exclusive: Names of mutually exclusive attributes: each image has exactly one of them.
+        rows: Number of training images whose attributes are stored.
+        width: Width of the hidden layers.
+        seed: A non-negative integer, for initial weights and training.
 
     Attributes:
-        names: What the attributes are called; iteration, ``len`` and ``in`` go by them.
+        names: Names of the attributes; iteration, ``len`` and ``in`` refer to these.
         method: ``"flow"``.
 
     Example:
@@ -64,10 +65,10 @@ class Flow(FlowNetwork):
         return len(self.names)
 
     def __bool__(self):
-        return True  # also without attributes
+        return True  # despite `__len__`, also without attributes
 
     def guess(self, codes):
-        """Returns how likely the images of codes have each attribute.
+        """Returns the predicted probability of each attribute, given codes.
 
         Args:
             codes: ``(n, latent_dim)``.
@@ -76,7 +77,7 @@ class Flow(FlowNetwork):
             float32 ``(n, number of attributes)``, probabilities in [0, 1].
 
         Raises:
-            ValueError: If the codes do not fit the flow.
+            ValueError: If the codes are not finite or have another number of latents.
 
         Example:
 
@@ -90,7 +91,7 @@ class Flow(FlowNetwork):
         return in_batches(self.program(self._guess), x, AT_ONCE)
 
     def guessed(self, codes):
-        """Returns the likelier state of each attribute; of exclusive ones the likeliest is on.
+        """Returns the predicted attributes; of exclusive ones, only the most probable is 1.
 
         Args:
             codes: ``(n, latent_dim)``.
@@ -99,7 +100,7 @@ class Flow(FlowNetwork):
             float32 ``(n, number of attributes)``, 0 and 1.
 
         Raises:
-            ValueError: If the codes do not fit the flow.
+            ValueError: If the codes are not finite or have another number of latents.
 
         Example:
 
@@ -107,27 +108,27 @@ class Flow(FlowNetwork):
         noise = flow.noise(z, flow.guessed(z))
         ```
         """
-        likely = self.guess(codes)
-        guessed = likely > 0.5
+        probabilities = self.guess(codes)
+        guessed = probabilities > 0.5
         if self.exclusive:
-            group = np.flatnonzero(self.is_exclusive)
-            best = likely[:, group].argmax(axis=1)
-            guessed[:, group] = best[:, None] == np.arange(len(group))
+            columns = np.flatnonzero(self.is_exclusive)
+            best = probabilities[:, columns].argmax(axis=1)
+            guessed[:, columns] = best[:, None] == np.arange(len(columns))
         return guessed.astype("float32")
 
     def noise(self, codes, attributes=None):
-        """Returns the noise that codes come from.
+        """Returns the noise that the flow maps to given codes.
 
         Args:
             codes: ``(n, latent_dim)``.
-            attributes: What their images have, ``(n, number of attributes)``: 1 for has, 0 for
-                lacks, NaN for unknown, or in between. None is all unknown.
+            attributes: Attributes of the images, ``(n, number of attributes)``: 1 for present, 0
+                for absent, NaN for unknown, or values in between. None means all unknown.
 
         Returns:
-            float32 ``(n, latent_dim)``, like draws from N(0, I).
+            float32 ``(n, latent_dim)``, distributed approximately like N(0, I).
 
         Raises:
-            ValueError: If an argument does not fit the flow.
+            ValueError: If an argument has the wrong shape or range.
 
         Example:
 
@@ -137,20 +138,20 @@ class Flow(FlowNetwork):
         ```
         """
         x = self._standardised(codes)
-        return self._carried(self.back, x, self._signs(attributes, len(x)))
+        return self._map(self.back, x, self._signs(attributes, len(x)))
 
     def codes(self, noise, attributes=None):
-        """Returns the codes that noise becomes, the inverse of `noise` up to small errors.
+        """Returns the codes to which the flow maps noise, approximately the inverse of `noise`.
 
         Args:
             noise: ``(n, latent_dim)``.
-            attributes: As those of `noise`.
+            attributes: As in `noise`.
 
         Returns:
             float32 ``(n, latent_dim)``.
 
         Raises:
-            ValueError: If an argument does not fit the flow.
+            ValueError: If an argument has the wrong shape or range.
 
         Example:
 
@@ -159,27 +160,28 @@ class Flow(FlowNetwork):
         ```
         """
         noise = self._checked("noise", noise)
-        x = self._carried(self.forward, noise, self._signs(attributes, len(noise)))
+        x = self._map(self.forward, noise, self._signs(attributes, len(noise)))
         middle, spread = self._scale()
         return x * spread + middle
 
     def sample(self, n, seed=None, temperature=1.0, attributes=None):
-        """Returns new codes; one seed gives the same on every backend, up to rounding.
+        """Returns new codes; the same seed gives the same codes on every backend, up to rounding.
 
-        Each has the attributes of a training image, drawn from those that match the wishes. If
-        none does, from those that match best, with the wishes put in.
+        The attributes of each code are those of a random training image that has the requested
+        attributes. If there is none, the closest matches are used, with the requested attributes
+        set.
 
         Args:
-            n: How many.
+            n: Number of codes.
             seed: None or a non-negative integer.
             temperature: Scale of the noise; below 1 images are more typical and less diverse.
-            attributes: True or False for each attribute that matters, by name; or None.
+            attributes: True or False for each requested attribute, by name; or None.
 
         Returns:
             float32 ``(n, latent_dim)``.
 
         Raises:
-            ValueError: If an argument is unusable or a name unknown.
+            ValueError: If an argument is invalid or a name unknown.
 
         Example:
 
@@ -190,32 +192,33 @@ class Flow(FlowNetwork):
         checks.check_count("n", n)
         checks.check_seed(seed)
         checks.check_number("temperature", temperature)
-        signs = self._wished({} if attributes is None else attributes)
+        signs = self._matching({} if attributes is None else attributes)
         rng = np.random.default_rng(seed)
         signs = signs[rng.integers(len(signs), size=n)]
         noise = np.float32(temperature) * rng.standard_normal((n, self.latent_dim), "float32")
-        x = self._carried(self.forward, noise, signs)
+        x = self._map(self.forward, noise, signs)
         middle, spread = self._scale()
         return x * spread + middle
 
     def shift(self, strengths, codes):
-        """Returns what to add to codes to change attributes, for each code its own.
+        """Returns the vectors to add to codes to change attributes; they depend on the code.
 
-        A code is taken back to noise with the attributes that are guessed, and forward with one
-        of them on and off: one of the two is the code itself. The difference, times the
-        strength, is added. So 0 changes nothing, 1 gives an attribute to an image that lacks
-        it, -1 takes it from one that has it. Of exclusive ones, with one on the others are off.
+        A code is mapped back to noise with its predicted attributes, and forward both with and
+        without an attribute; one of the two results is the code itself. Their difference times
+        the strength is the change. So 0 changes nothing, 1 adds an attribute to an image without
+        it, and -1 removes it from an image with it. Adding an exclusive attribute removes the
+        others.
 
         Args:
-            strengths: How far to go for each attribute, by name.
+            strengths: Amount of each attribute to add, by name.
             codes: ``(n, latent_dim)``.
 
         Returns:
             float32 ``(n, latent_dim)``, linear in the strengths.
 
         Raises:
-            ValueError: If a name is unknown, a strength is not a finite number, or the codes do
-                not fit the flow.
+            ValueError: If a name is unknown, a strength is not a finite number, or the codes have
+                the wrong shape.
 
         Example:
 
@@ -223,27 +226,20 @@ class Flow(FlowNetwork):
         z_new = z + flow.shift({"smiling": 1.0, "eyeglasses": -1.0}, z)
         ```
         """
-        if not isinstance(strengths, dict):
-            raise ValueError(
-                "Argument `strengths` must be a dict, such as {'smiling': 1.5}. "
-                f"Received: strengths={strengths!r}"
-            )
-        for name, strength in strengths.items():
-            self._index(name)
-            checks.check_finite(f"strengths[{name!r}]", strength)
+        check_strengths(strengths, self.names)
         x = self._standardised(codes)
         strengths = {name: strength for name, strength in strengths.items() if strength}
         if not strengths or not len(x):
             return np.zeros_like(x)
         own = self._signs(self.guessed(codes), len(x))
-        noise = self._carried(self.back, x, own)
+        noise = self._map(self.back, x, own)
         states, signs = [own], []
         for name in strengths:
-            has = own[:, self._index(name)] > 0
+            has = own[:, self.names.index(name)] > 0
             changed = np.where(has[:, None], self._with(own, name, False), own)
             states.append(np.where(has[:, None], changed, self._with(own, name, True)))
             signs.append(np.where(has, -1, 1)[:, None])
-        ends = self._carried(self.forward, np.tile(noise, (len(states), 1)), np.concatenate(states))
+        ends = self._map(self.forward, np.tile(noise, (len(states), 1)), np.concatenate(states))
         before, *after = ends.reshape(len(states), *x.shape)
         parts = [
             np.float32(strength) * sign * (end - before)
@@ -254,7 +250,7 @@ class Flow(FlowNetwork):
     def _guess(self, x):
         return ops.sigmoid(self.logits(x))
 
-    def _carried(self, function, x, signs):
+    def _map(self, function, x, signs):
         rows = np.concatenate([x, signs], axis=1)
         return in_batches(self.program(function), rows, AT_ONCE)
 
@@ -275,11 +271,11 @@ class Flow(FlowNetwork):
         return array
 
     def _signs(self, attributes, n):
-        """Returns 1 for has, -1 for lacks and 0 for unknown."""
+        """Returns 1 for present, -1 for absent and 0 for unknown attributes."""
         if attributes is None:
             return np.zeros((n, len(self.names)), "float32")
         attributes = np.asarray(attributes, "float32")
-        # NaN is in neither range.
+        # Both comparisons are False for NaN.
         if attributes.shape != (n, len(self.names)) or ((attributes < 0) | (attributes > 1)).any():
             raise ValueError(
                 f"Argument `attributes` must be in [0, 1] or NaN, of the shape "
@@ -287,31 +283,26 @@ class Flow(FlowNetwork):
             )
         return np.nan_to_num(2 * attributes - 1)
 
-    def _index(self, name):
-        if name not in self.names:
-            raise ValueError(f"There is no attribute {name!r}. There are: {', '.join(self.names)}")
-        return self.names.index(name)
-
     def _with(self, signs, name, on):
-        """Returns signs with an attribute on or off, and others as that leaves them."""
-        signs, j = signs.copy(), self._index(name)
+        """Returns signs with an attribute on or off, and other exclusive attributes to match."""
+        signs, j = signs.copy(), self.names.index(name)
         if name in self.exclusive:
-            # It is the others that are off then; and if this one was on, none is known to be.
+            # On: the others become absent. Off, if it was on: the others become unknown.
             others = np.flatnonzero(self.is_exclusive)
             rows = np.ones(len(signs), bool) if on else signs[:, j] > 0
             signs[np.ix_(rows, others)] = -1.0 if on else 0.0
         signs[:, j] = 1.0 if on else -1.0
         return signs
 
-    def _wished(self, wishes):
-        """Returns the training images' signs that match wishes, or match best."""
+    def _matching(self, wishes):
+        """Returns the signs of the training images that match the wishes best."""
         if not isinstance(wishes, dict):
             raise ValueError(
                 "Argument `attributes` must be a dict, such as {'smiling': True}. "
                 f"Received: attributes={wishes!r}"
             )
         for name, wish in wishes.items():
-            self._index(name)
+            index_of(name, self.names)
             if wish not in (True, False):
                 raise ValueError(
                     f"Argument `attributes` must be True or False for each name. "
@@ -324,12 +315,12 @@ class Flow(FlowNetwork):
             return np.zeros((1, 0), "float32")
         table = ops.convert_to_numpy(self.table)
         matches = sum(
-            (table[:, self._index(name)] == bool(wish) for name, wish in wishes.items()),
+            (table[:, self.names.index(name)] == bool(wish) for name, wish in wishes.items()),
             start=np.zeros(len(table), int),
         )
         table = table[matches == matches.max()]
         signs = np.where(table == UNKNOWN, 0, 2.0 * table - 1).astype("float32")
-        for name, wish in sorted(wishes.items(), key=lambda item: item[1]):  # what is on, last
+        for name, wish in sorted(wishes.items(), key=lambda item: item[1]):  # True last
             signs = self._with(signs, name, wish)
         return signs
 
@@ -339,7 +330,10 @@ class Flow(FlowNetwork):
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        """Reads a file written by `save`; nothing in it is executed.
+
+        Raises `ValueError` if it holds another model.
+        """
         flow = keras.saving.load_model(path)
         if not isinstance(flow, cls):
             raise ValueError(f"it holds a {type(flow).__name__}; expected a Flow")

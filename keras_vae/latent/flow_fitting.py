@@ -1,4 +1,4 @@
-"""Learning a `Flow` from the codes of training images."""
+"""Training a `Flow` on the codes of training images."""
 
 import math
 
@@ -6,13 +6,14 @@ import keras
 import numpy as np
 
 from keras_vae import checks
+from keras_vae.latent.directions import check_names
 from keras_vae.latent.flow import UNKNOWN, Flow
 from keras_vae.training import loop, recipes
 from keras_vae.training.sources import numbered
 
-LEAST = 10  # codes
+LEAST = 10  # codes needed for training
 BATCH, RATE, STEPS = 256, 2e-3, 4000
-MOST_PASSES = 200  # over the codes, so that few codes are not learned by heart
+MOST_PASSES = 200  # passes over the codes, to avoid overfitting a small number of codes
 
 
 def fit_flow(
@@ -25,25 +26,26 @@ def fit_flow(
     width=None,
     progress=None,
 ):
-    """Returns a flow from noise to codes, trained on those of training images.
+    """Returns a flow from noise to codes, trained on the codes of training images.
 
     Args:
         codes: ``(n, latent_dim)``, `z_mean` of training images, 10 or more.
-        attributes: bool or 0 and 1, ``(n, number of attributes)``; NaN, in a float array, is
-            unknown. None: there are none.
-        names: What the attributes are called.
-        exclusive: Names of those of which an image has exactly one, such as classes.
-        seed: A non-negative integer, where training starts from.
-        steps: Of training, with 256 codes each. By default 4,000; fewer for few codes.
-        width: Of the hidden layers. By default 384 for 64 latents or fewer, 768 for 256.
-        progress: ``progress(what, total)`` begins a bar and returns what to call with each
-            number of steps done; or None.
+        attributes: bool or 0 and 1, ``(n, number of attributes)``; NaN, in a float array, means
+            unknown. None means no attributes.
+        names: Names of the attributes.
+        exclusive: Names of mutually exclusive attributes, such as classes: each image has exactly
+            one of them.
+        seed: A non-negative integer, for initial weights and training.
+        steps: Training steps, with 256 codes each. By default 4,000; fewer for few codes.
+        width: Width of the hidden layers. By default 384 for up to 64 latents, 768 for 256.
+        progress: ``progress(what, total)`` starts a progress bar and returns a function, which is
+            called with the number of steps done; or None.
 
     Returns:
         A `Flow`.
 
     Raises:
-        ValueError: If an argument is unusable, or an attribute is the same in all images.
+        ValueError: If an argument is invalid, or an attribute has the same value in all images.
 
     Example:
 
@@ -58,11 +60,11 @@ def fit_flow(
     table = check(codes, attributes, names, exclusive)
     checks.check_count("seed", seed)
     n, latent_dim = codes.shape
-    more = math.sqrt(max(1, latent_dim / 64))  # latents want a wider network
+    factor = math.sqrt(max(1, latent_dim / 64))  # more latents need a wider network
     if steps is None:
         steps = min(STEPS, math.ceil(MOST_PASSES * n / BATCH))
     if width is None:
-        width = 64 * round(6 * min(more, 3))
+        width = 64 * round(6 * min(factor, 3))
     checks.check_size("steps", steps)
     checks.check_size("width", width)
     flow = Flow(latent_dim, names, exclusive, n, width, seed)
@@ -82,7 +84,7 @@ def fit_flow(
 
 
 class Draws:
-    """A source of batches for `loop.fit`: one epoch of a number of random batches."""
+    """A source of batches for `loop.fit`: a single epoch of random batches."""
 
     batch_size, batch_bytes = BATCH, 1
 
@@ -105,14 +107,14 @@ class Draws:
 
 
 class Steps(keras.callbacks.Callback):
-    """Says how many steps were just done."""
+    """Reports the number of steps done since the last call."""
 
-    def __init__(self, told):
+    def __init__(self, report):
         super().__init__()
-        self.told, self.done = told, 0
+        self.report, self.done = report, 0
 
     def on_train_batch_end(self, batch, logs=None):
-        self.told(batch + 1 - self.done)
+        self.report(batch + 1 - self.done)
         self.done = batch + 1
 
 
@@ -120,19 +122,11 @@ def check(codes, attributes, names, exclusive):
     """Returns the attributes as a table of uint8: 0, 1 and `UNKNOWN`; or raises `ValueError`."""
     if codes.ndim != 2 or len(codes) < LEAST or not codes.shape[1] or not np.isfinite(codes).all():
         raise ValueError(
-            f"Argument `codes` must be finite, (n, latent_dim), {LEAST} or more. "
+            f"Argument `codes` must be finite, (n, latent_dim), with {LEAST} or more rows. "
             f"Received: shape={codes.shape}"
         )
     attributes = np.zeros((len(codes), 0)) if attributes is None else np.asarray(attributes)
-    if not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
-        raise ValueError(
-            f"Argument `names` must be text, and name nothing twice. Received: {names}"
-        )
-    if attributes.shape != (len(codes), len(names)):
-        raise ValueError(
-            f"Argument `attributes` must have the shape (n, number of names), here "
-            f"{(len(codes), len(names))}. Received: shape={attributes.shape}"
-        )
+    check_names(names, attributes, len(codes))
     unknown = np.isnan(attributes) if attributes.dtype.kind == "f" else np.zeros((), bool)
     if not (np.isin(attributes, (0, 1)) | unknown).all():
         raise ValueError(
@@ -142,16 +136,17 @@ def check(codes, attributes, names, exclusive):
     for name, column in zip(names, table.T):
         if not (column == 0).any() or not (column == 1).any():
             raise ValueError(
-                f"The attribute {name!r} is the same in all {len(codes)} images, so that there is "
-                "nothing to learn of it"
+                f"The attribute {name!r} is the same in all {len(codes)} images. Training needs "
+                "images with the attribute and images without it"
             )
     if len(exclusive) == 1 or not set(exclusive) <= set(names):
         raise ValueError(
             f"Argument `exclusive` must be two or more of: {', '.join(names)}. "
             f"Received: exclusive={exclusive}"
         )
-    group = table[:, np.isin(names, exclusive)] if exclusive else table[:, :0]
-    if ((group == 1).sum(axis=1) > 1).any():  # none: a class too rare to be among the names
+    classes = table[:, np.isin(names, exclusive)] if exclusive else table[:, :0]
+    # An image may have none of them: its class may be too rare to be among the names.
+    if ((classes == 1).sum(axis=1) > 1).any():
         raise ValueError(
             f"Each image must have no more than one of the attributes {', '.join(exclusive)}"
         )

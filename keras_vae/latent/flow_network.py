@@ -1,4 +1,4 @@
-"""The networks of a `Flow`, and how a step trains them."""
+"""The networks of a `Flow` and their training step."""
 
 import math
 
@@ -11,28 +11,28 @@ from keras_vae.training.backends import Trainer, without_gradient
 from keras_vae.training.means import EpochMeans
 from keras_vae.training.programs import Programs
 
-BLOCKS = 3  # hidden layers with a path past them
-FREQUENCIES = np.float32(math.pi) * 2 ** np.linspace(0, 6, 16, dtype="float32")  # of the time
-HEUN_STEPS = 10  # from noise to codes: more change nothing that a judge of pictures sees
+BLOCKS = 3  # residual hidden layers
+FREQUENCIES = np.float32(math.pi) * 2 ** np.linspace(0, 6, 16, dtype="float32")  # of time features
+HEUN_STEPS = 10  # from noise to codes; more steps do not improve measured picture quality
 GUESS_WIDTH, GUESS_NOISE, GUESS_DECAY = 256, 0.05, 1e-5
-NOTHING, SOME = 0.25, 0.1  # shares of rows without any attribute, and with half of them
+NONE, HALF = 0.25, 0.1  # shares of training rows with no known attribute, and with about half known
 
 
 class FlowNetwork(Trainer, keras.Model):
-    """Two small networks on standardised codes: a velocity, and a guess of the attributes.
+    """Two small networks on standardised codes, for the velocity and for predicting attributes.
 
     The velocity is that of flow matching (Lipman et al. 2023,
     https://arxiv.org/abs/2210.02747): on the straight line from noise ``e`` to a code ``x`` the
-    network learns ``x - e``. Attributes come as *signs*: 1 for has, -1 for lacks, 0 for unknown.
-    Training leaves attributes out at random, so that the flow is known without them, too
+    network learns ``x - e``. Attributes are given as *signs*: 1 for present, -1 for absent, 0 for
+    unknown. Training hides attributes at random, so that the flow also works without them
     (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598).
 
     Args:
         latent_dim: Number of latents.
-        names: What the attributes are called.
-        exclusive: Names of those of which an image has exactly one.
-        width: Of the hidden layers of the velocity.
-        seed: A non-negative integer; initial weights and the noise of training start from it.
+        names: Names of the attributes.
+        exclusive: Names of mutually exclusive attributes: each image has exactly one of them.
+        width: Width of the hidden layers of the velocity network.
+        seed: A non-negative integer, for initial weights and the noise of training.
     """
 
     loss_names = ("loss", "flow_loss", "guess_loss")
@@ -42,7 +42,7 @@ class FlowNetwork(Trainer, keras.Model):
         self.latent_dim, self.width, self.seed = latent_dim, width, seed
         self.names, self.exclusive = tuple(names), tuple(exclusive)
         self.is_exclusive = np.isin(self.names, self.exclusive)
-        # Initial weights differ from layer to layer, and neighbouring seeds overlap on torch.
+        # A separate seed for each layer; hashed, because neighbouring seeds overlap on torch.
         seeds = iter(np.random.SeedSequence(seed).generate_state(BLOCKS + 3) >> 1)
 
         def dense(inputs, units, initializer=None, **arguments):
@@ -65,7 +65,7 @@ class FlowNetwork(Trainer, keras.Model):
         self.built = True
 
     def velocity(self, x, t, signs):
-        """Returns where points on the way from noise (``t = 0``) to codes (``t = 1``) move.
+        """Returns the velocity ``(n, latent_dim)`` from noise (``t = 0``) to codes (``t = 1``).
 
         Args:
             x: ``(n, latent_dim)``.
@@ -77,50 +77,50 @@ class FlowNetwork(Trainer, keras.Model):
         h = ops.silu(ops.rms_normalization(self.first(h)))  # (n, width)
         for block in self.blocks:
             h = h + ops.silu(ops.rms_normalization(block(h)))
-        # What is normalised has lost how far out `x` lies.
+        # Normalisation removes the length of `x`, so `x` is an input of the last layer too.
         return self.last(ops.concatenate([ops.rms_normalization(h), x], axis=1))
 
     def logits(self, x):
-        """Returns the guess from standardised codes: log odds ``(n, number of attributes)``."""
+        """Returns the log odds ``(n, number of attributes)`` of attributes, given codes."""
         return self.verdict(ops.silu(self.hidden(x)))
 
     def forward(self, rows):
-        """Carries ``[noise, signs]`` to standardised codes, both ``(n, ...)``."""
-        return self._carry(rows, start=0.0, step=1 / HEUN_STEPS)
+        """Maps ``[noise, signs]`` to standardised codes, both ``(n, ...)``."""
+        return self._integrate(rows, start=0.0, step=1 / HEUN_STEPS)
 
     def back(self, rows):
-        """Carries ``[standardised codes, signs]`` to noise, both ``(n, ...)``."""
-        return self._carry(rows, start=1.0, step=-1 / HEUN_STEPS)
+        """Maps ``[standardised codes, signs]`` to noise, both ``(n, ...)``."""
+        return self._integrate(rows, start=1.0, step=-1 / HEUN_STEPS)
 
-    def _carry(self, rows, start, step):
+    def _integrate(self, rows, start, step):
         """Solves ``dx/dt = velocity`` by Heun's method."""
         x, signs = rows[:, : self.latent_dim], rows[:, self.latent_dim :]
         ones = ops.ones_like(x[:, :1])
 
-        def one(i, x):
+        def heun_step(i, x):
             t = (start + step * ops.cast(i, "float32")) * ones
-            here = self.velocity(x, t, signs)
-            there = self.velocity(x + step * here, t + step, signs)
-            return x + step / 2 * (here + there)
+            first = self.velocity(x, t, signs)
+            second = self.velocity(x + step * first, t + step, signs)
+            return x + step / 2 * (first + second)
 
-        return ops.fori_loop(0, HEUN_STEPS, one, x)
+        return ops.fori_loop(0, HEUN_STEPS, heun_step, x)
 
     def program(self, function):
-        """Returns a method of the model, compiled once."""
+        """Returns a method of the model, compiled on first use."""
         name = function.__name__
         functions = self.programs.functions
         if name not in functions:
             functions[name] = without_gradient(self, function)
         return functions[name]
 
-    # Training: what `keras_vae.training.loop` and the trainers ask of a model. A batch is an array
-    # of rows [standardised code, signs].
+    # Training: the methods that `keras_vae.training.loop` and the backends call. A batch is an
+    # array of rows [standardised code, signs].
 
     def training_batch(self, data):
         return data
 
     def noise_of_a_step(self, rows):
-        """Returns what `compute_losses` would draw for a batch, as arguments to it."""
+        """Returns the random numbers that `compute_losses` needs for a batch, as its arguments."""
         n, seed = ops.shape(rows)[0], self.seed_generator
         return {
             "normal": keras.random.normal((n, 2 * self.latent_dim + 1), dtype="float32", seed=seed),
@@ -128,19 +128,21 @@ class FlowNetwork(Trainer, keras.Model):
         }
 
     def compute_losses(self, data, training, **noise):
-        """Returns the losses of one batch by name; they share no weights.
+        """Returns the losses of one batch by name; the two networks share no weights.
 
-        ``flow_loss`` is the squared error of the velocity, the mean over latents; ``guess_loss``
-        the cross-entropy of the guess, the mean over attributes, to which unknown ones add 0.
+        ``flow_loss`` is the squared error of the velocity, averaged over latents; ``guess_loss``
+        the cross-entropy of the predicted attributes, averaged over attributes, with 0 for
+        unknown ones.
         """
         rows, d = data[0], self.latent_dim
         noise = noise or self.noise_of_a_step(rows)
         x, signs = rows[:, :d], rows[:, d:]
         e, blur = noise["normal"][:, :d], noise["normal"][:, d : 2 * d]
-        # More of the steps lie in the middle, and towards the codes: the ends are easy.
+        # Times are concentrated in the middle and towards the codes, because the ends are easier.
         t = ops.sigmoid(1.2 * noise["normal"][:, 2 * d :] + 0.3)
-        found = self.velocity((1 - t) * e + t * x, t, self._some_unknown(signs, noise["uniform"]))
-        flow_loss = ops.mean(ops.square(found - (x - e)))
+        known = self._hide_some(signs, noise["uniform"])
+        velocity = self.velocity((1 - t) * e + t * x, t, known)
+        flow_loss = ops.mean(ops.square(velocity - (x - e)))
         guess_loss = ops.zeros(())
         if self.names:
             logits = self.logits(x + GUESS_NOISE * blur)
@@ -148,19 +150,20 @@ class FlowNetwork(Trainer, keras.Model):
         loss = flow_loss + guess_loss + sum(self.losses)
         return {"loss": loss, "flow_loss": flow_loss, "guess_loss": guess_loss}
 
-    def _some_unknown(self, signs, uniform):
-        """Returns signs with some set to 0, at random.
+    def _hide_some(self, signs, uniform):
+        """Returns signs with some set to 0 (unknown), at random.
 
-        In a quarter of the rows all are, which walks go by; in a tenth about half are. More would
-        blur what the others know. Of exclusive ones a single one is left then, so that the flow
-        knows what "a 3" or "no 3" means by itself.
+        All signs are hidden in a quarter of the rows, as in `noise` and `codes` without attributes,
+        and about half of them in a tenth of the rows. Hiding more would weaken the effect of the
+        attributes. Of the exclusive attributes, one is kept when half are hidden, so that the flow
+        learns the meaning of "a 3" and "not a 3" alone.
         """
         row, cell = uniform[:, :1], uniform[:, 1:]
-        left = cell >= 0.5
+        kept = cell >= 0.5
         if self.exclusive:
             largest = ops.max(ops.where(self.is_exclusive, cell, -1.0), axis=1, keepdims=True)
-            left = ops.where(self.is_exclusive, cell >= largest, left)
-        known = ops.logical_or(row >= NOTHING + SOME, ops.logical_and(row >= NOTHING, left))
+            kept = ops.where(self.is_exclusive, cell >= largest, kept)
+        known = ops.logical_or(row >= NONE + HALF, ops.logical_and(row >= NONE, kept))
         return signs * ops.cast(known, "float32")
 
     def update_means(self, losses, data):

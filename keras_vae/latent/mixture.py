@@ -9,15 +9,15 @@ from keras_vae import checks
 from keras_vae.latent.files import read_arrays
 
 COMPONENTS = (1, 5, 20, 50)
-LEAST, LEAST_PER_LATENT = 50, 5  # codes for each component: that many, and for each latent
+LEAST, LEAST_PER_LATENT = 50, 5  # codes needed per component, and per component and latent
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``p(z) = sum_k weights_k N(means_k, factors_k factors_k^T)``; `fit_mixture` makes it.
+    """``p(z) = sum_k weights_k N(means_k, factors_k factors_k^T)``; returned by `fit_mixture`.
 
     Attributes:
-        weights: ``(k,)``, they sum to one.
+        weights: ``(k,)``, with sum 1.
         means: ``(k, latent_dim)``.
         factors: ``(k, latent_dim, latent_dim)``, lower triangular Cholesky factors of the
             covariances.
@@ -37,7 +37,7 @@ class Mixture:
         """Returns codes drawn from the mixture, the same on every backend.
 
         Args:
-            n: How many.
+            n: Number of codes.
             seed: None or a non-negative integer.
             temperature: Scale of the noise around the components' means; below 1 images are
                 more typical and less diverse.
@@ -46,7 +46,7 @@ class Mixture:
             float32 ``(n, latent_dim)``.
 
         Raises:
-            ValueError: If an argument is unusable.
+            ValueError: If an argument is invalid.
 
         Example:
 
@@ -73,37 +73,40 @@ class Mixture:
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        """Reads a file written by `save`; nothing in it is executed.
+
+        Raises `ValueError` if it is damaged.
+        """
         arrays = read_arrays(path, numbers=("weights", "means", "factors"))
         weights, means, factors = arrays["weights"], arrays["means"], arrays["factors"]
         k, latent_dim = means.shape if means.ndim == 2 else (0, 0)
         shapes_fit = weights.shape == (k,) and factors.shape == (k, latent_dim, latent_dim)
         if not (shapes_fit and weights.min(initial=1) >= 0 and abs(weights.sum() - 1) < 1e-6):
             raise ValueError("it holds arrays that do not fit together")
-        return cls(weights / weights.sum(), means, factors)  # as exactly as NumPy wants it
+        return cls(weights / weights.sum(), means, factors)  # NumPy needs an exact sum of 1
 
 
 def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
-    """Returns a mixture of Gaussians that the codes may have come from.
+    """Returns a mixture of Gaussians fitted to codes, by scikit-learn's `GaussianMixture`.
 
-    A VAE is trained so that codes are like N(0, I) all in all, but they never quite are: there
-    are gaps and clusters. Sampling from where the codes do lie gives better images (Ghosh et
-    al. 2020, https://arxiv.org/abs/1903.12436, section 4: ex-post density estimation), and is
-    the only way for a plain autoencoder. Fitted by scikit-learn's `GaussianMixture`.
+    The codes of a VAE match N(0, I) only approximately: there are gaps and clusters. Sampling from
+    a density fitted to the codes gives better images (Ghosh et al. 2020,
+    https://arxiv.org/abs/1903.12436, section 4: ex-post density estimation), and a plain
+    autoencoder has no other density to sample from.
 
     Args:
-        codes: ``(n, latent_dim)``, `z_mean` of training images; ten thousand will do.
-        validation_codes: ``(m, latent_dim)``, to choose the number of components by.
-        components: Numbers of components to try, from the smallest on, as long as the validation
-            codes become more likely. Those with fewer than 50 codes for each, or 5 for each
-            and latent, are left out, except the first.
-        seed: Of the start of the fit.
+        codes: ``(n, latent_dim)``, `z_mean` of training images; ten thousand are enough.
+        validation_codes: ``(m, latent_dim)``, for choosing the number of components.
+        components: Numbers of components to try in increasing order, as long as the likelihood
+            of the validation codes increases. Numbers with fewer than 50 codes per component, or
+            5 per component and latent, are skipped, except the first.
+        seed: A non-negative integer, for the initialisation.
 
     Returns:
-        A `Mixture`: of those tried, the last one that made the validation codes more likely.
+        The `Mixture` with the last number of components that increased the likelihood.
 
     Raises:
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -119,20 +122,22 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
     for name, array, least in (("codes", codes, 2), ("validation_codes", validation_codes, 1)):
         if array.ndim != 2 or len(array) < least or not np.isfinite(array).all():
             raise ValueError(
-                f"Argument `{name}` must be finite, (n, latent_dim), {least} or more. "
+                f"Argument `{name}` must be finite, (n, latent_dim), with {least} or more rows. "
                 f"Received: shape={array.shape}"
             )
     if codes.shape[1] != validation_codes.shape[1]:
         raise ValueError(
-            "Arguments `codes` and `validation_codes` must have as many latents. Received: "
+            "Arguments `codes` and `validation_codes` must have equally many latents. Received: "
             f"{codes.shape[1]} and {validation_codes.shape[1]}"
         )
     checks.check_sizes("components", components)
     checks.check_count("seed", seed, 2**32)
     components = sorted(components)
     if components[0] > len(codes):
-        raise ValueError(f"{components[0]} components need as many codes. Received: {len(codes)}")
-    # In units of their own spread, so that one regularisation suits every model.
+        raise ValueError(
+            f"{components[0]} components need at least as many codes. Received: {len(codes)}"
+        )
+    # Standardised, so that the same regularisation suits every model.
     middle, spread = codes.mean(axis=0), np.maximum(codes.std(axis=0), 1e-6)
     codes, validation_codes = (codes - middle) / spread, (validation_codes - middle) / spread
     least = max(LEAST, LEAST_PER_LATENT * codes.shape[1])
@@ -141,9 +146,9 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
         if k != components[0] and len(codes) < k * least:
             break
         model = GaussianMixture(k, reg_covar=1e-4, tol=1e-2, max_iter=20, random_state=seed)
-        # Many small products of matrices: threads wait for each other (70 s in place of 3 once).
+        # Many small matrix products: threads wait for each other (once 70 s instead of 3 s).
         with threadpool_limits(1, "blas"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 20 steps are near enough
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 20 steps are close enough
             model.fit(codes)
             score = model.score(validation_codes)
         if score < best_score:

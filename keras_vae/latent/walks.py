@@ -1,4 +1,4 @@
-"""Walks through latent space: from code to code, along single latents, over the plane."""
+"""Walks through latent space: between codes, along single latents, over a grid of two latents."""
 
 from itertools import pairwise
 from statistics import NormalDist
@@ -9,28 +9,29 @@ from keras_vae import checks
 
 
 def interpolate(codes, steps=8, spherical=False, flow=None):
-    """Returns codes on the way from one code to the next, and on to the others.
+    """Returns codes on a path through the given codes, in order.
 
-    Linear: a straight line. Spherical: the direction turns at constant speed while the length
-    changes evenly, which for codes of one length is the slerp of White 2016
-    (https://arxiv.org/abs/1609.04468). In a space of many latents codes lie at about the same
-    distance from the origin, and a straight line between two of them passes closer to it.
+    Linear: straight lines. Spherical: the direction turns at constant speed while the length
+    changes linearly; for codes of equal length this is the slerp of White 2016
+    (https://arxiv.org/abs/1609.04468). With many latents, codes lie at about the same distance
+    from the origin, and a straight line between two of them passes closer to it.
 
-    With a flow codes are taken back to its noise, turned into each other there (always
-    spherical), and brought forward: what lies on the way is as likely as the ends, where both
-    other ways cross the gaps between the clouds of codes.
+    With a flow, codes are mapped to its noise, interpolated there (always spherically), and
+    mapped back: intermediate codes are as likely as the ends, whereas the other two paths cross
+    gaps between clusters of codes.
 
     Args:
         codes: ``(k, latent_dim)``, two or more.
-        steps: Codes on the way from each to the next, both included; at least 2.
-        spherical: Whether to turn instead of cutting straight through.
-        flow: A `Flow` of these codes, or None.
+        steps: Number of codes from each to the next, including both; at least 2.
+        spherical: Whether to interpolate spherically instead of linearly.
+        flow: A `Flow` of the same model's codes, or None.
 
     Returns:
-        float32 ``((k - 1) * (steps - 1) + 1, latent_dim)``; every given code is among them.
+        float32 ``((k - 1) * (steps - 1) + 1, latent_dim)``, including the given codes.
 
     Raises:
-        ValueError: If there are fewer than two codes or steps, or the flow is one of others.
+        ValueError: If there are fewer than two codes or steps, or the flow has another number of
+            latents.
 
     Example:
 
@@ -41,7 +42,8 @@ def interpolate(codes, steps=8, spherical=False, flow=None):
     codes = np.asarray(codes, "float32")
     if codes.ndim != 2 or len(codes) < 2:
         raise ValueError(
-            f"Argument `codes` must be two or more, (k, latent_dim). Received: shape={codes.shape}"
+            "Argument `codes` must be two or more codes, (k, latent_dim). "
+            f"Received: shape={codes.shape}"
         )
     checks.check_count("steps", steps)
     if steps < 2:
@@ -49,17 +51,16 @@ def interpolate(codes, steps=8, spherical=False, flow=None):
     if flow is None:
         path = way(codes, steps, turn if spherical else straight)
     else:
-        # Nothing is said of attributes: between different ones, blended attributes lead to
-        # pictures further from real ones.
+        # Attributes are left unknown: blending different attributes gives less realistic pictures.
         path = flow.codes(way(flow.noise(codes), steps, turn))
-        # There and back is not quite the same: what is missing at the ends is spread.
+        # The flow is inverted only approximately: interpolate the errors of the given codes.
         path = path + way(codes - path[:: steps - 1], steps, straight)
-    path[:: steps - 1] = codes  # to the last bit
+    path[:: steps - 1] = codes  # exactly
     return path.astype("float32")
 
 
 def way(points, steps, between):
-    """Returns points on the way from each to the next, see `interpolate`."""
+    """Returns `steps` points from each of `points` to the next, computed by `between`."""
     shares = np.linspace(0, 1, steps)[:-1, None]
     parts = [between(start, end, shares) for start, end in pairwise(points)]
     return np.concatenate([*parts, points[-1:]])
@@ -70,17 +71,17 @@ def straight(start, end, shares):
 
 
 def turn(start, end, shares):
-    """Returns codes between two: the direction turns, the length changes evenly."""
+    """Returns codes between two: the direction turns uniformly, the length changes linearly."""
     start, end = start.astype("float64"), end.astype("float64")
     lengths = np.linalg.norm(start), np.linalg.norm(end)
     if min(lengths) < 1e-12 or len(start) == 1:
-        return straight(start, end, shares)  # no direction, or none to turn through
+        return straight(start, end, shares)  # a zero vector, or a single latent
     u, v = start / lengths[0], end / lengths[1]
     angle = np.arccos(np.clip(u @ v, -1, 1))
     if angle < 1e-6:
         return straight(start, end, shares)
-    sideways = v - (u @ v) * u  # at a right angle to u, in the plane of u and v
-    if np.pi - angle < 1e-6:  # opposite: any plane will do
+    sideways = v - (u @ v) * u  # orthogonal to u, in the plane of u and v
+    if np.pi - angle < 1e-6:  # opposite: any plane contains both
         sideways = np.eye(len(u))[np.argmin(np.abs(u))]
         sideways = sideways - (u @ sideways) * u
     sideways /= np.linalg.norm(sideways)
@@ -89,14 +90,14 @@ def turn(start, end, shares):
 
 
 def order(z_mean, z_log_var=None):
-    """Returns the latents from the one that carries most to the one that carries least.
+    """Returns the latents in order of decreasing mean KL, or without `z_log_var` of variance.
 
     Args:
-        z_mean: ``(n, latent_dim)`` of some images.
-        z_log_var: ``(n, latent_dim)``; a plain autoencoder has none.
+        z_mean: ``(n, latent_dim)``.
+        z_log_var: ``(n, latent_dim)``; None for a plain autoencoder.
 
     Returns:
-        Integers ``(latent_dim,)``: by mean KL, or without `z_log_var` by variance.
+        Integers ``(latent_dim,)``, counted from 0.
 
     Example:
 
@@ -108,14 +109,16 @@ def order(z_mean, z_log_var=None):
 
 
 def carried(z_mean, z_log_var=None):
-    """Returns what each latent carries: its mean KL, or without `z_log_var` its variance.
+    """Returns the mean KL of each latent, or without `z_log_var` its variance.
+
+    Both measure how much information about the image a latent carries.
 
     Args:
-        z_mean: ``(n, latent_dim)`` of some images.
-        z_log_var: ``(n, latent_dim)``; a plain autoencoder has none.
+        z_mean: ``(n, latent_dim)``.
+        z_log_var: ``(n, latent_dim)``; None for a plain autoencoder.
 
     Returns:
-        Shape ``(latent_dim,)``; a KL in nats per image.
+        Shape ``(latent_dim,)``; a KL is in nats per image.
 
     Example:
 
@@ -129,9 +132,9 @@ def carried(z_mean, z_log_var=None):
 
 
 def kl_of_latents(z_mean, z_log_var):
-    """Returns the KL of each latent to N(0, 1), the mean over images.
+    """Returns the KL of each latent to N(0, 1), averaged over images.
 
-    The terms of the model's `kl_loss`, see `keras_vae.models.vae.gaussian_kl`, one by one.
+    Their sum is the model's `kl_loss`, see `keras_vae.models.vae.gaussian_kl`.
 
     Args:
         z_mean: ``(n, latent_dim)``.
@@ -151,20 +154,20 @@ def kl_of_latents(z_mean, z_log_var):
 
 
 def traverse(code, codes, latents=None, steps=9, reach=2.5):
-    """Returns a code with single latents moved through the range that they have.
+    """Returns copies of a code in which one latent varies over its range.
 
     Args:
-        code: Where to start, ``(latent_dim,)``.
-        codes: ``(n, latent_dim)`` of many images, for mean and standard deviation.
-        latents: Which latents to move, one after the other; None is all, by `order` of `codes`.
-        steps: How many values each takes.
-        reach: How many standard deviations to go from the mean to either side.
+        code: The code to vary, ``(latent_dim,)``.
+        codes: ``(n, latent_dim)`` of many images, for the mean and standard deviation.
+        latents: The latents to vary, one at a time; None means all, in the `order` of `codes`.
+        steps: Number of values of each latent.
+        reach: Range to either side of the mean, in standard deviations.
 
     Returns:
         float32 ``(len(latents), steps, latent_dim)``.
 
     Raises:
-        ValueError: If a latent does not exist.
+        ValueError: If an argument is invalid or a latent does not exist.
 
     Example:
 
@@ -177,8 +180,8 @@ def traverse(code, codes, latents=None, steps=9, reach=2.5):
     code, codes = np.asarray(code, "float32"), np.asarray(codes, "float32")
     if code.ndim != 1 or codes.ndim != 2 or codes.shape[1] != len(code):
         raise ValueError(
-            "Expected `code` (latent_dim,) and `codes` (n, latent_dim). Received: "
-            f"{code.shape} and {codes.shape}"
+            "Arguments `code` and `codes` must have the shapes (latent_dim,) and (n, latent_dim). "
+            f"Received: {code.shape} and {codes.shape}"
         )
     latents = order(codes) if latents is None else np.asarray(latents)
     is_integer = latents.dtype.kind in "iu" or not latents.size
@@ -196,17 +199,17 @@ def traverse(code, codes, latents=None, steps=9, reach=2.5):
 
 
 def manifold(steps=20):
-    """Returns a grid over a space of 2 latents in which each cell is equally likely.
+    """Returns a grid over a space of 2 latents in which all cells have equal probability.
 
     The values are quantiles of N(0, 1), as in figure 4 of Kingma & Welling 2014
     (https://arxiv.org/abs/1312.6114).
 
     Args:
-        steps: Cells a side.
+        steps: Number of cells per side.
 
     Returns:
-        float32 ``(steps * steps, 2)``, row by row from the top left: the first latent grows to
-        the right, the second upwards.
+        float32 ``(steps * steps, 2)``, row by row from the top left: the first latent increases
+        to the right, the second upwards.
 
     Example:
 

@@ -9,11 +9,6 @@ WIDTH = 8.0  # inches of every figure of images
 TALLEST = 300  # inches; matplotlib draws 2**16 pixels at most
 
 
-def to_float(images):
-    """Returns images as float pixels in [0, 1]."""
-    return images / 255 if images.dtype == np.uint8 else np.asarray(images)
-
-
 def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
     """Returns one picture ``(height, width, 3)`` of many, row by row on white; uint8 stays uint8.
 

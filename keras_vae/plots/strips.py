@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 
 from keras_vae.datasets.names import short
-from keras_vae.plots.canvas import canvas, grid, starts, to_float
+from keras_vae.images import to_float
+from keras_vae.plots.canvas import canvas, grid, starts
 
 GAP = 2  # pixels between images
 WHAT = "z + a · z_diff, decoded; a is above, 0 gives the reconstruction"

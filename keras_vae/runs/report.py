@@ -7,13 +7,13 @@ import contextlib
 import hashlib
 
 from keras_vae import evaluate, latent, plots
-from keras_vae.runs import words
 from keras_vae.datasets import faces
+from keras_vae.datasets.names import favourite
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
-from keras_vae.runs.explore import CODES
 from keras_vae.evaluate.judges import Judges
-from keras_vae.datasets.names import favourite
+from keras_vae.runs import words
+from keras_vae.runs.explore import CODES
 from keras_vae.runs.folders import read_json
 
 SAMPLES = 2000  # images of each kind
