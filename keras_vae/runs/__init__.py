@@ -1,0 +1,11 @@
+"""The run folder: what train.py writes, and how it is found and used again."""
+
+from keras_vae.runs.config import load_data as load_data
+from keras_vae.runs.files import FILES as FILES
+from keras_vae.runs.folders import completed as completed
+from keras_vae.runs.folders import create as create
+from keras_vae.runs.folders import find as find
+from keras_vae.runs.run import SOURCES as SOURCES
+from keras_vae.runs.run import Run as Run
+from keras_vae.runs.run import load as load
+from keras_vae.runs.run import load_model as load_model

@@ -1,0 +1,84 @@
+"""config.json of a run: its settings, and the data set that they name."""
+
+import sys
+from datetime import UTC, datetime
+
+import keras
+import numpy as np
+
+from keras_vae import datasets
+from keras_vae.training import backends
+
+
+def describe(settings, data, model):
+    """Returns the content of config.json at the beginning of a run.
+
+    Args:
+        settings: The arguments of train.py, a dict.
+        data: The `keras_vae.datasets.Dataset`.
+        model: The model that will be trained.
+
+    Returns:
+        A dict for JSON: the settings, what was found out about the data, and all versions.
+    """
+    backend = keras.backend.backend()
+    return {
+        "completed": False,
+        "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        **settings,
+        "parameters": model.count_params(),
+        "name": data.name,
+        "image_shape": data.image_shape,
+        "streamed": data.streamed,
+        "gigabytes": data.nbytes / 1e9,
+        "images": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
+        "label_names": data.label_names,
+        "attribute_names": data.attribute_names,
+        "device": backends.device_name(),
+        "versions": {
+            "keras_vae": sys.modules["keras_vae"].__version__,
+            "python": sys.version.split()[0],
+            "keras": keras.__version__,
+            backend: sys.modules[backend].__version__,
+            "numpy": np.__version__,
+        },
+    }
+
+
+def load_data(config):
+    """Returns the data set that a run was trained on, divided in the same way.
+
+    Args:
+        config: The settings of the run, as in config.json.
+
+    Returns:
+        A `keras_vae.datasets.Dataset`.
+
+    Raises:
+        ValueError: If the data are not there any more.
+
+    Example:
+
+    ```python
+    run = keras_vae.runs.load()
+    images = keras_vae.runs.load_data(run.config).test.images
+    ```
+    """
+    if config.get("dataset") is None:
+        raise ValueError(
+            "The config.json of this run does not say on which data it was trained (`dataset`). "
+            "Add the name, or train again"
+        )
+    size = config.get("image_size")
+    return datasets.load(
+        config["dataset"],
+        config.get("limit"),
+        config.get("seed", 0),
+        image_size=size and (size * 2)[:2],  # one number is a square
+        resize=config.get("resize"),
+        attributes_file=config.get("attributes_file"),
+        attributes=config.get("attributes"),
+        group=config.get("group"),
+        cut_scores=bool(config.get("cut_scores")),
+        memory=config.get("memory", datasets.MEMORY),
+    )

@@ -1,0 +1,120 @@
+"""What train.py prints: the first line of a run, and the last ones."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from keras_vae.datasets import attributes, names
+from keras_vae.runs.files import FILES
+
+
+def first_line(config, folder):
+    """Returns what is trained on what, in one line; `config` is the content of config.json."""
+    images = config["images"]
+    kl = f", beta {config['beta']:g}" if config["model"] == "vae" else ""
+    if config["kl_warmup"]:
+        kl += f" after {config['kl_warmup']:g} epochs of warm-up"
+    if config["free_bits"]:
+        kl += f", {config['free_bits']:g} nats free per latent"
+    where = "streamed from disk" if config["streamed"] else "in memory"
+    precision = "" if config["precision"] == "float32" else f" in {config['precision']}"
+    return " · ".join(
+        (
+            f"{config['backend']} on {config['device']}{precision}",
+            f"{config['name']} {'x'.join(map(str, config['image_shape']))}",
+            f"{images['train']:,} images to train, {images['validation']:,} to validate, "
+            f"{images['test']:,} to test, {config['gigabytes']:.2g} GB {where}"
+            + (", mirrored at random" if config["augment"] else ""),
+            f"{config['model']}, {config['network']} {'-'.join(map(str, config['widths']))}, "
+            f"{config['latent_dim']} latents, {config['likelihood']} likelihood{kl}, "
+            f"{config['parameters'] / 1e6:.1f}M parameters",
+            f"{folder}/",
+        )
+    )
+
+
+def data_lines(data, folder):
+    """Returns what there is to say about the data: skipped files, columns not used, unknowns."""
+    lines = attributes.told(data)
+    if data.skipped:
+        count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped):,} files"
+        lines = [f"Skipped {count}, see {folder}/skipped.txt", *lines]
+    return lines
+
+
+def last_lines(run, metrics, epochs, attribute=None):
+    """Returns the results of a training, the files of its run, and commands to use it.
+
+    Args:
+        run: A `keras_vae.runs.Run`.
+        metrics: The content of metrics.json.
+        epochs: How many epochs were trained.
+        attribute: The one to edit in the example; None is `names.favourite`.
+
+    Returns:
+        A text of several lines.
+    """
+    lines = ["", result_line(metrics, epochs, run.config.get("beta")), speed_line(metrics)]
+    if "edit_attribute" in metrics:
+        lines += [edit_line(metrics)]
+    lines += [f"{run.folder}/"]
+    lines += [
+        f"  {name:20} {what.split(' (if')[0]}"
+        for name, what in FILES.items()
+        if (run.folder / name).exists()
+    ]
+    lines += ["To use the model:"]
+    where, command = shlex.quote(str(run.folder)), f"  {command_line()}"
+    if run.sources:
+        lines += [f"{command} sample {where} -n 64 -o new.png"]
+    if run.edits:
+        wish = f"{attribute or names.favourite(run.edits.names)}=1"
+        wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
+        lines += [f"{command} edit {where} photo.png {wish} -o edited.png"]
+    lines += [f"{command} evaluate {where}", f"{command} demo {where}"]
+    code = f"from keras_vae import runs; run = runs.load({str(run.folder)!r})"
+    backend, python = run.config["backend"], shlex.quote(sys.executable)
+    lines += [f"  KERAS_BACKEND={backend} {python} -ic {shlex.quote(code)}"]
+    return "\n".join(lines)
+
+
+def command_line():
+    """Returns how to call `keras-vae` from a shell in which its environment may not be active."""
+    script = Path(sys.executable).with_name("keras-vae")
+    if script.is_file():
+        return shlex.quote(str(script))
+    return f"{shlex.quote(sys.executable)} -m keras_vae_cli"
+
+
+def result_line(metrics, epochs, beta=1):
+    """Returns the losses on test images, in a sentence."""
+    loss = f"{metrics['test_loss']:.2f}"
+    if "test_kl_loss" in metrics:
+        weight = "" if beta == 1 else f"{beta:g} x "
+        loss += f" = reconstruction {metrics['test_reconstruction_loss']:.2f} + "
+        loss += f"{weight}KL {metrics['test_kl_loss']:.2f}"
+    bits = metrics.get("bits_per_dim")
+    return (
+        f"Best of {epochs} epochs: {metrics['best_epoch']}. Test loss {loss} nats per image; "
+        f"MSE {metrics['test_mse']:.5f} per pixel and channel"
+        + (f", {bits:.2f} bits per dimension." if bits else ".")
+    )
+
+
+def speed_line(metrics):
+    speed = metrics["images_per_second"]
+    return f"Trained for {metrics['train_seconds']:.0f} s" + (
+        f" at {speed:,.0f} images per second." if speed else "."
+    )
+
+
+def edit_line(metrics):
+    """Returns how well edits work, in a sentence."""
+    line = f"Edits: {metrics['edit_attribute']}={metrics['edit_strength']:g} by "
+    line += f"{metrics['edit_method']} works on {metrics['edit_flip_rate']:.1%} of test images "
+    line += "judged to lack it"
+    if metrics["edit_largest_leakage"] is not None:
+        line += f", leakage {metrics['edit_largest_leakage']:.1%} into {metrics['edit_leaks_into']}"
+    if metrics["edit_identity"] is not None:
+        line += f", {metrics['edit_identity']:.1%} still recognised"
+    return f"{line}."
