@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_vae import checks, latent
+from keras_vae.datasets.names import favourite, short
 from keras_vae.datasets.stream import head
 from keras_vae.latent.files import read_arrays
-from keras_vae.datasets.names import favourite, short
 
 IMAGES, MOST_BYTES = 48, 8_000_000  # the images kept, and fewer if they are large
 CODES = 5000  # in a map of the latent space

@@ -6,8 +6,8 @@ import numpy as np
 
 from keras_vae import checks, evaluate, latent
 from keras_vae.datasets.attributes import counts
-from keras_vae.datasets.stream import head
 from keras_vae.datasets.names import first_few
+from keras_vae.datasets.stream import head
 
 CODES = 20_000  # images to learn from
 VALIDATION = 2000  # codes to choose by

@@ -3,9 +3,9 @@
 import numpy as np
 
 from keras_vae import checks, latent, plots
+from keras_vae.datasets.names import favourite
 from keras_vae.datasets.stream import head
 from keras_vae.runs.examples import CODES, groups
-from keras_vae.datasets.names import favourite
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal

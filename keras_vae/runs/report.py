@@ -7,13 +7,13 @@ import contextlib
 import hashlib
 
 from keras_vae import evaluate, latent, plots
-from keras_vae.runs import words
 from keras_vae.datasets import faces
+from keras_vae.datasets.names import favourite
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
-from keras_vae.runs.explore import CODES
 from keras_vae.evaluate.judges import Judges
-from keras_vae.datasets.names import favourite
+from keras_vae.runs import words
+from keras_vae.runs.explore import CODES
 from keras_vae.runs.folders import read_json
 
 SAMPLES = 2000  # images of each kind
@@ -273,7 +273,9 @@ def join(folder, numbers):
         before = read_json(folder / "evaluation.json")
     if {key: before.get(key) for key in run} != run:
         before = {}
-    kept = {part: before[part] for part in MEASURES if part in before and is_whole(part, before[part])}
+    kept = {
+        part: before[part] for part in MEASURES if part in before and is_whole(part, before[part])
+    }
     joined = {**kept, **numbers}
     return {**run, **{part: joined[part] for part in MEASURES if part in joined}}
 

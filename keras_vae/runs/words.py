@@ -2,8 +2,8 @@
 
 import textwrap
 
-from keras_vae.evaluate.edits import MEASURABLE
 from keras_vae.datasets.names import short
+from keras_vae.evaluate.edits import MEASURABLE
 
 WIDTH = 96  # letters of a line, about
 LEGEND = (
