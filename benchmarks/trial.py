@@ -117,7 +117,7 @@ def edits(model, data, names):
     directions = latent.fit_directions(
         codes, some.attributes, data.attribute_names, known=some.known
     )
-    judges = Judges(data, told=lambda text: print(text, file=sys.stderr))
+    judges = Judges(data, announce=lambda text: print(text, file=sys.stderr))
     report = evaluate.edit_report(
         model,
         judges.judge,

@@ -48,21 +48,21 @@ def entries(folder):
 
 
 def test_each_is_trained_when_it_is_asked_for_and_once(trained, own_cache):
-    told = []
-    made = Judges(make(), told.append)
-    assert trained == told == []
+    lines = []
+    made = Judges(make(), lines.append)
+    assert trained == lines == []
     images = made.data.test.images
     judge, other = made.judge, made.without("hat")
     assert made.judge is judge and made.without("hat") is other
     assert trained == [("hat", "red"), ("red",)]  # rare is rare
     assert judge.names == ("hat", "red") and other.names == ("red",)
-    assert [line.startswith("Training a judge of all attributes") for line in told] == [True] * 2
-    assert "but hat on 40 real images" in told[1]
-    again = Judges(make(), told.append)
+    assert [line.startswith("Training a judge of all attributes") for line in lines] == [True] * 2
+    assert "but hat on 40 real images" in lines[1]
+    again = Judges(make(), lines.append)
     np.testing.assert_array_equal(again.judge.logits(images), judge.logits(images))
     np.testing.assert_array_equal(again.without("hat").logits(images), other.logits(images))
     assert again.judge.digest == judge.digest and again.judge.names == judge.names
-    assert len(trained) == len(told) == len(entries(own_cache)) == 2
+    assert len(trained) == len(lines) == len(entries(own_cache)) == 2
     assert all(name.startswith("a-set-judge-") for name in entries(own_cache))
 
 
@@ -84,9 +84,9 @@ def test_what_is_known_decides_what_is_learned(trained, own_cache):
     known[::4, 0] = False  # some of those with a hat
     split = dataclasses.replace(data.train, known=known)
     gaps = dataclasses.replace(data, train=split)
-    told = []
-    assert Judges(gaps, told.append).judge.names == ("hat", "red")
-    assert len(told) == 1 and len(trained) == len(entries(own_cache)) == 2
+    lines = []
+    assert Judges(gaps, lines.append).judge.names == ("hat", "red")
+    assert len(lines) == 1 and len(trained) == len(entries(own_cache)) == 2
     known[:, 0] = np.arange(40) < 12  # too few
     assert Judges(gaps).judge.names == ("red",)
 
@@ -150,8 +150,8 @@ def test_without_attributes_there_is_none(trained):
     assert Judges(rare).judge is None and trained == []
 
 
-def test_drawn_faces_are_judged_by_faces_whose_attributes_do_not_go_together(monkeypatch):
-    asked, told = [], []
+def test_judges_of_drawn_faces_are_trained_on_uncorrelated_attributes(monkeypatch):
+    asked, lines = [], []
 
     def load(*arguments, **options):
         asked.append((arguments, options))
@@ -162,5 +162,5 @@ def test_drawn_faces_are_judged_by_faces_whose_attributes_do_not_go_together(mon
     drawn = Dataset(
         "faces", data.train, data.train, data.train, attribute_names=NAMES[:2], factor_names=("x",)
     )
-    assert Judges(drawn, told.append).data is not drawn
-    assert asked == [(("faces",), {"correlated": False, "attributes": NAMES[:2]})] and told
+    assert Judges(drawn, lines.append).data is not drawn
+    assert asked == [(("faces",), {"correlated": False, "attributes": NAMES[:2]})] and lines

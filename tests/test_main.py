@@ -194,7 +194,7 @@ once = pytest.mark.once
         (["edit", "{run}", "{folder}/empty.png", "--set", "8=1"], "not an image that can"),
         (["sample", "{folder}"], "There is no run in {folder}"),
         (["evaluate", "{folder}"], "There is no run in {folder}"),
-        (["evaluate", "{run}"], "does not say on which data"),
+        (["evaluate", "{run}"], "does not name its data set"),
         (["evaluate", "{run}", "--only", "all"], "argument --only: invalid choice: 'all'"),
         (["evaluate", "{run}", "x"], "unrecognized arguments: x"),
         (["evaluate", "-o", "a.png"], "unrecognized arguments: -o"),
@@ -235,9 +235,9 @@ def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
         ("model.keras", None, "There is no model in"),
         ("model.keras", "damaged", "model.keras cannot be read"),
         ("config.json", "{", "config.json cannot be read"),
-        ("config.json", "[]", "config.json cannot be read: it holds no settings"),
+        ("config.json", "[]", "config.json cannot be read: expected a JSON object"),
         ("directions.npz", "damaged", "directions.npz cannot be read"),
-        ("directions.npz", None, "has no directions.npz: too few images have one"),
+        ("directions.npz", None, "has no directions.npz: too few of its images have an attribute"),
     ],
 )
 def test_a_damaged_run_gives_one_line(photo, command, tmp_path, name, content, message):
@@ -256,7 +256,7 @@ def test_a_run_without_attributes_cannot_edit(photo, command, tmp_path):
     folder = save_run(tmp_path / "run", attribute_names=[])
     (folder / "directions.npz").unlink()
     _, _, errors = command("edit", folder, photo, "--set", "smiling=1")
-    assert "has no directions.npz: the data had no attributes" in errors
+    assert "has no directions.npz: its data have no attributes" in errors
 
 
 @once

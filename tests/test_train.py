@@ -201,7 +201,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     first, second = output.splitlines()[:2]
     for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "mlp 8"):
         assert part in first
-    assert second == f"Skipped 1 file, see {folder}/skipped.txt"
+    assert second == f"Skipped 1 file; the reasons are in {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
     skipped = (folder / "skipped.txt").read_text()
     assert skipped == "cat/0.jpg: not an image that can be read\n"
@@ -235,7 +235,7 @@ def test_unknown_values_and_scores_are_told_and_used(tmp_path):
     data = datasets.load(source, attributes_file=source / "list.csv")
     counts = f"Smiling ({data.train.known.sum()} of {len(data.train)})"
     assert told[2] == f"Known of some training images only: {counts}"
-    assert f"Directions of images of which it is known: {counts}" in told
+    assert f"Directions fitted to images with known values: {counts}" in told
     made = runs.load(folder)
     z, _ = made.model.encode(data.train.images)
     known = data.train.known

@@ -1,4 +1,4 @@
-"""The classifiers that judge a data set's edits and samples: trained once, then kept."""
+"""The classifiers that judge edits and samples on a data set: trained once, then cached."""
 
 import contextlib
 import hashlib
@@ -17,22 +17,21 @@ from keras_vae.datasets.source import slug_of
 from keras_vae.evaluate import classifiers
 from keras_vae.evaluate.classifiers import PICTURES
 
-VERSION = 1  # raise it when other classifiers come out of the same images
+VERSION = 1  # part of the cache key; increase it when the training of classifiers changes
 FILE = "classifier.keras"
-TO_RECOGNISE = 10_000  # pictures that teach to tell images apart; to judge them takes more
+TO_RECOGNISE = 10_000  # training pictures of a classifier for identity, which needs fewer
 
 
 class Judges:
-    """Classifiers of real images of one data set, each trained when it is first asked for.
+    """Classifiers of real images of one data set, each trained at its first use.
 
-    They are kept in the cache of decoded images, see `keras_vae.datasets.cache`, under a name
-    that depends on the images and the attributes that they learned, so that all runs on the same
-    images have the same judges.
+    They are stored in the cache of decoded images (`keras_vae.datasets.cache`) under a hash of
+    their training images and attributes, so that all runs on the same images share their judges.
 
     Args:
-        data: The `keras_vae.datasets.Dataset` that a model was trained on. Of ``faces`` the
-            same ones are taken with glasses that do not go with a smile.
-        told: Called with a line of text before something that takes long.
+        data: The `keras_vae.datasets.Dataset` that a model was trained on. For ``faces``, the
+            judges are trained on faces drawn with uncorrelated attributes instead.
+        announce: Called with a line of text before a step that takes long.
 
     Example:
 
@@ -44,35 +43,35 @@ class Judges:
     ```
     """
 
-    def __init__(self, data, told=lambda text: None):
-        self.trained_on, self.told, self.made = data, told, {}
+    def __init__(self, data, announce=lambda text: None):
+        self.trained_on, self.announce, self.made = data, announce, {}
 
     @cached_property
     def data(self):
-        """The data set whose training images they learn."""
-        if not self.trained_on.factor_names:  # only the drawn faces have any
+        """The data set that the judges are trained on."""
+        if not self.trained_on.factor_names:  # only the drawn faces have factors
             return self.trained_on
-        self.told("Reading faces whose attributes do not go together ...")
+        self.announce("Reading faces with uncorrelated attributes ...")
         names = self.trained_on.attribute_names
         return datasets.load("faces", correlated=False, attributes=names)
 
     @property
     def judge(self):
-        """The `Classifier` of all attributes, or None if none can be learned."""
+        """The `Classifier` of all attributes, or None if no attribute can be learned."""
         return self._get(None)
 
     def without(self, name):
-        """Returns the `Classifier` of all attributes but one, or None if none can be learned."""
+        """Returns the `Classifier` of all attributes but one, or None if it has none to learn."""
         return self._get(name)
 
-    def _get(self, left_out):
-        if left_out not in self.made:
+    def _get(self, excluded):
+        if excluded not in self.made:
             names = self.data.attribute_names
-            columns = [j for j, name in enumerate(names) if name != left_out]
-            what = "all attributes" if left_out is None else f"all attributes but {left_out}"
-            pictures = PICTURES if left_out is None else TO_RECOGNISE
-            self.made[left_out] = self._load_or_train(columns, what, pictures) if columns else None
-        return self.made[left_out]
+            columns = [j for j, name in enumerate(names) if name != excluded]
+            what = "all attributes" if excluded is None else f"all attributes but {excluded}"
+            pictures = PICTURES if excluded is None else TO_RECOGNISE
+            self.made[excluded] = self._load_or_train(columns, what, pictures) if columns else None
+        return self.made[excluded]
 
     def _load_or_train(self, columns, what, pictures):
         train, names = self.data.train, [self.data.attribute_names[j] for j in columns]
@@ -85,7 +84,7 @@ class Judges:
         path = self._path(images, attributes, names, known, pictures)
         if found := load(path, names):
             return found
-        self.told(f"Training a judge of {what} on {len(images):,} real images ...")
+        self.announce(f"Training a judge of {what} on {len(images):,} real images ...")
         classifier = classifiers.train_classifier(
             images, attributes, names, pictures=pictures, known=known
         )
@@ -101,19 +100,19 @@ class Judges:
 
 
 def load(path, names):
-    """Returns the classifier that is kept there, or None."""
+    """Returns the classifier stored in a folder, or None."""
     if (path / FILE).is_file():
-        with contextlib.suppress(Exception):  # damaged, in one of many ways
+        with contextlib.suppress(Exception):  # a damaged file can raise anything
             return classifiers.Classifier(keras.saving.load_model(path / FILE), names)
     return None
 
 
 def keep(classifier, path):
-    """Writes a classifier to where it is found again, if it can be; returns the one to use."""
+    """Stores a classifier if possible; returns it, or the one that another run has stored."""
     with contextlib.suppress(OSError, NotImplementedError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with cache.lock_of(path):
-            if found := load(path, classifier.names):  # by another run, a moment ago
+            if found := load(path, classifier.names):  # another run was faster
                 return found
             cache.remove(path)  # damaged
             unfinished = Path(tempfile.mkdtemp(".unfinished", f"{path.name}.", path.parent))
