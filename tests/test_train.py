@@ -465,7 +465,7 @@ MISTAKES = [
     (["--kl-warmup", "-1"], "must be a number from 0 to 100,000"),
     (["--free-bits", "nan"], "must be a number from 0 to 1,000,000"),
     (["--precision", "float16"], "mixed_float16"),
-    (["--model", "ae", "--free-bits", "0"], "--free-bits does not go with --model ae"),
+    (["--model", "ae", "--free-bits", "0"], "--free-bits cannot be combined with --model ae"),
     (["--batch-size", "1" + "0" * 20], "from 1 to 2,147,483,647"),
     (["--memory", "-1"], "--memory must be a number of at least 0, not '-1'"),
     (["--output", ""], "--output is empty"),

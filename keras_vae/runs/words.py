@@ -17,19 +17,7 @@ LEGEND = (
 )
 HEAD = (
     ("", "judge on", "judge on", "", "flip", "", "", "", "", "", "removed,"),
-    (
-        "",
-        "photos",
-        "recons.",
-        "a",
-        "rate",
-        "n",
-        "leakage",
-        "",
-        "identity",
-        "ceiling",
-        "flip rate",
-    ),
+    ("", "photos", "recons.", "a", "rate", "n", "leakage", "", "identity", "ceiling", "flip rate"),
 )
 
 
