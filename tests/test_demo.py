@@ -888,8 +888,7 @@ def test_no_room_for_temporary_files_gives_one_line(run, tmp_path):
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         f"sys.argv = ['demo', {str(run.folder)!r}]\n"
-        "from demo import __main__\n"
-        "sys.exit(__main__.main())\n"
+        "runpy.run_module('demo', run_name='__main__')\n"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300

@@ -25,7 +25,7 @@ FLAGS = (
 TABS = {
     "Sample": "Random codes, decoded",
     "A − B + C": "Add to the code of C",
-    "Interpolate": "from the code of one picture",
+    "Interpolate": "The code moves in equal steps",
     "Latent space": "Each dot is the code",
     "This model": "The data, settings and metrics",
 }

@@ -21,8 +21,7 @@ WAYS = {
 def build(actions, images):
     """Lays out the tab."""
     gr.Markdown(
-        "Moves in equal steps from the code of one picture to that of another, and decodes each "
-        "step.",
+        "The code moves in equal steps from one picture to the other, and each step is decoded.",
         elem_classes="lead",
     )
     with gr.Row():

@@ -23,7 +23,7 @@ def build(actions, space_map):
     mean, spread = examples.codes.mean(axis=0), examples.codes.std(axis=0)
     is_plane = examples.codes.shape[1] <= 2
     gr.Markdown(
-        "Each dot is the code of a test image. **Click anywhere to decode that point.** "
+        "Each dot is the code of a test image. **Click the map to decode a point.** "
         + ("" if is_plane else "The map is the plane in which the codes vary most; all other "
            "directions stay at their mean, so the pictures look more average than real images. ")
         + "The sliders change the latents with the most information.",
