@@ -1,11 +1,10 @@
-"""The page on a trained model: `python -m demo --help`. It reads a run folder and nothing else."""
+"""The web page for a trained model: `python -m demo --help`. It reads only the run folder."""
 
 import os
 
-QUEUE_SIZE = 100  # requests that may wait
+QUEUE_SIZE = 100  # most requests that wait
 
-# Nobody is told what is done here, and Gradio keeps no table of past requests. Read when it is
-# imported, which is after this.
+# No telemetry, and no table of past requests. Gradio reads these when it is imported, later.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**9))

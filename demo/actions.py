@@ -1,8 +1,8 @@
-"""What visitors can do with a run: arrays in, arrays out, without a word of web pages.
+"""The actions of the page as functions of arrays, without Gradio.
 
 Photos are uint8 ``(height, width, 3)`` of any size, images uint8 of the model's shape. A visitor's
-mistake is a `ValueError`. Requests change nothing but a cache that is safe to share, so that any
-number of them can run at once.
+mistake raises `ValueError`. Actions change only a thread-safe cache, so that any number of them
+can run at once.
 """
 
 import contextlib
@@ -15,21 +15,21 @@ from keras_vae.datasets.names import favourite
 from keras_vae.images import to_uint8
 from keras_vae.runs import SOURCES, folders
 
-STRENGTH = 3  # the most that sliders and requests may ask for, either way
-STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)
-SUMS = (0, 0.5, 1, 1.5, 2)  # how much of A - B
+STRENGTH = 3  # largest strength of an edit, positive or negative
+STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)  # strengths of an edit in its strip
+SUMS = (0, 0.5, 1, 1.5, 2)  # multiples of A - B in the strip of arithmetic
 MOST_IMAGES = 64
 MOST_TEMPERATURE = 2
 MOST_STEPS = 24
-FARTHEST = 10_000  # the largest value of a latent in a request
-LATENTS = 8  # how many have a slider
-REACH = 3.0  # standard deviations that a slider goes from the mean
-UNITS = 1000  # shifts that are remembered
-WAYS = ("flow", "straight", "spherical")  # from one picture to another
+FARTHEST = 10_000  # largest value of a latent in a request
+LATENTS = 8  # latents with a slider
+REACH = 3.0  # range of these sliders: standard deviations from the mean
+UNITS = 1000  # shifts in the cache
+WAYS = ("flow", "straight", "spherical")  # of interpolation
 
 
 class Actions:
-    """A run and what can be done with it.
+    """The actions of the page on one run.
 
     Args:
         run: A `keras_vae.runs.Run`.
@@ -50,7 +50,7 @@ class Actions:
         self.attributes = self._ordered(self.edits or ())
         self.wishes = self._ordered(run.flow or ())
         self.ways = WAYS if run.flow is not None else WAYS[1:]
-        # The groups of images of which the mean code is known, and how many codes that is of.
+        # Groups of test images that have a mean code, with the number of images in each.
         self.groups = {}
         if run.examples is not None:
             names, counts = run.examples.attribute_names, run.examples.attribute_counts.tolist()
@@ -58,27 +58,27 @@ class Actions:
                 without, having = counts[names.index(name)]
                 if without and having:
                     self.groups |= {(name, True): having, (name, False): without}
-        # A slider asks for the same shifts again and again, and the flow takes a while for each.
+        # A moving slider repeats the same shifts, and the flow needs long for each.
         self._unit = functools.lru_cache(UNITS)(self._unit_of)
 
     def _ordered(self, names):
-        """Returns names as a list, the one that people come for first."""
+        """Returns names as a list, with the one that `favourite` chooses first."""
         names = list(names)
         first = favourite(names) if names else None
         return sorted(names, key=lambda name: name != first)
 
     def is_class(self, name):
-        """Returns True for a class, of which an image has exactly one, and not an attribute."""
+        """Returns True for a class, of which each image has exactly one, False for an attribute."""
         return name in self._classes
 
     def _unit_of(self, code, name):
-        """Returns what strength 1 of an attribute adds to a code, which is given as bytes."""
+        """Returns the shift of a code, given as bytes, by strength 1 of an attribute."""
         unit = self.edits.shift({name: 1}, np.frombuffer(code, "float32")[None])[0]
         unit.flags.writeable = False
         return unit
 
     def shift(self, strengths, code):
-        """Returns what to add to a code, as `run.edits.shift`: it is linear in each strength."""
+        """Returns the same as `run.edits.shift`, which is linear in each strength, for one code."""
         shift, key = np.zeros_like(code), code.tobytes()
         for name, strength in strengths.items():
             if strength:
@@ -86,7 +86,7 @@ class Actions:
         return shift
 
     def working_strength(self):
-        """Returns the strength of the first attribute that was found to work, or else 1."""
+        """Returns the strength that metrics.json gives for the first attribute, or 1."""
         metrics = {}
         with contextlib.suppress(OSError, ValueError, RecursionError):
             metrics = folders.read_json(self.run.folder / "metrics.json")
@@ -95,11 +95,11 @@ class Actions:
         return float(np.clip(strength, -STRENGTH, STRENGTH)) if is_known else 1.0
 
     def is_of_photographs(self):
-        """Returns True for colour images, unless they are the faces that the package draws."""
+        """Returns True for colour images, except those of the drawn data set faces."""
         return self.image_shape[2] == 3 and self.run.config.get("dataset") != "faces"
 
     def seen(self, photo):
-        """Returns what the model sees of a photo, an image."""
+        """Returns a photo brought to the model's shape, an image."""
         return photos.view(photo, self.image_shape, self.run.resize)
 
     def encode(self, photo):
@@ -107,11 +107,11 @@ class Actions:
         return latent.codes_of(self.model, self.seen(photo)[None])[0]
 
     def decode(self, codes):
-        """Returns the images that codes ``(n, latent_dim)`` stand for."""
+        """Returns the images decoded from codes ``(n, latent_dim)``."""
         return to_uint8(self.model.decode(codes))
 
     def code(self, values):
-        """Returns numbers from outside as a code, float32 ``(latent_dim,)``."""
+        """Returns numbers of a request as a code, float32 ``(latent_dim,)``, if they are valid."""
         size = self.model.latent_dim
         is_list = isinstance(values, (list, tuple, np.ndarray)) and len(values) == size
         if not is_list or not all(map(is_number, values)) or np.abs(values).max() > FARTHEST:
@@ -125,19 +125,20 @@ class Actions:
 
         Args:
             photo: The photo.
-            strengths: How much more of each attribute, by name, from -3 to 3.
-            keep_detail: Whether to change the photo itself; otherwise the model's drawing of it.
-            strip_of: The attribute that is varied in the strip; empty is the first.
+            strengths: The strength of each attribute, by name, from -3 to 3.
+            keep_detail: If True, the change is added to the photo; otherwise the results are
+                decoded images.
+            strip_of: The attribute that varies in the strip; empty is the first.
 
         Returns:
-            Before and after (photos or images), and images of the edit with `STRIP` in place of
-            the strength of one attribute.
+            Before and after (photos with `keep_detail`, otherwise images), and a strip of images
+            in which one attribute has the strengths `STRIP`.
 
         Raises:
-            ValueError: If there are no attributes, or a name or a strength is unusable.
+            ValueError: If the model has no attributes, or a name or a strength is invalid.
         """
         if self.edits is None:
-            raise ValueError("This model knows no attributes, so there is nothing to change")
+            raise ValueError("This model was trained without attributes, so it has no edits")
         if not isinstance(strengths, dict):
             raise ValueError('Expected strengths by name, such as {"smiling": 1.5}')
         for name, strength in strengths.items():
@@ -146,7 +147,7 @@ class Actions:
         strip_of = self.attributes[0] if strip_of == "" else strip_of
         check_name(strip_of, self.attributes)
         image = self.seen(photo)
-        # As `latent.edit`, but everything is decoded at once, for it runs while a slider moves.
+        # Like `latent.edit`, but decoded in one call: this runs while a slider moves.
         z = latent.codes_of(self.model, image[None])[0]
         wanted = [{}, strengths, *({**strengths, strip_of: a} for a in STRIP)]
         pictures = self.model.decode(np.stack([z + self.shift(one, z) for one in wanted]))
@@ -164,40 +165,40 @@ class Actions:
         """Returns new images.
 
         Args:
-            count: How many, 1 to 64.
-            seed: Whole number that decides which.
+            count: Number of images, 1 to 64.
+            seed: Whole number; one seed always gives the same images.
             temperature: From 0 to 2; below 1 images are more typical and less diverse.
-            source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the flow where
-                `attributes` are given, or else the best one that the run has.
-            attributes: What the images show, True or False by name, such as
-                ``{"smiling": True}``. Only a flow that has learned attributes can do that.
+            source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the flow if
+                `attributes` are given, otherwise the best source of the run.
+            attributes: Attributes of the images, True or False by name, such as
+                ``{"smiling": True}``. Requires a flow that was trained with attributes.
 
         Returns:
             uint8 ``(count, height, width, channels)``.
 
         Raises:
-            ValueError: If there is nothing to sample from, or an argument is unusable.
+            ValueError: If the run has no source of images, or an argument is invalid.
         """
         check_range("the number of images", count, 1, MOST_IMAGES, whole=True)
         check_range("the seed", seed, 0, 2**32 - 1, whole=True)
         check_range("the temperature", temperature, 0, MOST_TEMPERATURE)
         check_name(source, ("best", *SOURCES), "source")
-        there = self.run.sources
-        if not there or source not in ("best", *there):
+        sources = self.run.sources
+        if not sources or source not in ("best", *sources):
             raise ValueError(
-                f"This model has no {source if there else 'source'} to sample from. "
-                f"There is: {', '.join(there) or 'none'}"
+                f"This model has no {source if sources else 'source'} to sample from. "
+                f"Available: {', '.join(sources) or 'none'}"
             )
         attributes = {} if attributes is None else attributes
         check_wishes(attributes)
         if attributes and not self.wishes:
-            raise ValueError("This model has no flow that knows attributes, so it takes no wishes")
+            raise ValueError("This model has no flow with attributes, so it cannot sample by them")
         if attributes and source not in ("best", "flow"):
-            raise ValueError(f"Only the flow takes wishes, not the {source}")
+            raise ValueError(f"Only the flow can sample by attributes, not the {source}")
         for name in attributes:
             check_name(name, self.wishes)
         if source == "best":
-            source = "flow" if attributes else there[0]
+            source = "flow" if attributes else sources[0]
         images = self.run.sample(
             int(count), int(seed), float(temperature), source, attributes or None
         )
@@ -221,16 +222,16 @@ class Actions:
         return examples.attribute_means[examples.attribute_names.index(name), int(has)]
 
     def arithmetic(self, a, b, c, strength=1.0):
-        """Returns C + strength * (A - B) of codes, as `keras_vae.latent.arithmetic`.
+        """Returns C + strength * (A - B) of codes, by `keras_vae.latent.arithmetic`.
 
         Args:
-            a: What to add: a photo, or a group such as ``{"smiling": True}``, see `group`.
-            b: What to subtract: a photo or a group.
-            c: Where to start: a photo or a group.
-            strength: How much of the difference, from -3 to 3.
+            a: The photo to add, or a group such as ``{"smiling": True}``, as in `group`.
+            b: The photo or group to subtract.
+            c: The photo or group to start from.
+            strength: Multiple of the difference, from -3 to 3.
 
         Returns:
-            An image, and images for all `SUMS` in place of the strength.
+            An image, and a strip of images with the strengths `SUMS`.
 
         Raises:
             ValueError: If the strength is not from -3 to 3, or a group is unknown.
@@ -245,22 +246,22 @@ class Actions:
         return images[0], images[1:]
 
     def interpolate(self, first, last, way="best", steps=8):
-        """Returns images on the way from one photo to another.
+        """Returns an interpolation between two photos.
 
         Args:
             first: The photo to start from.
             last: The photo to end with.
-            way: ``"flow"``: through the noise that the flow turns into codes, so that each step
-                is as plausible as a new image. ``"straight"``, ``"spherical"``: through
-                the codes, see `keras_vae.latent.interpolate`. ``"best"``: the flow, or
-                without one straight.
-            steps: How many images, 2 to 24.
+            way: ``"flow"`` interpolates in the noise space of the flow, so that each step is as
+                plausible as a new image. ``"straight"`` and ``"spherical"`` interpolate
+                codes, as `keras_vae.latent.interpolate` does. ``"best"`` is the flow if there is
+                one, otherwise straight.
+            steps: Number of images, 2 to 24.
 
         Returns:
             uint8 ``(steps, height, width, channels)``.
 
         Raises:
-            ValueError: If there are fewer than 2 or more than 24 steps, or there is no such way.
+            ValueError: If `steps` is not from 2 to 24, or the run does not have the way.
         """
         check_range("the number of steps", steps, 2, MOST_STEPS, whole=True)
         check_name(way, ("best", *self.ways), "way")
@@ -276,30 +277,30 @@ def is_number(value):
 
 
 def check_range(what, value, low, high, whole=False):
-    """Raises `ValueError` unless a value from outside is a number in a range."""
+    """Raises `ValueError` unless a value in a request is a number in a range."""
     if not is_number(value) or not low <= value <= high or (whole and value != int(value)):
         kind = "a whole number" if whole else "a number"
         raise ValueError(
-            f"Expected {what} to be {kind} from {low:,} to {high:,}, not {shown(value)}"
+            f"Expected {what} to be {kind} from {low:,} to {high:,}, not {shortened(value)}"
         )
 
 
 def check_wishes(wishes):
-    """Raises `ValueError` unless a value from outside is True or False by name."""
+    """Raises `ValueError` unless a value in a request is a dict of True or False by name."""
     is_dict = isinstance(wishes, dict) and all(isinstance(has, bool) for has in wishes.values())
     if not is_dict:
         raise ValueError(
-            f'Expected true or false by name, such as {{"smiling": true}}, not {shown(wishes)}'
+            f'Expected true or false by name, such as {{"smiling": true}}, not {shortened(wishes)}'
         )
 
 
 def check_name(name, names, kind="attribute"):
-    """Raises `ValueError` unless a value from outside is one of some names."""
+    """Raises `ValueError` unless a value in a request is one of `names`."""
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"There is no {kind} {shown(name)}. There are: {', '.join(names)}")
+        raise ValueError(f"There is no {kind} {shortened(name)}. There are: {', '.join(names)}")
 
 
-def shown(value):
-    """Returns what a visitor sent, short enough for a message."""
+def shortened(value):
+    """Returns a received value as text that fits in a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

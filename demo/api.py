@@ -1,4 +1,4 @@
-"""The endpoints for programs: what the page can do, by name, with bounds checked here.
+"""The API endpoints: the actions of the page by name, with all arguments checked.
 
 `gradio_client.Client(address).view_api()` lists them with their descriptions.
 """
@@ -9,13 +9,13 @@ from gradio.components.api_component import Api
 
 from demo import pictures
 from demo.actions import FARTHEST, MOST_IMAGES, STRENGTH, check_range
-from demo.events import TOGETHER, told
+from demo.events import TOGETHER, reporting
 from demo.picker import displayed, photo_input
 from keras_vae import plots
 
 
 def build(actions, images, space_map):
-    """Adds the endpoints to the page that is being built."""
+    """Adds the endpoints to the page under construction."""
     number, whole, text, yes_no = (
         {"type": kind} for kind in ("number", "integer", "string", "boolean")
     )
@@ -30,7 +30,7 @@ def build(actions, images, space_map):
         return gr.Image(label=label, format="png")
 
     def value(default, schema, label):
-        return Api(default, schema, label)  # handed on as it came: the function checks it
+        return Api(default, schema, label)  # passed on unchanged: the function checks it
 
     def many(label):
         return gr.Gallery(label=label, format="png")
@@ -38,7 +38,7 @@ def build(actions, images, space_map):
     def endpoint(function, inputs, outputs):
         button = gr.Button()
         button.click(
-            told(function),
+            reporting(function),
             inputs,
             outputs,
             api_name=function.__name__,
@@ -47,10 +47,10 @@ def build(actions, images, space_map):
         )
 
     def describe():
-        """What is served: the data, the shape of the images, the attributes and the method that
-        edits each, where samples come from and which attributes they can be asked for, the ways
-        of interpolation, the groups of test images, the length of a code and the number of test
-        images.
+        """Describes the model: the data, the shape of the images, the attributes with the method
+        that edits each, the sources of samples, the attributes by which samples can be drawn
+        ("wishes"), the ways of interpolation, the groups of test images, the length of a code and
+        the number of test images.
         """
         return {
             "dataset": actions.run.config.get("name"),
@@ -69,18 +69,18 @@ def build(actions, images, space_map):
         }
 
     def example(number):
-        """A test image by number, from 0 on; `describe` says how many there are."""
+        """Returns a test image by its number, from 0; `describe` returns how many there are."""
         count = len(images) if actions.run.examples is not None else 0
         if count == 0:
-            raise ValueError("This run keeps no test images")
+            raise ValueError("This run has no test images")
         if type(number) is not int or not 0 <= number < count:
             raise ValueError(f"Expected the number of a test image, 0 to {count - 1}")
         return displayed(images[number])
 
     def edit(picture, strengths, keep_detail, strip_of):
-        """Changes attributes of a picture: strengths by name, each from -3 to 3. Returns it before
-        and after, and a strip over the strengths of one attribute. With keep_detail the change is
-        added to the picture itself, which is shrunk to 768 pixels if it is larger.
+        """Changes attributes of a picture: strengths by name, each from -3 to 3. Returns the
+        picture before and after, and a strip over the strengths of one attribute. With keep_detail
+        the change is added to the picture itself, shrunk to at most 768 pixels.
         """
         if not isinstance(keep_detail, bool):
             raise ValueError("Expected keep_detail to be true or false")
@@ -90,16 +90,16 @@ def build(actions, images, space_map):
         return displayed(before), displayed(after), row(strip)
 
     def sample(count, seed, temperature, source, attributes):
-        """New images: 1 to 64, by seed, with a temperature from 0 to 2, from the flow, the mixture
-        or the prior (best: the best one that the run has). A flow can be asked for attributes,
-        true or false by name; `describe` lists them under "wishes".
+        """Draws 1 to 64 new images, with a seed and a temperature from 0 to 2, from the flow, the
+        mixture or the prior (best: the best of these that the run has). The flow can draw images
+        by attributes, true or false by name; `describe` lists them as "wishes".
         """
         images = actions.sample(count, seed, temperature, source, attributes)
         return [displayed(image) for image in images]
 
     def arithmetic(a, b, c, strength, group_a, group_b):
-        """C + strength * (A - B) of three pictures, strength from -3 to 3. A and B may be groups of
-        test images instead of pictures, such as {"smiling": true} and {"smiling": false}. Returns
+        """Computes C + strength * (A - B) of three pictures, strength from -3 to 3. A and B may be
+        groups of test images instead, such as {"smiling": true} and {"smiling": false}. Returns
         the result, and a strip over strengths from 0 to 2.
         """
         first, second = (
@@ -110,9 +110,8 @@ def build(actions, images, space_map):
         return displayed(image), row(images)
 
     def interpolate(first, last, way, steps):
-        """The way from one picture to another in 2 to 24 steps: through the flow, straight or
-        spherical (best: the first of those that `describe` lists under "ways"). Returns a strip
-        and an animated GIF.
+        """Interpolates between two pictures in 2 to 24 steps: flow, straight or spherical (best:
+        the first of those that `describe` lists as "ways"). Returns a strip and an animated GIF.
         """
         images = actions.interpolate(pictures.read(first), pictures.read(last), way, steps)
         path = gr.processing_utils.save_bytes_to_cache(
@@ -121,35 +120,35 @@ def build(actions, images, space_map):
         return row(images), path
 
     def encode(picture):
-        """The code of a picture: `z_mean`, a list of numbers."""
+        """Returns the code of a picture: `z_mean`, a list of numbers."""
         return actions.encode(pictures.read(picture)).tolist()
 
     def decode(code):
-        """The picture of a code: a list of numbers from -10,000 to 10,000, as many as
-        `describe` says.
+        """Decodes a code: a list of numbers from -10,000 to 10,000, whose length is the
+        "latent_dim" of `describe`.
         """
         return displayed(actions.decode(actions.code(code)[None])[0])
 
     def point(x, y):
-        """What lies at a point of the map of the latent space, in the units of its axes, -10,000 to
+        """Decodes a point of the map of the latent space, in the units of its axes, -10,000 to
         10,000. Returns the picture and its code.
         """
         if space_map is None:
-            raise ValueError("This run keeps no test images, so it has no map")
+            raise ValueError("This run has no test images, so it has no map")
         for name, coordinate in (("x", x), ("y", y)):
             check_range(name, coordinate, -FARTHEST, FARTHEST)
         code = space_map.code(np.array([x, y], "float64"))
         return displayed(actions.decode(code[None])[0]), code.tolist()
 
     with gr.Column(visible=False):
-        endpoint(describe, [], value(None, {"type": "object"}, "What is served"))
+        endpoint(describe, [], value(None, {"type": "object"}, "Description"))
         endpoint(example, [value(0, whole, "Number")], result("Test image"))
         endpoint(
             edit,
             [
                 picture("Picture"),
                 value({}, strengths, "Strength of each attribute, such as {'smiling': 1.5}"),
-                value(False, yes_no, "Whether to change the picture itself"),
+                value(False, yes_no, "Add the change to the picture itself"),
                 value("", text, "Attribute that varies in the strip; empty: the first"),
             ],
             [result("Before"), result("After"), result("Strip")],
@@ -157,11 +156,11 @@ def build(actions, images, space_map):
         endpoint(
             sample,
             [
-                value(16, whole, "How many, 1 to 64"),
+                value(16, whole, "Number of images, 1 to 64"),
                 value(0, whole, "Seed"),
                 value(1.0, number, "Temperature, 0 to 2"),
-                value("best", text, "flow, mixture, prior, or best: the best one there is"),
-                value({}, wishes, "What the images show, such as {'smiling': true}"),
+                value("best", text, "flow, mixture, prior, or best: the best of these"),
+                value({}, wishes, "Attributes of the images, such as {'smiling': true}"),
             ],
             many("Samples"),
         )

@@ -12,7 +12,7 @@ from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
 from keras_vae import VAE, checks
 
-# Settings of the page that Gradio takes where it is launched.
+# Options of the page that Gradio 6 takes in `launch`.
 LAUNCH = {
     "theme": THEME,
     "css": CSS,
@@ -22,19 +22,19 @@ LAUNCH = {
     "ssr_mode": False,
     "enable_monitoring": False,
     "run_history": False,
-    "state_session_capacity": 100,  # 0.3 MB each, and nothing that would be missed
+    "state_session_capacity": 100,  # sessions of 0.3 MB; the page does not depend on them
 }
 
 
 def build_demo(run, queue_size=QUEUE_SIZE):
-    """Returns the page on a run, ready to be launched: the model is compiled and warm.
+    """Returns the page for a run, with the model compiled.
 
     Args:
         run: A `keras_vae.runs.Run`.
-        queue_size: Requests that may wait; further ones are rejected with a message.
+        queue_size: Number of requests that may wait; further ones are rejected with a message.
 
     Returns:
-        `gr.Blocks`, to be launched with `LAUNCH`.
+        `gr.Blocks`, to be launched with the options `LAUNCH`.
 
     Example:
 
@@ -52,8 +52,8 @@ def build_demo(run, queue_size=QUEUE_SIZE):
         fill_width=False,
     ) as page:
         gr.HTML(headline(run), elem_classes="masthead")
-        first = []  # what each tab shows before anything is touched
-        # A menu of those that do not fit, as Gradio has it, hides four of six on a phone.
+        first = []  # functions that draw the initial content of the tabs
+        # By default Gradio moves tabs that do not fit into a menu: on a phone, four of six.
         with gr.Tabs(overflow_behavior="wrap", elem_classes="sections") as tabs:
             with gr.Tab("Edit", id="edit"):
                 photo, drawing = edit.build(actions, images, has)
@@ -72,13 +72,13 @@ def build_demo(run, queue_size=QUEUE_SIZE):
         fill(first)
     safety.refuse_addresses(page)
     safety.keep_clean(page)
-    # Progress every few seconds only: otherwise each answer is a message to everybody who waits.
+    # By default each answered request sends a status message to all waiting visitors.
     page.queue(max_size=queue_size, status_update_rate=5)
     return page
 
 
 def fill(drawings):
-    """Draws what each tab shows at first, so that the page opens complete."""
+    """Draws the initial content of all tabs, so that the page opens complete."""
     for drawing in drawings:
         if drawing is None:
             continue
@@ -90,13 +90,13 @@ def fill(drawings):
 
 
 def value_of(component):
-    """Returns the value that a function gets of a component as it stands at first."""
+    """Returns the initial value of a component, as event handlers receive it."""
     value = component.value
     return value["path"] if isinstance(value, dict) and "path" in value else value
 
 
 def warm(actions):
-    """Compiles what requests need: the sizes that `decode` and `encode` fill batches up to."""
+    """Compiles the batch sizes to which `decode` and `encode` pad the batches of requests."""
     model = actions.model
     for size in (1, 2, 4, 8, 16, 32, 64):
         model.decode(np.zeros((size, model.latent_dim), "float32"))
@@ -104,9 +104,9 @@ def warm(actions):
 
 
 def choices(actions):
-    """Returns images to choose from, and which have the first attribute and which lack it, or None.
+    """Returns images to choose from, and masks of those with and without the first attribute.
 
-    An image of which that is unknown is neither.
+    An image with an unknown value is in neither mask. The masks are None without attributes.
     """
     examples = actions.run.examples
     if examples is None:
@@ -125,8 +125,8 @@ def choices(actions):
 def headline(run):
     model = "a VAE" if isinstance(run.model, VAE) else "a plain autoencoder"
     height, width = run.model.image_shape[:2]
-    name = html.escape(str(run.config.get("name", "images")))  # a run may come from anybody
+    name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
     return (
-        f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: "
-        f"pictures of {width} × {height} pixels as codes of {run.model.latent_dim} numbers.</p>"
+        f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: images of "
+        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.</p>"
     )

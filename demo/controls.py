@@ -1,4 +1,4 @@
-"""Sliders whose number field may hold anything while it is typed in."""
+"""Sliders whose number field accepts incomplete input."""
 
 import gradio as gr
 
@@ -6,10 +6,10 @@ from demo.actions import is_number
 
 
 def slider(low, high, start, empty=None, **options):
-    """Returns a `gr.Slider` that clips what is outside of its range.
+    """Returns a `gr.Slider` that clips values outside its range.
 
-    What is no number counts as `empty`, or without that as `start`: Gradio itself fails at an
-    empty field, and every negative number begins with one.
+    Anything but a number counts as `empty`, by default `start`. Gradio's own slider fails on an
+    empty field, which it receives whenever a visitor begins to type a negative number.
     """
     empty = start if empty is None else empty
     control = gr.Slider(low, high, start, buttons=[], **options)

@@ -1,20 +1,20 @@
-"""How the page's events run: together in one bounded queue, and with words for mistakes."""
+"""Options of the page's events: all share one bounded queue, and report mistakes as messages."""
 
 import functools
 
 import gradio as gr
 
-AT_ONCE = 2  # requests that the model works on at the same time
+AT_ONCE = 2  # requests processed at the same time
 
-# Of every event of the page. The endpoints for programs are in `api.py`.
-TOGETHER = {"concurrency_id": "model", "concurrency_limit": AT_ONCE}
+TOGETHER = {"concurrency_id": "model", "concurrency_limit": AT_ONCE}  # all events
+# Events of the page itself; `api.py` has the endpoints for programs.
 QUIET = {**TOGETHER, "api_visibility": "private", "show_progress": "hidden"}
-# Of a slider: while it moves, only its latest value matters.
+# Events of sliders: while one moves, only its latest value is processed.
 LIVE = {**QUIET, "trigger_mode": "always_last"}
 
 
-def told(function):
-    """Returns a function whose `ValueError` reaches the visitor as a message."""
+def reporting(function):
+    """Returns a function that shows a `ValueError` to the visitor as a message."""
 
     @functools.wraps(function)
     def wrapped(*args, **kwargs):
@@ -23,6 +23,6 @@ def told(function):
         except ValueError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except MemoryError:
-            raise gr.Error("There is not enough memory for that", print_exception=False) from None
+            raise gr.Error("Not enough memory for this request", print_exception=False) from None
 
     return wrapped

@@ -1,4 +1,4 @@
-"""How the page looks: theme and style sheet. Fonts are the visitor's own; nothing is fetched."""
+"""Theme and style sheet of the page. It uses fonts of the visitor's system and fetches nothing."""
 
 import gradio as gr
 
@@ -29,7 +29,7 @@ CSS = """
 .gradio-container { width: 100% !important; max-width: 1180px !important; min-width: 0 !important;
   margin: 0 auto !important; }
 .gradio-container .column, .gradio-container .block { min-width: 0; }
-/* Hidden overflow, as Gradio has it, would keep .follow from staying in view. */
+/* With Gradio's own value, hidden, .follow would not stay in view. */
 .gradio-container { overflow: clip !important; }
 .masthead h1 { font-size: 1.7rem; margin: 0.2rem 0 0; letter-spacing: -0.01em; }
 .masthead p { margin: 0.15rem 0 0; color: var(--body-text-color-subdued); }
@@ -69,7 +69,7 @@ footer .divider { display: none; }
 .facts table, .facts tr { border: 0 !important; }
 .mean figure { max-width: 200px; }
 .sum figure { max-width: 340px; }
-/* One row for each attribute: its name, and three small buttons. */
+/* One row for each attribute: its name and three small buttons. */
 .wishes .form { background: none; border: 0; box-shadow: none; gap: 0; }
 .wish { display: grid; grid-template-columns: 1fr auto; align-items: center; background: none;
   border: 0 !important; box-shadow: none !important; padding: 0.1rem 0.2rem !important; }
@@ -83,10 +83,10 @@ footer .divider { display: none; }
 .wish .wrap label:first-child.selected { color: var(--body-text-color);
   background: var(--border-color-primary); border-color: var(--border-color-primary); }
 @media (max-width: 700px) {
-  /* Gradio's margins are for wide screens, and its own elements out of reach of this sheet. */
+  /* Offsets Gradio's margins, which are too wide here and cannot be changed directly. */
   .block.masthead, .sections { margin: 0 -1.2rem; width: auto; }
   .pair .html-container { padding: 0; }
-  /* The pictures to choose from are one row, to be moved sideways. */
+  /* The pictures to choose from form one row that scrolls sideways. */
   .photo { height: 170px !important; }
   .choices, .choices .grid-wrap { height: 84px !important; }
   .choices .grid-container { grid-auto-flow: column; grid-template-columns: none !important;
@@ -95,7 +95,7 @@ footer .divider { display: none; }
   .stack { flex-direction: column; }
   .whole .grid-container { grid-template-columns: 1fr !important; }
   .mean figure { max-width: none; }
-  /* Before and after come first, and stay in view while one of the many sliders below moves. */
+  /* Before and after come first and stay in view while a slider below is moved. */
   .editing > .column { display: contents; }
   .editing .seen { order: 1; }
   .follow, .new { order: -1; position: sticky; top: 0; z-index: 5; padding-bottom: 0.3rem;

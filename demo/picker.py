@@ -1,15 +1,15 @@
-"""Choosing a picture: upload one, or click one of those that the run has."""
+"""Inputs for a picture: an upload, or a click on one of the run's images."""
 
 import gradio as gr
 
 from demo import safety
-from demo.events import QUIET, told
+from demo.events import QUIET, reporting
 
 
 def photo_input(**options):
-    """Returns a `gr.Image` that gives a path, which only `demo.pictures.read` opens.
+    """Returns a `gr.Image` that passes on a path, which only `demo.pictures.read` opens.
 
-    Gradio itself would open any file there, and decode it between other people's requests.
+    Gradio's own preprocessing would open any file, and decode it while other requests run.
     """
     image = gr.Image(type="filepath", image_mode=None, format="png", **options)
     image.preprocess = safety.own_file
@@ -20,10 +20,11 @@ def picker(label, images, start=0, height=240, caption=True):
     """Returns a `photo_input` that can be filled by an upload or by a click on an image.
 
     Args:
-        label: What it is called.
+        label: The label of the input.
         images: uint8 ``(n, height, width, channels)`` to choose from; may be empty.
-        start: Which of them is there at first.
-        caption: Whether its name stands above it.
+        start: Index of the initial image.
+        height: Height of the input in pixels.
+        caption: Whether the label is shown above the input.
     """
     if caption:
         gr.Markdown(f"**{label}**", elem_classes="caption")
@@ -56,10 +57,10 @@ def picker(label, images, start=0, height=240, caption=True):
                 raise ValueError("There is no such picture")
             return displayed(images[index])
 
-        choices.select(told(choose), None, photo, **QUIET)
+        choices.select(reporting(choose), None, photo, **QUIET)
     return photo
 
 
 def displayed(image):
-    """Returns an image as Gradio wants it: grey ones without the axis of channels."""
+    """Returns an image in Gradio's form: a grey image without the channel axis."""
     return image[..., 0] if image.shape[2] == 1 else image

@@ -1,7 +1,7 @@
-"""Pictures on their way in and out: from a visitor's file to an array, from an array to HTML.
+"""Pictures in and out: from a visitor's file to an array, from an array to HTML.
 
-What is shown travels inside the page's own messages, as data URIs: nothing is written to disk, and
-nothing has to be fetched, while a slider moves.
+Results are sent as data URIs within the page's messages: while a slider moves, no file is written
+and no further request is needed.
 """
 
 import base64
@@ -16,26 +16,26 @@ from keras_vae import photos, plots
 
 MOST_BYTES = 20_000_000
 MOST_PIXELS = 50_000_000
-LONGEST = 768  # pixels: larger photos are shrunk to that
-SMALL = 20_000  # pixels up to which a picture travels without loss
+LONGEST = 768  # pixels; photos with a longer side are shrunk
+SMALL = 20_000  # pixels; up to this size pictures are sent as PNG, without loss
 
 
-@functools.lru_cache(32)  # a slider asks again and again; Gradio names files by their content
+@functools.lru_cache(32)  # a moving slider reads one file many times; a path is a content hash
 def read(path):
-    """Returns a visitor's picture as a photo, uint8 ``(height, width, 3)``, not to be written to.
+    """Returns a visitor's picture as a photo, a read-only uint8 ``(height, width, 3)``.
 
     Raises:
-        ValueError: If there is none, or it cannot be used, with the reason.
+        ValueError: If there is no picture, or it cannot be used; the message has the reason.
     """
     if path is None:
-        raise ValueError("There is no picture yet: choose one, or upload one")
+        raise ValueError("No picture yet. Choose or upload one")
     try:
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError:
-        raise ValueError("The picture is not there any more: choose it again") from None
+        raise ValueError("The picture has been removed. Choose or upload it again") from None
     if len(content) > MOST_BYTES:
-        raise ValueError(f"The picture has more than {MOST_BYTES / 1e6:g} MB")
+        raise ValueError(f"The picture is larger than {MOST_BYTES / 1e6:g} MB")
     try:
         photo = photos.read(content, longest=LONGEST, most_pixels=MOST_PIXELS)
     except ValueError as error:
@@ -50,7 +50,7 @@ def to_photo(image):
 
 
 def encode(image):
-    """Returns the content of a picture file, and its kind: PNG if it is small, or else JPEG."""
+    """Returns the content of a picture file and its format: PNG if small, otherwise JPEG."""
     file = io.BytesIO()
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     kind = "png" if picture.width * picture.height <= SMALL else "jpeg"
@@ -59,7 +59,7 @@ def encode(image):
 
 
 def gif(images):
-    """Returns the content of an animation that goes there and back."""
+    """Returns the content of a GIF that plays the images forwards, then backwards."""
     frames = [Image.fromarray(np.ascontiguousarray(to_photo(image))) for image in images]
     durations = [600, *[90] * (len(frames) - 2), 600, *[90] * (len(frames) - 2)]
     file = io.BytesIO()
@@ -79,7 +79,7 @@ def uri(content, kind):
 
 
 def shown(image, caption, download=None):
-    """Returns HTML of one picture with a caption, and a link to keep it under a name."""
+    """Returns HTML of a picture with a caption and, given a file name, a download link."""
     return framed(*encode(image), caption, download)
 
 

@@ -1,4 +1,4 @@
-"""What Gradio leaves to its users: which files a request may name, and when files go."""
+"""Restrictions beyond Gradio's own: which files a request may name, how long files are kept."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from gradio_client.utils import is_http_url_like
 
 from demo import pictures
 
-CLEAN_EVERY, KEEP = 600, 3600  # seconds: visitors' pictures are removed after an hour
+CLEAN_EVERY, KEEP = 600, 3600  # seconds; visitors' pictures are removed after an hour
 
 
 def own_file(payload):
-    """Returns the path of an upload; Gradio checks only paths that come as its client sends them.
+    """Returns the path of an upload. Gradio itself checks only paths in its own client's form.
 
     Raises:
-        gr.Error: If it is another file.
+        gr.Error: If the path is not that of an upload.
     """
     if payload is None or payload.path is None:
         return None
@@ -29,12 +29,12 @@ def own_file(payload):
 
 
 def refuse_addresses(page):
-    """Makes a page refuse inputs that are addresses: Gradio would download them, however large."""
+    """Makes a page reject URLs as inputs; Gradio would download them, however large they are."""
 
     def of_files_only(move):
         async def moved(path):
             if is_http_url_like(str(path or "")):
-                text = "Expected an uploaded picture, not an address"
+                text = "Expected an uploaded picture, not a URL"
                 raise gr.Error(text, print_exception=False)
             return await move(path)
 
@@ -46,9 +46,9 @@ def refuse_addresses(page):
 
 
 def keep_clean(page):
-    """Starts to remove what visitors leave, until the page is gone.
+    """Starts a thread that removes visitors' files, until the page is deleted.
 
-    Gradio's own `delete_cache` stops for good when a request comes at the wrong moment.
+    Gradio's own `delete_cache` stops permanently if a request arrives at the wrong moment.
     """
 
     def clean(page):
@@ -63,11 +63,11 @@ def keep_clean(page):
 
 
 def remove_old(page, age):
-    """Removes files of requests that are older than some seconds, and none of the page itself."""
-    pictures.read.cache_clear()  # what was read of them goes, too
+    """Removes files of requests older than `age` seconds, but none of the page's own files."""
+    pictures.read.cache_clear()  # the decoded files as well
     kept = set().union(*(block.keep_in_cache for block in page.blocks.values()))
     for files in page.temp_file_sets:
-        for path in frozenset(files) - kept:  # a copy: requests add to it meanwhile
+        for path in frozenset(files) - kept:  # a copy, since requests add to the set meanwhile
             with contextlib.suppress(OSError):
                 if time.time() - os.lstat(path).st_ctime > age:
                     os.remove(path)

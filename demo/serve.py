@@ -1,4 +1,4 @@
-"""Serving the page on a run until it is stopped."""
+"""Serves the page for a run."""
 
 import contextlib
 import io
@@ -10,21 +10,21 @@ from keras_vae import runs
 
 
 def show(args):
-    """Serves a run until it is stopped.
+    """Serves the page for a run until the process is stopped.
 
     Args:
-        args: What `keras_vae_cli.demo` reads from the command line.
+        args: The arguments that `keras_vae_cli.demo` defines.
     """
-    # Visitors' pictures go only here, and are removed afterwards.
+    # Visitors' pictures are stored only in this folder, which is removed at the end.
     with tempfile.TemporaryDirectory(prefix="keras_vae-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         run = runs.load(args.folder)
         try:
-            from demo import app  # Gradio takes a second to load; a wrong run is reported before
+            from demo import app  # imports Gradio, which takes a second; wrong runs fail before
 
             page = app.build_demo(run, args.queue_size)
         except OSError as error:
-            hint = "Pictures need space in the folder for temporary files, set by TMPDIR"
+            hint = "Free space in the folder for temporary files, or set TMPDIR to another one"
             raise ValueError(f"{error}. {hint}") from None
         try:
             serve(page, run, args)
@@ -34,18 +34,18 @@ def show(args):
 
 
 def serve(page, run, args):
-    """Opens the page, says where it is, and stays until it is stopped."""
-    import httpx  # by which Gradio asks its own server for an answer
+    """Launches the page, prints its address, and waits until the process is stopped."""
+    import httpx  # Gradio checks its own server with it
 
     from demo.app import LAUNCH
 
     if args.share and not args.auth:
         print(
             "Warning: with --share and without --auth, anyone who has the link can use the page. "
-            "To ask for a password: --auth user:password",
+            "To require a password, add --auth USER:PASSWORD",
             file=sys.stderr,
         )
-    chatter = io.StringIO()  # what Gradio prints; the lines below replace it
+    chatter = io.StringIO()  # Gradio's output, replaced by the lines below
     try:
         with contextlib.redirect_stdout(chatter):
             page.launch(
@@ -65,7 +65,7 @@ def serve(page, run, args):
         print(f"Public link, valid for a week at most: {page.share_url}")
     elif args.share:
         print(
-            "No public link could be made: that needs the internet and Gradio's service. "
+            "No public link could be created: this requires internet access and Gradio's service. "
             "The page is still served locally.",
             file=sys.stderr,
         )

@@ -1,4 +1,4 @@
-"""The map of the latent space, and the way from a pixel on it to a code."""
+"""The map of the latent space, and conversion between its pixels, points and codes."""
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -10,7 +10,7 @@ RING = 11  # pixels
 
 
 class SpaceMap:
-    """Where the codes of the test images lie, drawn once.
+    """A map of the codes of the test images, drawn once.
 
     Args:
         examples: `keras_vae.runs.examples.Examples`.
@@ -41,21 +41,21 @@ class SpaceMap:
         self.to_pixels = axes.transData.frozen()
 
     def point(self, x, y):
-        """Returns the point of the plane at a pixel of the picture, no farther than the map."""
+        """Returns the point of the plane at a pixel of the picture, clipped to the map."""
         height, width = self.picture.shape[:2]
         pixel = np.clip(x, 0, width), height - np.clip(y, 0, height)
         return np.clip(self.to_pixels.inverted().transform(pixel), *self.limits)
 
     def place(self, code):
-        """Returns the point at which a code lies."""
+        """Returns the point of a code."""
         return (code - self.origin) @ self.axes
 
     def code(self, point):
-        """Returns the code at a point: what the plane does not show is as in the middle."""
+        """Returns the code of a point; directions outside the plane stay at their mean."""
         return (self.origin + self.axes @ point).astype("float32")
 
     def nearest(self, point):
-        """Returns which test image lies nearest to a point, a row of `points`."""
+        """Returns the index of the test image nearest to a point on the map."""
         return int(np.argmin(np.sum((self.points - point) ** 2, axis=1)))
 
     def marked(self, point):

@@ -1,6 +1,6 @@
-"""How the page writes the names of attributes, and how many of them it shows at once."""
+"""Labels of attributes."""
 
-IN_VIEW = 9  # attributes that are always in view; others fold away
+IN_VIEW = 9  # attributes that are always visible; an accordion holds the others
 
 
 def label(name):

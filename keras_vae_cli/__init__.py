@@ -1,4 +1,4 @@
 """The command line. Arguments are read, and mistakes reported, before Keras is loaded.
 
-Nothing here imports `keras_vae` until a command runs, and `keras_vae` imports nothing from here.
+It imports `keras_vae` only when a command runs; `keras_vae` never imports it.
 """

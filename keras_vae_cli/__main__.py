@@ -1,4 +1,4 @@
-"""`python -m keras_vae_cli`: the commands where the script `keras-vae` is not on the path."""
+"""`python -m keras_vae_cli`: the same as `keras-vae`, if that script is not on the path."""
 
 import sys
 

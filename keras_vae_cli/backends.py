@@ -1,4 +1,4 @@
-"""Which backend a program uses, and how Keras is loaded on it without chatter."""
+"""Chooses a backend, and loads Keras on it without log messages."""
 
 import importlib.util
 import logging
@@ -11,14 +11,15 @@ BACKENDS = ("jax", "torch", "tensorflow")  # in order of preference
 
 
 def choose_backend(wanted=None, trained_on=None):
-    """Returns the backend to use, without importing any to find out what is installed.
+    """Returns the backend to use, without importing any backend.
 
     Args:
         wanted: The value of --backend, or None.
-        trained_on: The backend of the run, used if it is installed; None is any.
+        trained_on: The backend that the model was trained on, or None.
 
     Returns:
-        `wanted`, or else KERAS_BACKEND, or else `trained_on`, or else the first one installed.
+        `wanted`, or else KERAS_BACKEND, or else `trained_on` if it is installed, or else the first
+        one installed.
 
     Raises:
         ValueError: If the backend is unknown or not installed.
@@ -37,22 +38,22 @@ def choose_backend(wanted=None, trained_on=None):
 
 
 def add_backend(add):
-    """Adds --backend to a parser, given its method `add_argument`."""
+    """Adds --backend to a parser; `add` is its method `add_argument`."""
     add(
         "--backend",
         choices=BACKENDS,
-        help="default: KERAS_BACKEND, else the backend that the model was trained on if it is "
-        "installed, else the first one installed",
+        help="backend of Keras; default: KERAS_BACKEND, else the backend that the model was "
+        "trained on if it is installed, else the first one installed",
     )
 
 
 def load_keras(backend):
     """Imports Keras on this backend; raises `ValueError` if the installation is broken."""
-    os.environ["KERAS_BACKEND"] = backend  # read once, when Keras is imported
+    os.environ["KERAS_BACKEND"] = backend  # read when Keras is imported
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # refused, with a reason
-    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in names: drawn as boxes
-    for name in ("absl", "tensorflow"):  # the latter warns when it compiles many programs
+    warnings.filterwarnings("ignore", "Image size .* decompression bomb")  # rejected with an error
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as boxes
+    for name in ("absl", "tensorflow"):  # tensorflow warns when it compiles many programs
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with quiet():
@@ -63,7 +64,7 @@ def load_keras(backend):
 
 
 def keep_compiled():
-    """Keeps compiled programs in the cache, where the backend can."""
+    """Stores compiled programs in the cache, if the backend supports it."""
     from keras_vae.datasets import cache
     from keras_vae.training import backends
 

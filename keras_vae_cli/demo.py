@@ -1,4 +1,4 @@
-"""`keras-vae demo`, also `python -m demo`: a page in the browser."""
+"""`keras-vae demo`, also `python -m demo`: serves a web page for a trained model."""
 
 import argparse
 import importlib.util
@@ -11,48 +11,49 @@ from keras_vae_cli.program import number
 def credentials(text):
     """The argparse type of --auth: returns ``(user, password)``."""
     user, _, password = text.partition(":")
-    if not (user and password):  # without the value: errors end up in logs
-        raise argparse.ArgumentTypeError("expected USER:PASSWORD, both of them not empty")
+    if not (user and password):  # the message omits the value, since errors end up in logs
+        raise argparse.ArgumentTypeError("expected USER:PASSWORD, neither of them empty")
     return user, password
 
 
 def add_to(commands):
     parser = commands.add_parser(
         "demo",
-        help="serve a page: sample, edit, interpolate",
-        description="Serve a page on a trained model: draw new images, edit a photo. Ctrl-C stops.",
-        allow_abbrev=False,  # what opens the page to others must be spelled out
+        help="serve a web page: sample, edit, interpolate",
+        description="Serve a web page for a trained model: draw new images, edit a photo. Ctrl-C "
+        "stops it.",
+        allow_abbrev=False,  # options that open the page to others must be spelled out
     )
     add = parser.add_argument
     add(
         "--share",
         action="store_true",
-        help="give the page a public link as well, through Gradio's server; anyone who has the "
-        "link can use the page, see --auth",
+        help="also request a public link from Gradio's server; without --auth, anyone who has the "
+        "link can use the page",
     )
     add(
         "--auth",
         type=credentials,
         metavar="USER:PASSWORD",
-        help="ask visitors for these; default: no password",
+        help="require visitors to log in; default: no login",
     )
     add(
         "--host",
         default="127.0.0.1",
-        help="address of this computer to serve on, 0.0.0.0 for all; default: 127.0.0.1, "
+        help="address to serve on, 0.0.0.0 for all addresses of this computer; default: 127.0.0.1, "
         "which other computers cannot reach",
     )
     add(
         "--port",
         type=number(int, 1, 65535),
-        help="default: the first free one from 7860 on",
+        help="port to serve on; default: the first free one from 7860",
     )
     add(
         "--queue-size",
         type=number(int, 1, 10_000),
         default=QUEUE_SIZE,
         metavar="N",
-        help=f"how many requests may wait; further ones are rejected. Default: {QUEUE_SIZE}",
+        help=f"number of requests that may wait; further ones are rejected. Default: {QUEUE_SIZE}",
     )
     return parser
 
@@ -71,7 +72,7 @@ def check_run(args):
 
 
 def check_address(host, port):
-    """Raises `ValueError` if nothing can be served there; Gradio would try for minutes."""
+    """Raises `ValueError` if the address cannot be served on; Gradio would retry for minutes."""
     try:
         family, *_, address = socket.getaddrinfo(
             host, port or 0, socket.AF_INET, socket.SOCK_STREAM
@@ -79,16 +80,17 @@ def check_address(host, port):
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-            probe.listen(1)  # and answers: a multicast address does not
+            probe.listen(1)
+            # A multicast address can be bound, but not connected to.
             socket.create_connection(probe.getsockname(), timeout=10).close()
-    except (OSError, UnicodeError) as error:  # the latter: not a host name
+    except (OSError, UnicodeError) as error:  # UnicodeError: not a host name
         where = f"--host {host}" + (f" --port {port}" if port else "")
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"{where} cannot be used: {why}. Choose another") from None
 
 
 def perform(args):
-    """Serves the page until it is stopped."""
+    """Serves the page until the process is stopped."""
     from demo import serve
 
     serve.show(args)

@@ -1,4 +1,4 @@
-"""`keras-vae edit`: a photo with attributes changed."""
+"""`keras-vae edit`: changes attributes of a photo."""
 
 import argparse
 import os
@@ -10,12 +10,12 @@ from keras_vae_cli.alone import folders
 from keras_vae_cli.program import number, shown
 from keras_vae_cli.sample import check_once
 
-MOST_BYTES = 500_000_000  # of a photo
+MOST_BYTES = 500_000_000  # largest photo
 USAGE = "edit [RUN] PHOTO --set NAME=NUMBER"
 
 
 def strength(text):
-    """The argparse type of --set: returns ``(name, number)``. A name may hold any character."""
+    """The argparse type of --set: returns ``(name, number)``. Names may contain any character."""
     name, sign, value = text.rpartition("=")
     if sign:
         try:
@@ -43,15 +43,15 @@ def add_to(commands):
         action="extend",
         default=[],
         metavar="NAME=NUMBER",
-        help="how much more of an attribute, such as smiling=1.5 eyeglasses=-1; 1 is the distance "
-        "between images that have it and those that do not. Without --set, the command lists the "
-        "attributes",
+        help="strength of an attribute, such as smiling=1.5 eyeglasses=-1; 1 is the distance "
+        "between images with and without it, negative numbers remove it. Without --set, the "
+        "command lists the attributes",
     )
     add(
         "--keep-detail",
         action="store_true",
-        help="add only the change to the photo, which keeps its size and sharpness; without it the "
-        "result is the model's own drawing, at the model's size",
+        help="add the change to the photo, which keeps its size and sharpness; without it, the "
+        "result is a decoded image of the model's size",
     )
     pictures.add_output(parser, "edited.png")
     return parser
@@ -62,7 +62,7 @@ def add_photo(parser):
 
 
 def find_places(parser, args, others):
-    """Finds RUN and PHOTO wherever they stand; returns the arguments that belong to neither."""
+    """Finds RUN and PHOTO among all positional arguments; returns the arguments left over."""
     places = [place for place in (args.run, args.photo, *others) if place is not None]
     flags = [place for place in others if place.startswith("-")]
     if flags:
@@ -85,16 +85,15 @@ def check(parser, args):
     check_once(parser, args.strengths)
     args.strengths = dict(args.strengths)
     if os.path.exists(args.output) and os.path.samefile(args.photo, args.output):
-        parser.error(f"{args.output} is the photo itself, which is kept; choose another -o")
+        parser.error(f"{args.output} is the photo itself, which must not change; choose another -o")
     pictures.check_output(parser, args.output)
 
 
 def check_run(args):
     names = folders.direction_names(args.folder)
     if not args.strengths:
-        there = ", ".join(names)
         raise ValueError(
-            f"nothing to change; expected --set NAME=NUMBER. The attributes are: {there}"
+            f"nothing to change; expected --set NAME=NUMBER. The attributes are: {', '.join(names)}"
         )
     folders.check_names(args.strengths, names, args.folder)
 
@@ -106,10 +105,10 @@ def perform(args):
     from keras_vae import latent, photos, runs
     from keras_vae.images import to_uint8
 
-    # Pillow warns of large pictures; they are refused below, with a reason.
+    # Pillow warns of large pictures, which are rejected below.
     warnings.filterwarnings("ignore", "Image size .* decompression bomb")
     try:
-        with open(args.photo, "rb") as file:  # once: it may be a pipe
+        with open(args.photo, "rb") as file:  # read once, since it may be a pipe
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES / 1e6:,.0f} MB")
@@ -127,7 +126,7 @@ def perform(args):
     else:
         pixels = to_uint8(edited[0])
         picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-        profile = None  # the photo's says nothing about the model's colours
+        profile = None  # the photo's profile does not apply to decoded colours
     pictures.write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
     return shown(f"{args.output}: {args.photo} with {changes} by {run.folder}")

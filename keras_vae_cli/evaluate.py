@@ -1,4 +1,4 @@
-"""`keras-vae evaluate`: the quality of a model, in numbers and figures."""
+"""`keras-vae evaluate`: measures the quality of a model, in numbers and figures."""
 
 import sys
 
@@ -14,8 +14,8 @@ def add_to(commands):
         help="measure the quality of a model",
         usage="keras-vae evaluate [RUN] [--only PART ...] [-n N] [-k K] [--attribute NAME ...] "
         "[--watch NAME ...] [--seed SEED]",
-        description="Measure the quality of a trained model on test images that it has not seen. "
-        "Writes evaluation.json and figures into the run, and prints a table.",
+        description="Measure the quality of a trained model on test images, which it was not "
+        "trained on. Writes evaluation.json and figures into the run, and prints a table.",
     )
     add = parser.add_argument
     add(
@@ -25,8 +25,7 @@ def add_to(commands):
         action="extend",
         choices=QUESTIONS,
         metavar="PART",
-        help=f"measure only these of {', '.join(QUESTIONS)}; earlier results of the others are "
-        "kept",
+        help=f"measure only some of {', '.join(QUESTIONS)}; earlier results of the others are kept",
     )
     add(
         "-n",
@@ -40,7 +39,7 @@ def add_to(commands):
         type=number(int, 1, 1_000_000),
         default=100,
         metavar="K",
-        help="samples for each of these images; more come closer, from below. Default: 100",
+        help="samples per image; more give a tighter lower bound. Default: 100",
     )
     add(
         "--attribute",
@@ -60,7 +59,7 @@ def add_to(commands):
         "--seed",
         type=number(int, 0, 2**32 - 1),
         default=0,
-        help="of the noise and the samples; default: 0",
+        help="seed of the noise and the samples; default: 0",
     )
     return parser
 
@@ -83,10 +82,10 @@ def perform(args):
     target = run.folder / "evaluation.json"
     for path in (target, *(run.folder / name for name in plots.EVALUATION)):
         if path.is_dir():
-            raise ValueError(f"{path} is a folder; expected a file, or none")
-    check_writable(run.folder, run.folder)  # before minutes of work
+            raise ValueError(f"{path} is a folder; expected a file, or no such path")
+    check_writable(run.folder, run.folder)  # before the evaluation, which takes minutes
     if run.config.get("completed") is False:
-        say(f"{run.folder} was stopped before it was completed; this is the model it has")
+        say(f"{run.folder} was stopped before it was completed; its best model so far is evaluated")
     data = runs.load_data(run.config)
     report.check_data(run, data)
     numbers = measure(run, data, args)
@@ -95,7 +94,7 @@ def perform(args):
     for name, figure in figures.items():
         files.write_figure(run.folder / name, figure)
     files.write_json(target, numbers)
-    for name in set(plots.EVALUATION) - set(figures):  # of parts that are no longer there
+    for name in set(plots.EVALUATION) - set(figures):  # figures of parts no longer in the report
         (run.folder / name).unlink(missing_ok=True)
     return f"{text}\n\n{run.folder}/: {', '.join([target.name, *figures])}"
 
@@ -113,7 +112,7 @@ def measure(run, data, args):
             bars.pop().close()
 
     def bar(what, total):
-        close()  # of the part before
+        close()  # the bar of the part before
         bars.append(tqdm(desc=what, total=total, leave=False, disable=None))
         return bars[-1].update
 

@@ -1,8 +1,8 @@
 """`keras-vae`: uses a trained model. `keras-vae --help` lists the commands.
 
 A command is a module with `add_to(commands)`, which adds its parser; `check(parser, args)`, which
-checks the arguments; `check_run(args)`, if something of the run can be checked before Keras is
-loaded; and `perform(args)`, which returns the text to print.
+checks the arguments; optionally `check_run(args)`, which checks the run before Keras is loaded;
+and `perform(args)`, which returns the text to print.
 """
 
 import signal
@@ -21,8 +21,8 @@ def main(arguments=None):
         arguments: A list of strings; None takes those of this process.
 
     Raises:
-        SystemExit: After ``--help`` (code 0), at a mistake (2), when stopped by Ctrl-C (130) and
-            when nobody reads the output (141).
+        SystemExit: After ``--help`` (code 0), on invalid input (2), on Ctrl-C (130), and if the
+            reader of the output has closed it (141).
     """
     with program.output():
         args = parse(arguments)
@@ -44,7 +44,7 @@ def parse(arguments=None):
     """Returns the arguments of a command.
 
     Raises:
-        SystemExit: At a mistake (code 2, after one line that names it), and after ``--help``.
+        SystemExit: On invalid arguments (code 2, after one line of error), and after ``--help``.
 
     Example:
 
@@ -68,11 +68,11 @@ def parse(arguments=None):
             help="run folder, or its name in runs/; default: the newest completed run",
         )
         if command is edit:
-            edit.add_photo(parsers[name])  # the second place, after RUN
+            edit.add_photo(parsers[name])  # the second positional argument, after RUN
         backends.add_backend(parsers[name].add_argument)
     args, others = parser.parse_known_args(arguments)
     if args.command is None:
-        parser.error(f"no command given; expected {', '.join(COMMANDS)}, see --help")
+        parser.error(f"no command given; expected one of {', '.join(COMMANDS)} (see --help)")
     parser = parsers[args.command]
     if args.command == "edit":
         others = edit.find_places(parser, args, others)
@@ -84,7 +84,7 @@ def parse(arguments=None):
 
 
 def start(backend):
-    """Loads Keras, and sets what happens when the process is stopped."""
+    """Loads Keras, and installs the signal handlers."""
     try:
         backends.load_keras(backend)
         backends.keep_compiled()

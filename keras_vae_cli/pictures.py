@@ -1,4 +1,4 @@
-"""Picture files that commands write."""
+"""Writes picture files."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ def add_output(parser, default):
 
 
 def check_output(parser, output):
-    """Ends the program if a picture cannot be written there, as far as can be told yet."""
+    """Ends the program if the output has an unknown format or cannot be created."""
     if not output.lower().endswith(ENDINGS):
         parser.error(f"the output {output!r} must end in one of {', '.join(ENDINGS)}")
     if os.path.isdir(output):
@@ -36,7 +36,7 @@ def write(picture, path, **options):
 
     try:
         with files.atomic(path) as temporary:
-            picture.save(temporary, quality=95, **options)  # of JPEG and WebP
+            picture.save(temporary, quality=95, **options)  # PNG ignores the quality
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"{path} cannot be written: {why}") from None

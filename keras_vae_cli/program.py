@@ -1,4 +1,4 @@
-"""What train.py and the commands share: errors in one line, argument types, signals, output."""
+"""Shared by train.py and the commands: one-line errors, argument types, signals, output."""
 
 import argparse
 import contextlib
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import unicodedata
 
-BROKEN_PIPE = 141  # exit code of a program that SIGPIPE ends
+BROKEN_PIPE = 141  # exit code of a process ended by SIGPIPE
 MEMORY_WORDS = ("resource_exhausted", "out of memory", "allocate memory", "unable to allocate")
 MEMORY_WORDS += ("oom when allocating", "bad_alloc")
 
@@ -21,13 +21,13 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message, program):
     """Ends the program with one line on standard error and exit code 2."""
-    with contextlib.suppress(OSError):  # nobody listens
+    with contextlib.suppress(OSError):  # stderr may be closed
         print(f"{program}: error: {shown(message)}", file=sys.stderr, flush=True)
     raise SystemExit(2)
 
 
 def shown(text):
-    """Returns a text in one line: line breaks, escape codes and the like as Python writes them."""
+    """Returns text on one line, with line breaks and control characters escaped."""
 
     def is_plain(sign):
         return sign.isprintable() or unicodedata.category(sign) == "Zs"
@@ -39,7 +39,7 @@ def shown(text):
 
 
 def number(kind, low, high=float("inf"), above=False):
-    """Returns an argparse type: a finite number of this kind, from (or above) low to high."""
+    """Returns an argparse type: a finite int or float from `low` (or `above` it) to `high`."""
     what = "whole number" if kind is int else "number"
     limits = f"{'above' if above else 'of at least'} {low:,}"
     if high < float("inf"):
@@ -66,11 +66,11 @@ def check_writable(folder, what):
 
 
 @contextlib.contextmanager
-def one_line_errors(program, out_of_memory="there is not enough memory"):
-    """Ends the program with one line and exit code 2 at a user's mistake or lack of memory."""
+def one_line_errors(program, out_of_memory="not enough memory"):
+    """Ends the program with one line and exit code 2 on a user's mistake or lack of memory."""
     try:
         yield
-    except BrokenPipeError:  # nobody reads the output
+    except BrokenPipeError:  # handled by `output`
         raise
     except (OSError, ValueError) as error:
         fail(error, program)
@@ -81,13 +81,13 @@ def one_line_errors(program, out_of_memory="there is not enough memory"):
 
 
 def is_out_of_memory(error):
-    """Returns whether memory was lacking; each framework has a class of its own for that."""
+    """Returns True if an error means lack of memory; each framework has its own class for that."""
     text = f"{type(error).__name__} {error}".lower()
     return isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS)
 
 
 def prepare_output():
-    """Opens the standard streams that are closed, so that nothing else gets their numbers."""
+    """Opens standard streams that are closed, so that no other file gets their descriptors."""
     for number, mode in enumerate(("r", "w", "w")):
         try:
             os.fstat(number)
@@ -96,16 +96,16 @@ def prepare_output():
         name = ("stdin", "stdout", "stderr")[number]
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):  # files may have names that are no text
+    for stream in (sys.stdout, sys.stderr):  # file names may be invalid text
         stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager
 def output():
-    """Prepares the standard streams; once nobody reads them, the program ends without a word.
+    """Prepares the standard streams; ends the program silently once their reader has closed them.
 
-    The exit code is then that of a program ended by SIGPIPE, as of `yes | head -1`. Unlike the
-    signal, this leaves time to clean up.
+    The exit code is then that of a process ended by SIGPIPE, like `yes` in `yes | head -1`. Unlike
+    the signal, this allows the program to clean up.
     """
     prepare_output()
     try:
@@ -118,7 +118,7 @@ def output():
 
 
 def give_up_broken_output():
-    """Sends what cannot be printed nowhere; Python would complain about it at the end."""
+    """Discards output that cannot be written; Python would report it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -127,7 +127,7 @@ def give_up_broken_output():
 
 
 def clean_up_when_stopped():
-    """Lets the program clean up when it is terminated, or its terminal is closed."""
+    """Turns SIGTERM and SIGHUP into `SystemExit`, so that the program cleans up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))

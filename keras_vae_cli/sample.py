@@ -1,4 +1,4 @@
-"""`keras-vae sample`: a picture of new images."""
+"""`keras-vae sample`: draws new images."""
 
 import argparse
 
@@ -61,9 +61,14 @@ def add_to(commands):
         action="extend",
         default=[],
         metavar="NAME=0|1",
-        help="attributes of the images, such as smiling=1 eyeglasses=0 (by the flow)",
+        help="attributes of the images, such as smiling=1 eyeglasses=0 (requires the flow)",
     )
-    add("--class", dest="wanted", metavar="NAME", help="draw images of this class (by the flow)")
+    add(
+        "--class",
+        dest="wanted",
+        metavar="NAME",
+        help="draw images of this class (requires the flow)",
+    )
     return parser
 
 
@@ -73,7 +78,9 @@ def check(parser, args):
     check_once(parser, args.wishes)
     args.wishes = dict(args.wishes)
     if args.wishes and args.source not in (None, "flow"):
-        parser.error(f"--from {args.source} does not go with --set and --class: only the flow does")
+        parser.error(
+            f"--from {args.source} cannot be combined with --set and --class, which need the flow"
+        )
     pictures.check_output(parser, args.output)
 
 
@@ -81,7 +88,7 @@ def check_once(parser, pairs):
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            parser.error(f"argument --set: {name!r} is there more than once")
+            parser.error(f"argument --set: {name!r} is given more than once")
 
 
 def perform(args):
@@ -95,7 +102,8 @@ def perform(args):
     size = args.n * np.prod(run.model.image_shape[:2])
     if size > Image.MAX_IMAGE_PIXELS:
         raise ValueError(
-            f"{args.n:,} images are {size:,} pixels, more than a picture may have; try fewer"
+            f"{args.n:,} images have {size:,} pixels; expected at most "
+            f"{Image.MAX_IMAGE_PIXELS:,}. Choose a smaller -n"
         )
     seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
     images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
@@ -108,7 +116,7 @@ def perform(args):
 
 
 def columns_for(n):
-    """Returns how many columns leave the fewest cells of a grid empty, not much wider than high."""
+    """Returns the number of columns with the fewest empty cells, from n**0.5 to twice that."""
     root = int(n**0.5)
     root += root * root < n
     return min(range(root, 2 * root + 1), key=lambda columns: (-n % columns, columns))

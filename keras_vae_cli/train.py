@@ -20,7 +20,7 @@ from keras_vae_cli.program import (
     shown,
 )
 
-# Image sets of TFDS in which a mirrored image is another thing, or none.
+# TFDS image sets in which a mirrored image has another meaning, or none.
 NOT_TO_MIRROR = (
     "mnist",
     "mnist_corrupted",
@@ -34,61 +34,69 @@ NOT_TO_MIRROR = (
 
 
 def parse(arguments=None):
-    """Returns the arguments of train.py; a mistake ends the program with one line and code 2."""
+    """Returns the arguments of train.py; invalid ones end the program with one line and code 2."""
     parser = Parser(
         prog="train.py",
-        description="Train a Variational Autoencoder. Without any flag: on faces drawn here.",
-        epilog="Where a default is not named, it is the one that measured best for the data set.",
+        description="Train a Variational Autoencoder, by default on faces drawn by the package.",
+        epilog="Defaults not listed here depend on the data set: the values that measured best.",
     )
     positive = number(int, 1, 2**31 - 1)
     add = parser.add_argument
     add(
         "--backend",
         choices=BACKENDS,
-        help="default: KERAS_BACKEND, else the first one installed",
+        help="backend of Keras; default: KERAS_BACKEND, else the first one installed",
     )
     add(
         "--dataset",
         default="faces",
         metavar="NAME",
-        help="faces (the default: drawn, no download), an image set of TensorFlow Datasets such as "
-        "mnist or celeb_a, a folder of images, or an .npy or .npz file",
+        help="faces (the default, drawn by the package), an image set of TensorFlow Datasets such "
+        "as mnist or celeb_a, a folder of images, or an .npy or .npz file",
     )
-    add("--limit", type=positive, help="use at most that many images to train and to validate")
+    add(
+        "--limit",
+        type=positive,
+        help="use at most this many training images, and as many validation images",
+    )
     add(
         "--image-size",
         type=number(int, 1, 4096),
         nargs="+",
         metavar=("HEIGHT", "WIDTH"),
-        help="bring images to that size (one number: a square); default: as they are if small, "
-        "else 64",
+        help="resize images to this size (one number: a square); default: their own size if "
+        "small, else 64",
     )
-    add("--resize", choices=("crop", "pad"), help="how, where shapes differ; default: crop")
+    add(
+        "--resize",
+        choices=("crop", "pad"),
+        help="how to fit images of another aspect ratio; default: crop",
+    )
     add(
         "--attributes-file",
         metavar="FILE",
-        help="of a folder: a CSV, or a file like CelebA's, that says which image shows what",
+        help="attributes of the images in a folder: a CSV file, or a file in CelebA's format",
     )
-    add("--attributes", nargs="+", metavar="NAME", help="use only these; default: all there are")
+    add("--attributes", nargs="+", metavar="NAME", help="use only these attributes; default: all")
     add(
         "--attribute",
         nargs="+",
         action="extend",
         metavar="NAME",
         default=[],
-        help="show these of the attributes in arithmetic.png; default: the smile if there is one, "
-        "else the first",
+        help="show these attributes in arithmetic.png; default: smiling if there is one, else the "
+        "first",
     )
     add(
         "--group",
         metavar="COLUMN",
-        help="of the attributes file, such as a person: its images are never on both sides of "
-        "the split",
+        help="group column of the attributes file, such as the person; images with the same value "
+        "stay on the same side of the split",
     )
     add(
         "--cut-scores",
         action="store_true",
-        help="make attributes of columns of scores, too, such as 0.93: cut at the middle of their "
+        help="also use columns of scores, such as 0.93, as attributes, cut at the middle of their "
         "scale",
     )
     add(
@@ -101,15 +109,15 @@ def parse(arguments=None):
         type=number(float, 0),
         default=2.0,
         metavar="GB",
-        help="stream images from disk if they are more than that; default: 2",
+        help="stream images from disk if they are larger than this; default: 2",
     )
     add(
         "--cache",
         metavar="FOLDER",
-        help="of decoded images and compiled programs; default: KERAS_VAE_CACHE, else "
+        help="cache for decoded images and compiled programs; default: KERAS_VAE_CACHE, else "
         "~/.cache/keras_vae",
     )
-    add("--clear-cache", action="store_true", help="empty the cache, and end")
+    add("--clear-cache", action="store_true", help="empty the cache and exit")
     add(
         "--model",
         choices=("vae", "ae"),
@@ -119,52 +127,65 @@ def parse(arguments=None):
     add(
         "--network",
         choices=("patches", "mlp", "conv"),
-        help="in patches with weights of their own, fully connected, or convolutional",
+        help="patches: each with its own weights; mlp: fully connected; conv: convolutional",
     )
     add(
         "--widths",
         type=positive,
         nargs="+",
         metavar="N",
-        help="size of the encoder, which the decoder mirrors: units of each hidden layer (mlp), "
-        "channels of the first layer and after each halving (conv), or three: units of the dense "
-        "layer, numbers that a patch is read into, units that draw a patch (patches)",
+        help="sizes of the encoder, which the decoder mirrors. mlp: units of each hidden layer. "
+        "conv: channels of the first layer and after each halving. patches: units of the dense "
+        "layer, features of a patch, hidden units that decode a patch",
     )
     add(
         "--straight",
         action=argparse.BooleanOptionalAction,
-        help="a linear map past the hidden layers: sharper with many latents",
+        help="add a linear path around the hidden layers: sharper with many latents",
     )
-    add("--activation", choices=("relu", "silu", "gelu", "tanh"), help="of the hidden layers")
-    add("--latent-dim", type=positive, help="length of a code")
-    add("--likelihood", choices=("mse", "bernoulli", "gaussian"), help="p(x|z), hence the loss")
+    add(
+        "--activation",
+        choices=("relu", "silu", "gelu", "tanh"),
+        help="activation of the hidden layers",
+    )
+    add("--latent-dim", type=positive, help="number of latents")
+    add(
+        "--likelihood",
+        choices=("mse", "bernoulli", "gaussian"),
+        help="p(x|z), which defines the reconstruction loss",
+    )
     add("--beta", type=number(float, 0, 10**6), help="weight of the KL; default: 1")
     add(
         "--kl-warmup",
         type=number(float, 0, 10**5),
         metavar="EPOCHS",
-        help="raise the weight of the KL from 0 over that many epochs; default: 0",
+        help="raise the weight of the KL from 0 over this many epochs; default: 0",
     )
     add(
         "--free-bits",
         type=number(float, 0, 10**6),
         metavar="NATS",
-        help="do not press the KL of a latent below that; default: 0",
+        help="do not reduce the KL of a latent below this; default: 0",
     )
     add(
         "--precision",
         choices=("float32", "mixed_float16", "mixed_bfloat16"),
         default="float32",
-        help="of the hidden layers; codes and losses are always float32. Default: float32",
+        help="precision of the hidden layers; codes and losses are always float32. Default: "
+        "float32",
     )
-    add("--epochs", type=positive, help="passes over the images")
-    add("--batch-size", type=positive, default=128, help="images in a step; default: 128")
-    add("--learning-rate", type=number(float, 0, above=True), help="its peak; it rises and falls")
+    add("--epochs", type=positive, help="passes over the training images")
+    add("--batch-size", type=positive, default=128, help="images per step; default: 128")
+    add(
+        "--learning-rate",
+        type=number(float, 0, above=True),
+        help="peak learning rate, between a warm-up and a decay",
+    )
     add(
         "--seed",
         type=number(int, 0, 2**32 - 1),
         default=0,
-        help="of the split, the weights and the noise; default: 0",
+        help="seed of the split, the weights and the noise; default: 0",
     )
     add("--output", help="run folder; default: runs/<dataset>-<UTC time>")
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
@@ -174,7 +195,9 @@ def parse(arguments=None):
             setattr(args, name, default if getattr(args, name) is None else getattr(args, name))
         elif getattr(args, name) is not None:
             flag = f"--{name.replace('_', '-')}"
-            parser.error(f"{flag} does not go with --model ae: a plain autoencoder has no KL")
+            parser.error(
+                f"{flag} cannot be combined with --model ae: a plain autoencoder has no KL"
+            )
     for name, expected in (
         ("dataset", "faces, or the name or path of a data set"),
         ("attributes_file", "a file"),
@@ -195,8 +218,8 @@ def parse(arguments=None):
 
 
 def check_places(args):
-    """Raises `ValueError` if a file or folder that was named cannot be used."""
-    if re.match(r"[~/.\\]|[a-zA-Z]:\\", args.dataset):  # a path, not a name of TFDS
+    """Raises `ValueError` if a file or folder in the arguments cannot be used."""
+    if re.match(r"[~/.\\]|[a-zA-Z]:\\", args.dataset):  # a path, not a TFDS name
         check_readable("--dataset", args.dataset)
     if args.attributes_file is not None:
         check_readable("--attributes-file", args.attributes_file)
@@ -219,7 +242,7 @@ def check_readable(flag, place):
             os.scandir(path).close()
         else:
             open(path, "rb").close()
-    except (OSError, RuntimeError) as error:  # the latter: no such home
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder for "~"
         why = getattr(error, "strerror", None) or error
         raise ValueError(f"{flag} {place} cannot be read: {why}") from None
 
@@ -228,8 +251,8 @@ def main(train):
     """Runs train.py.
 
     Args:
-        train: A function of the arguments, an existing run folder, and a function that removes
-            what was made of the run; it returns the exit code.
+        train: A function of the arguments, the run folder, which exists, and a function that
+            removes the run; it returns the exit code.
     """
     with output():
         args = parse()
@@ -238,7 +261,7 @@ def main(train):
             if args.clear_cache:
                 return clear_cache(args)
             return train_in_new_folder(args, train)
-        except BrokenPipeError:  # nobody reads the output
+        except BrokenPipeError:  # handled by `output`
             raise
         except OSError as error:
             fail(error, "train.py")
@@ -252,7 +275,7 @@ def main(train):
 
 
 def train_in_new_folder(args, train):
-    """Trains into a run folder, and leaves none if that fails before there is a model."""
+    """Creates a run folder and trains; removes the folder if that fails before a model is saved."""
     new = []
     try:
         new = folders.missing(args.output or "runs")
@@ -276,12 +299,12 @@ def train_in_new_folder(args, train):
             start(args)
         return train(args, folder, discard)
     except BaseException:
-        folders.remove_empty(made)  # unless there is a model
+        folders.remove_empty(made)  # keeps the folder if a model was saved
         raise
 
 
 def start(args):
-    """Loads Keras, seeded, in the precision asked for."""
+    """Loads Keras, and sets seed, precision and cache."""
     if args.cache:
         os.environ["KERAS_VAE_CACHE"] = args.cache
     load_keras(args.backend)
@@ -293,10 +316,10 @@ def start(args):
 
 
 def set_seeds(args):
-    """Calls `keras.utils.set_random_seed`, without loading TensorFlow on other backends.
+    """Calls `keras.utils.set_random_seed` without loading TensorFlow on other backends.
 
-    Keras would load it, for seconds, to seed it, and again to save a model. Once Keras has found
-    it missing, it does not look for it again.
+    Keras loads TensorFlow to seed it, and to save models, which takes seconds. Once Keras has
+    failed to import it, it does not try again.
     """
     import keras
 

@@ -48,4 +48,4 @@ def test_ctrl_c_after_training_does_not_undo_it(make_vae, images, tmp_path, keep
     make_vae().fit(images, verbose=0, callbacks=[interrupt])
     signal.raise_signal(signal.SIGINT)
     assert not interrupt.asked
-    assert "Training is over, saving" in capsys.readouterr().err
+    assert "Training has ended, saving results" in capsys.readouterr().err

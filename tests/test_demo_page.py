@@ -23,11 +23,11 @@ FLAGS = (
     "--disable-sync",
 )
 TABS = {
-    "Sample": "Draw random codes",
+    "Sample": "Random codes, decoded",
     "A − B + C": "Add to the code of C",
-    "Interpolate": "From the code of one picture",
+    "Interpolate": "The code moves in equal steps",
     "Latent space": "Each dot is the code",
-    "This model": "What this page was made from",
+    "This model": "The data, settings and metrics",
 }
 
 
@@ -117,7 +117,7 @@ def test_the_page_opens_with_an_edit_at_work(page):
     assert page.locator(".strength input[type=number]").first.input_value() == "1.5"
     before, after = (page.locator(".pair img").nth(number) for number in (0, 1))
     assert before.get_attribute("src") != after.get_attribute("src")
-    assert before.get_attribute("alt") == "Before: the model's drawing"
+    assert before.get_attribute("alt") == "Before: reconstruction"
     page.wait_for_function(
         "[...document.querySelectorAll('.pair img')].every(one => one.clientHeight > 100)"
     )
@@ -191,22 +191,22 @@ def test_arithmetic_goes_from_groups_to_single_pictures(page):
     open_tab(page, "A − B + C")
     menu = page.get_by_label("A: has it").first
     assert menu.input_value() == "With smiling"
-    page.get_by_text("Their mean code, decoded (18 test images)").wait_for()
+    page.get_by_text("Decoded mean code of 18 test images").wait_for()
     before = sources(page)
     menu.click()
     page.get_by_role("option", name="One picture").click()
     wait_for_change(page, before)
-    page.get_by_text("Their mean code, decoded (18 test images)").wait_for(state="detached")
-    page.get_by_text("Their mean code, decoded (12 test images)").wait_for()
+    page.get_by_text("Decoded mean code of 18 test images").wait_for(state="detached")
+    page.get_by_text("Decoded mean code of 12 test images").wait_for()
 
 
 def test_interpolation_goes_through_the_flow_first(page):
     open_tab(page, "Interpolate")
-    page.get_by_text("Through the flow: back to the noise").wait_for()
+    page.get_by_text("Through the flow: the codes are mapped to noise").wait_for()
     before = sources(page)
     page.get_by_label("Spherical").click()
     wait_for_change(page, before)
-    page.get_by_text("Spherical: the code turns").wait_for()
+    page.get_by_text("Spherical: the code rotates").wait_for()
 
 
 def test_before_and_after_stay_in_view_on_a_phone(page):
@@ -246,7 +246,7 @@ def test_a_sample_goes_to_edit_by_a_click(page):
     open_tab(page, "Sample")
     drawn = page.locator(".samples button img").nth(3)
     old = drawn.get_attribute("src")
-    page.get_by_role("button", name="Draw others").click()
+    page.get_by_role("button", name="Draw again").click()
     page.wait_for_function(
         "old => document.querySelectorAll('.samples button img')[3].src.slice(-99) != old",
         arg=page.evaluate("document.querySelectorAll('.samples button img')[3].src.slice(-99)"),
@@ -279,4 +279,4 @@ def test_a_click_on_the_map_decodes_that_place(page):
     before = sources(page)
     drag(page, page.locator(".latents input[type=range]").first, 0.9)
     wait_for_change(page, before)
-    page.get_by_text("Decoded, with the sliders").wait_for()
+    page.get_by_text("Decoded at the sliders' values").wait_for()

@@ -164,10 +164,10 @@ def test_the_judge_is_judged_only_on_what_is_known():
     hats = numbers["judge"]["balanced_accuracy"]["hat"]
     assert hats == {"photos": 1, "reconstructions": 1, "measurable": True, "known": 60}
     assert "known" not in numbers["judge"]["balanced_accuracy"]["red"]
-    assert "of which it is known: hat 60" in words.text({"edits": numbers})
+    assert "images with known values: hat 60" in words.text({"edits": numbers})
     believed = report(towards(hat=0.7), test=Split(test.images, attributes=wrong))
     assert believed["judge"]["balanced_accuracy"]["hat"]["photos"] < 0.75
-    assert "of which it is known" not in words.text({"edits": believed})
+    assert "known values" not in words.text({"edits": believed})
 
 
 def test_an_editor_that_does_nothing_keeps_the_identity_of_reconstructions():

@@ -1,4 +1,4 @@
-"""What is found out about the codes after training, by what the data allow."""
+"""Directions, mixture and flow are fitted after training as far as the data allow."""
 
 import numpy as np
 import pytest
@@ -26,12 +26,12 @@ def many():
 def test_directions_a_mixture_and_a_flow(make_vae, many):
     images, attributes = many
     data = dataset(images, attributes, ("bright", "a", "b", "c"), ("a", "b", "c"))
-    told = []
-    found = explore.explore(make_vae(image_shape=(4, 4, 1)), data, told=told.append)
+    lines = []
+    found = explore.explore(make_vae(image_shape=(4, 4, 1)), data, announce=lines.append)
     assert found.directions.names == found.flow.names == data.attribute_names
     assert tuple(found.flow.exclusive) == ("a", "b", "c")
     assert found.mixture.means.shape[1] == found.flow.latent_dim == 2
-    assert found.best_source in ("flow", "mixture") and found.notes == () and told == []
+    assert found.best_source in ("flow", "mixture") and found.notes == () and lines == []
 
 
 @pytest.mark.once
@@ -44,12 +44,12 @@ def test_what_is_known_of_too_few_is_left_out(make_vae, many):
     found = explore.explore(make_vae(image_shape=(4, 4, 1)), data)
     assert found.directions.names == found.flow.names == ("bright", "b", "c")
     (note,) = found.notes
-    assert note == "Directions of images of which it is known: bright (60 of 100)"
+    assert note == "Directions fitted to images with known values: bright (60 of 100)"
     none = dataset(images, np.zeros((100, 1), bool), ("bald",))
     found = explore.explore(make_vae(image_shape=(4, 4, 1)), none)
     assert found.directions is None and found.flow.names == ()
     (note,) = found.notes
-    assert note.startswith("No directions: no attribute has 10 images with it")
+    assert note == "No directions: no attribute has 10 images with it and 10 without it"
 
 
 def test_few_images(make_vae, images):

@@ -129,7 +129,7 @@ def test_only_images_of_which_it_is_known_are_shown(make_vae, data, images, monk
     axes = figures["latent_map.png"].axes[0]
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["not Smiling", "Smiling", "unknown"]
-    assert "known of 17 of 37" in axes.get_title(loc="left")
+    assert "known for 17 of 37" in axes.get_title(loc="left")
 
 
 @pytest.mark.once

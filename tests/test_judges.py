@@ -150,7 +150,7 @@ def test_without_attributes_there_is_none(trained):
     assert Judges(rare).judge is None and trained == []
 
 
-def test_drawn_faces_are_judged_by_faces_whose_attributes_do_not_go_together(monkeypatch):
+def test_judges_of_drawn_faces_are_trained_on_uncorrelated_attributes(monkeypatch):
     asked, lines = [], []
 
     def load(*arguments, **options):

@@ -160,7 +160,7 @@ once = pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "no command given; expected sample, edit, evaluate"),
+        ([], "no command given; expected one of sample, edit, evaluate, demo"),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
@@ -186,7 +186,7 @@ once = pytest.mark.once
         (["edit", "{photo}", "--set", "smiling=abc"], "expected a number from -100 to 100"),
         (["edit", "{photo}", "--set", "smiling=nan"], "expected a number from -100 to 100"),
         (["edit", "{photo}", "--set", "smiling=1e99"], "expected a number from -100 to 100"),
-        (["edit", "{photo}", "--set", "a=1", "a=2"], "'a' is there more than once"),
+        (["edit", "{photo}", "--set", "a=1", "a=2"], "'a' is given more than once"),
         (["edit", "{photo}", "--set", "a=1", "-o", "{photo}"], "is the photo itself"),
         (["edit", "{run}", "{photo}"], "nothing to change; expected --set NAME=NUMBER. The attri"),
         (["edit", "{run}", "{photo}", "--set", "smile=1"], "There are: smiling, two words, a=b, 8"),
@@ -194,7 +194,7 @@ once = pytest.mark.once
         (["edit", "{run}", "{folder}/empty.png", "--set", "8=1"], "not an image that can"),
         (["sample", "{folder}"], "There is no run in {folder}"),
         (["evaluate", "{folder}"], "There is no run in {folder}"),
-        (["evaluate", "{run}"], "does not say on which data"),
+        (["evaluate", "{run}"], "does not name its data set"),
         (["evaluate", "{run}", "--only", "all"], "argument --only: invalid choice: 'all'"),
         (["evaluate", "{run}", "x"], "unrecognized arguments: x"),
         (["evaluate", "-o", "a.png"], "unrecognized arguments: -o"),
@@ -235,9 +235,9 @@ def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
         ("model.keras", None, "There is no model in"),
         ("model.keras", "damaged", "model.keras cannot be read"),
         ("config.json", "{", "config.json cannot be read"),
-        ("config.json", "[]", "config.json cannot be read: it holds no settings"),
+        ("config.json", "[]", "config.json cannot be read: expected a JSON object"),
         ("directions.npz", "damaged", "directions.npz cannot be read"),
-        ("directions.npz", None, "has no directions.npz: too few images have one"),
+        ("directions.npz", None, "has no directions.npz: too few of its images have an attribute"),
     ],
 )
 def test_a_damaged_run_gives_one_line(photo, command, tmp_path, name, content, message):
@@ -256,7 +256,7 @@ def test_a_run_without_attributes_cannot_edit(photo, command, tmp_path):
     folder = save_run(tmp_path / "run", attribute_names=[])
     (folder / "directions.npz").unlink()
     _, _, errors = command("edit", folder, photo, "--set", "smiling=1")
-    assert "has no directions.npz: the data had no attributes" in errors
+    assert "has no directions.npz: its data have no attributes" in errors
 
 
 @once
@@ -271,9 +271,9 @@ def test_samples_with_wishes(command, tmp_path):
     assert code == 0 and "3 images with wide=0 7=1 from the flow of" in text
     for wrong, message in (
         (["--set", "wide=2"], "expected NAME=1 for images that have it or NAME=0"),
-        (["--set", "wide=1", "wide=0"], "'wide' is there more than once"),
+        (["--set", "wide=1", "wide=0"], "'wide' is given more than once"),
         (["--set", "deep=1"], "There is no attribute 'deep'"),
-        (["--set", "wide=1", "--from", "prior"], "does not go with --set and --class"),
+        (["--set", "wide=1", "--from", "prior"], "cannot be combined with --set and --class"),
     ):
         code, _, errors = command("sample", folder, "-o", tmp_path / "no.png", *wrong)
         assert code == 2 and message in errors and len(errors.splitlines()) == 1

@@ -132,7 +132,7 @@ def test_all_of_a_run(run, evaluated, monkeypatch):
         assert part in output
     assert "\nEdits\n  30 test images, judge" in output
     assert "\n  > discriminant" in output
-    assert "\nDisentanglement: none, the true factors" in output
+    assert "\nDisentanglement: not measured, because only the images of the data" in output
     assert "\nNew images\n" in output and "train (real images)" in output
     figures = ["edit_strengths.png", "edit_leakage.png"]
     assert output.endswith(f"{run}/: evaluation.json, {', '.join(figures)}\n")
@@ -173,7 +173,8 @@ def test_a_plain_autoencoder(build, evaluated, tmp_path):
     run = build(tmp_path / "run", variational=False)
     code, output, _ = evaluated(run, "--only", "fit", "latents", "samples")
     numbers = numbers_of(run)
-    assert code == 0 and "KL" not in output and "no log p(x): a plain autoencoder" in output
+    assert code == 0 and "KL" not in output
+    assert "log p(x) not estimated: a plain autoencoder" in output
     assert numbers["fit"]["log_likelihood"] is None and "kl_loss" not in numbers["latents"]
     assert list(numbers["samples"]["rows"]) == ["train", "reconstructions"]
 
@@ -181,7 +182,7 @@ def test_a_plain_autoencoder(build, evaluated, tmp_path):
 def test_what_is_missing_has_a_reason(build, evaluated, tmp_path, data):
     run = build(tmp_path / "run", directions=False)
     code, output, _ = evaluated(run, "--only", "edits")
-    assert code == 0 and "Edits: none, the run has no directions" in output
+    assert code == 0 and "Edits: not measured, because the run has no directions" in output
     assert list(run.glob("*.png")) == []
     with np.load(data) as arrays:
         np.save(tmp_path / "plain.npy", arrays["images"])
@@ -189,7 +190,7 @@ def test_what_is_missing_has_a_reason(build, evaluated, tmp_path, data):
     config = json.loads((run / "config.json").read_text())
     files.write_json(run / "config.json", config | settings)
     _, output, _ = evaluated(run, "--only", "edits", "samples")
-    assert "New images: none, there are no attributes or classes" in output
+    assert "New images: not measured, because there are no attributes or classes" in output
 
 
 def test_an_attribute_without_a_direction(run, evaluated):
@@ -197,15 +198,16 @@ def test_an_attribute_without_a_direction(run, evaluated):
     files.save(run / "directions.npz", directions)
     code, output, errors = evaluated(run, "--attribute", "top")
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
-    assert "has no direction of 'top'" in errors and "those of: low" in errors
+    assert "has no direction for 'top'" in errors and "directions for: low" in errors
 
 
-def test_a_run_that_was_stopped_is_told(run, evaluated):
+def test_a_run_that_was_stopped_is_reported(run, evaluated):
     config = json.loads((run / "config.json").read_text())
     files.write_json(run / "config.json", config | {"completed": False})
     (run / "directions.npz").unlink()
     code, output, errors = evaluated(run, "--only", "edits")
-    assert code == 0 and "Edits: none, the run has no directions: it was stopped" in output
+    reason = "Edits: not measured, because the run has no directions: it was stopped"
+    assert code == 0 and reason in output
     assert "was stopped before it was completed" in errors
 
 
@@ -215,7 +217,7 @@ def test_the_headline_of_a_run(run, monkeypatch):
     data = runs.load_data(loaded.config)
     parts = loaded, data, judges.Judges(data)
     assert report.headline(*parts) == {}  # too few training images
-    monkeypatch.setattr(report, "LEAST_IMAGES", 10)
+    monkeypatch.setattr(report, "MIN_TRAINING_IMAGES", 10)
     without = dataclasses.replace(loaded, directions=None)
     assert report.headline(without, *parts[1:]) == {}
     monkeypatch.setattr("keras_vae.evaluate.edits.MEASURABLE", 2)
@@ -242,7 +244,7 @@ def test_methods_are_chosen_where_there_is_a_choice(run, monkeypatch):
     flow = latent.fit_flow(codes, data.train.attributes, loaded.directions.names, steps=2, width=8)
     both = dataclasses.replace(loaded, flow=flow)
     assert report.choose_methods(both, data, judges.Judges(data)) == {}  # too few training images
-    monkeypatch.setattr(report, "LEAST_IMAGES", 10)
+    monkeypatch.setattr(report, "MIN_TRAINING_IMAGES", 10)
     assert report.choose_methods(loaded, data, judges.Judges(data)) == {}  # no flow
     chosen = report.choose_methods(both, data, judges.Judges(data))
     assert set(chosen) == {"low", "top"} and set(chosen.values()) <= {"discriminant", "flow"}
@@ -250,12 +252,12 @@ def test_methods_are_chosen_where_there_is_a_choice(run, monkeypatch):
 
 def test_faces_are_drawn_only_for_a_judge(monkeypatch):
     faces = datasets.load("faces", limit=4)
-    told = []
-    made = judges.Judges(faces, told.append)
-    assert told == []
+    lines = []
+    made = judges.Judges(faces, lines.append)
+    assert lines == []
     monkeypatch.setattr(judges.datasets, "load", lambda *_, **settings: settings)
     assert made.data == {"correlated": False, "attributes": faces.attribute_names}
-    assert told == ["Loading faces with uncorrelated attributes ..."]
+    assert lines == ["Loading faces with uncorrelated attributes ..."]
 
 
 def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
@@ -265,21 +267,24 @@ def test_too_few_test_images_for_samples(run, evaluated, tmp_path, data):
     config |= {"dataset": str(tmp_path / "few.npz"), "images": None}
     files.write_json(run / "config.json", config)
     code, output, _ = evaluated(run, "--only", "latents", "samples")
-    assert code == 0 and "New images: none, there are fewer than 4 test" in output
+    assert code == 0 and "New images: not measured, because there are fewer than 4 test" in output
 
 
 def test_data_that_have_changed_are_refused(run, evaluated, tmp_path, data):
-    """They would be divided in another way, and images tested on that were trained on."""
+    """Their split is different, so the test images could include training images."""
     with np.load(data) as arrays:
         np.savez(tmp_path / "more.npz", **{n: np.r_[a, a[:7]] for n, a in arrays.items()})
         arrays = dict(arrays)
         np.savez(tmp_path / "names.npz", **arrays | {"labels": arrays["labels"] == "low"})
     config = json.loads((run / "config.json").read_text())
-    for name, what in (("more.npz", "images were {'train'"), ("names.npz", "attributes were")):
+    for name, what in (
+        ("more.npz", "Expected images: {'train'"),
+        ("names.npz", "Expected attributes: ["),
+    ):
         files.write_json(run / "config.json", config | {"dataset": str(tmp_path / name)})
         code, output, errors = evaluated(run, "--only", "fit")
         assert (code, output) == (2, "") and len(errors.splitlines()) == 1
-        assert "is no longer what" in errors and what in errors
+        assert "has changed since" in errors and what in errors
 
 
 @pytest.mark.parametrize("gone", ["deleted", "never"])
@@ -291,7 +296,7 @@ def test_data_that_are_gone_give_one_line(run, evaluated, tmp_path, gone):
     files.write_json(run / "config.json", config)
     code, output, errors = evaluated(run)
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
-    assert ("gone.npz" if gone == "deleted" else "on which data") in errors
+    assert ("gone.npz" if gone == "deleted" else "does not name its data set") in errors
     assert not (run / "evaluation.json").exists()
 
 
@@ -315,8 +320,8 @@ def test_data_that_are_gone_give_one_line(run, evaluated, tmp_path, gone):
 def test_a_mistake_gives_one_line(run, evaluated, arguments, message):
     code, output, errors = evaluated(run, *arguments)
     assert (code, output) == (2, "") and message in errors
-    told = [line for line in errors.splitlines() if "Training a judge" not in line]
-    assert len(told) == 1 and told[0].startswith("keras-vae evaluate: error: ")
+    (line,) = [line for line in errors.splitlines() if "Training a judge" not in line]
+    assert line.startswith("keras-vae evaluate: error: ")
     assert not (run / "evaluation.json").exists()
 
 
@@ -413,8 +418,8 @@ def test_the_table_of_edits():
     ]
     assert rows["red"][1] == "*" and rows["keep_detail"][1] == "0.900"
     assert rows["discriminant"][1:3] == ["1.5", "0.900"]
-    assert "? the judge errs on what the model draws unedited" in text
-    assert "below 0.85: red (-, redrawn 0.500)" in text
+    assert "?: the judge is unreliable on unedited reconstructions" in text
+    assert "below 0.85: red (-, recons. 0.500)" in text
 
 
 def test_the_table_without_numbers():
@@ -427,7 +432,8 @@ def test_the_table_without_numbers():
     assert row.split() == [">", "regression", "1.5", "-", "1,234", "-", "-", "-", "-"]
     no_edits = {**edit_numbers(), "attributes": {}}
     assert "not measurable" in words.text({"edits": no_edits})
-    assert words.text({"edits": {"missing": "no reason"}}) == "Edits: none, no reason."
+    text = words.text({"edits": {"missing": "of a reason"}})
+    assert text == "Edits: not measured, because of a reason."
     assert words.text({}) == ""
 
 
@@ -445,7 +451,8 @@ def test_the_table_of_fit():
     }
     text = words.text({"fit": numbers})
     assert "loss 1,234.50 = reconstruction 1,200.00 + KL 34.50" in text
-    assert "no log p(x): grey pixels" in text and "SSIM" not in text and "bits" not in text
+    assert "log p(x) not estimated: grey pixels" in text
+    assert "SSIM" not in text and "bits" not in text
     numbers |= {"test_ssim": 0.5, "bits_per_dim": 3.25, "log_likelihood": -1000.0}
     numbers |= {"log_likelihood_standard_error": None, "log_likelihood_elbo": -1001.0}
     numbers |= {"log_likelihood_images": 1, "log_likelihood_samples": 100}
@@ -459,7 +466,7 @@ def test_the_table_of_fit():
 def test_the_table_of_latents_and_of_factors():
     numbers = {"latent_dim": 8, "active_units": 3, "advice": ["Do this."]}
     text = words.text({"latents": numbers, "disentanglement": DISENTANGLEMENT})
-    assert "3 of 8 in use" in text and "KL" not in text and "  Do this." in text
+    assert "3 of 8 latents are active" in text and "KL" not in text and "  Do this." in text
     assert "MIG 0.300" in text and "R² 0.600" in text and "balanced accuracy" not in text
     assert "hue in z 1 (0.70), size in z 2 (0.30)" in text
     numbers |= {"kl_loss": 5.0, "mutual_information": 3.0, "mutual_information_cap": 3.05}

@@ -177,7 +177,7 @@ def test_a_run_with_a_flow(make_vae, images, flow, tmp_path):
     edited = latent.edit(run.model, images, run.edits, {"smiling": 0.5})
     expected = latent.edit(model, images, flow, {"smiling": 0.5})
     np.testing.assert_allclose(edited, expected, atol=1e-5)
-    with pytest.raises(ValueError, match="Only the flow knows of attributes"):
+    with pytest.raises(ValueError, match="Only the flow can sample images with given attributes"):
         run.sample(1, source="prior", attributes=wish)
     with pytest.raises(ValueError, match="There is no attribute 'beard'"):
         run.sample(1, attributes={"beard": True})
@@ -186,7 +186,7 @@ def test_a_run_with_a_flow(make_vae, images, flow, tmp_path):
     without = dataclasses.replace(run, flow=None)
     assert without.edits.method("smiling") == DIRECTIONS.method
     with pytest.raises(
-        ValueError, match=r"cannot draw images with wishes: there is no flow\.keras"
+        ValueError, match=r"cannot sample images with given attributes: there is no flow\.keras"
     ):
         without.sample(1, attributes=wish)
     assert dataclasses.replace(run, directions=None).edits is None
@@ -239,12 +239,13 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
     folder = make_run(tmp_path / "run", make_vae())
     other = latent.Directions(("smiling",), np.ones((1, 3), "float32"), "regression")
     files.save(folder / "directions.npz", other)
-    with pytest.raises(ValueError, match=r"directions\.npz is of 3 latents, the model has 2"):
+    message = r"directions\.npz must have 2 latents, like the model\. Received: 3 latents"
+    with pytest.raises(ValueError, match=message):
         runs.load(folder)
     (folder / "directions.npz").unlink()
     for parts, message in (
-        (((6, 5, 3), 3), r"examples\.npz is of 3 latents, the model has 2"),
-        (((5, 6, 3), 2), r"examples\.npz is of images \(5, 6, 3\), the model has \(6, 5, 3\)"),
+        (((6, 5, 3), 3), r"examples\.npz must have 2 latents, .* Received: 3 latents"),
+        (((5, 6, 3), 2), r"images of shape \(6, 5, 3\), like the model\. Received: \(5, 6, 3\)"),
     ):
         files.save(folder / "examples.npz", examples_of(*parts))
         with pytest.raises(ValueError, match=message):

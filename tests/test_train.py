@@ -224,7 +224,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     first, second = output.splitlines()[:2]
     for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "mlp 8"):
         assert part in first
-    assert second == f"Skipped 1 file, see {folder}/skipped.txt"
+    assert second == f"Skipped 1 file; the reasons are in {folder}/skipped.txt"
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - EVALUATED
     skipped = (folder / "skipped.txt").read_text()
     assert skipped == "cat/0.jpg: not an image in a supported format\n"
@@ -260,7 +260,7 @@ def test_unknown_values_and_scores_are_told_and_used(run_here, tmp_path):
     data = datasets.load(source, attributes_file=source / "list.csv")
     counts = f"Smiling ({data.train.known.sum()} of {len(data.train)})"
     assert told[2] == f"Known for only some training images: {counts}"
-    assert f"Directions of images of which it is known: {counts}" in told
+    assert f"Directions fitted to images with known values: {counts}" in told
     made = runs.load(folder)
     z, _ = made.model.encode(data.train.images)
     known = data.train.known
@@ -496,7 +496,7 @@ MISTAKES = [
     (["--kl-warmup", "-1"], "must be a number from 0 to 100,000"),
     (["--free-bits", "nan"], "must be a number from 0 to 1,000,000"),
     (["--precision", "float16"], "mixed_float16"),
-    (["--model", "ae", "--free-bits", "0"], "--free-bits does not go with --model ae"),
+    (["--model", "ae", "--free-bits", "0"], "--free-bits cannot be combined with --model ae"),
     (["--batch-size", "1" + "0" * 20], "from 1 to 2,147,483,647"),
     (["--memory", "-1"], "--memory must be a number of at least 0, not '-1'"),
     (["--output", ""], "--output is empty"),

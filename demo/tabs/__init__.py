@@ -1,1 +1,1 @@
-"""The tabs of the page, one file each; `build` lays one out and connects it."""
+"""The tabs of the page, one module each; its `build` lays out the tab and connects its events."""

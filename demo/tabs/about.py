@@ -1,4 +1,4 @@
-"""This model: what it was trained on, its numbers and methods, its pictures, code to load it."""
+"""This model: settings, metrics, edit methods, sources of images, figures, and code to load it."""
 
 import contextlib
 import html
@@ -11,31 +11,31 @@ from keras_vae.datasets.names import favourite
 from keras_vae.runs import folders
 
 NUMBERS = {
-    "test_mse": ("Squared error per pixel and channel", "{:.5f}"),
+    "test_mse": ("Mean squared error per pixel and channel", "{:.5f}"),
     "test_loss": ("Test loss, nats per image", "{:,.2f}"),
     "test_reconstruction_loss": ("of which reconstruction", "{:,.2f}"),
     "test_kl_loss": ("of which KL", "{:,.2f}"),
     "bits_per_dim": ("Bits per dimension, at most", "{:.2f}"),
-    "active_units": ("Latents in use", "{:,}"),
-    "edit_flip_rate": ("Test images that show {attribute} after an edit", "{:.1%}"),
-    "edit_identity": ("of which still recognised", "{:.1%}"),
-    "train_seconds": ("Seconds of training", "{:,.0f}"),
-    "images_per_second": ("Images per second in training", "{:,.0f}"),
+    "active_units": ("Active latents", "{:,}"),
+    "edit_flip_rate": ("Edits that add {attribute}, as judged by a classifier", "{:.1%}"),
+    "edit_identity": ("Edits that preserve the identity, as judged by a classifier", "{:.1%}"),
+    "train_seconds": ("Training time in seconds", "{:,.0f}"),
+    "images_per_second": ("Training images per second", "{:,.0f}"),
 }
 
 
 EDITED = {
-    "flow": "By the flow: the noise of the picture's code, turned into a code again with other "
-    "attributes. What changes depends on the picture",
-    "discriminant": "Along a direction, the same for all pictures: the normal of a linear "
-    "classifier of the codes",
-    "regression": "Along a direction, the same for all pictures: the coefficients of a regression "
-    "of the codes on all attributes",
-    "mean_difference": "Along a direction, the same for all pictures: the mean code with the "
-    "attribute minus the mean code without it",
+    "flow": "Flow: the code is mapped to noise, and the noise to a code with other attributes. The "
+    "change depends on the picture",
+    "discriminant": "One direction for all pictures: the normal of a linear classifier of the "
+    "codes",
+    "regression": "One direction for all pictures: the coefficients of a regression of the codes "
+    "on all attributes",
+    "mean_difference": "One direction for all pictures: the mean code with the attribute minus "
+    "the mean code without it",
 }
 SAMPLED = {
-    "flow": "A small network, trained on the codes, that turns noise into codes step by step",
+    "flow": "A small network, trained on the codes, that transforms noise into codes step by step",
     "mixture": "Gaussians fitted to the codes of training images",
     "prior": "N(0, I), which training pulls the codes towards",
 }
@@ -45,38 +45,38 @@ def build(actions):
     """Lays out the tab."""
     run, config = actions.run, actions.run.config
     gr.Markdown(
-        "What this page was made from: the data, the settings and the numbers of the model, and "
-        "the code to use it yourself.",
+        "The data, settings and metrics of the model, how it edits and samples, and Python code "
+        "to load it.",
         elem_classes="lead",
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            gr.Markdown("### Trained on")
+            gr.Markdown("### Settings")
             gr.HTML(table(settings(config)), elem_classes="facts")
         with gr.Column(min_width=300):
-            gr.Markdown("### Numbers")
+            gr.Markdown("### Metrics")
             gr.HTML(table(numbers(run.folder)), elem_classes=["facts", "numbers"])
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
-            gr.Markdown("### How it edits")
+            gr.Markdown("### Edit methods")
             gr.HTML(table(edits(actions)), elem_classes="facts")
         with gr.Column(min_width=300):
-            gr.Markdown("### Where new pictures come from")
+            gr.Markdown("### Sources of new images")
             gr.HTML(table(sources(run)), elem_classes="facts")
-    gr.Markdown("### Load it")
+    gr.Markdown("### Use it in Python")
     gr.Code(code(run), language="python", label="Python", interactive=False)
-    shown = []
+    figures = []
     for name, what in runs.FILES.items():
         if name.endswith(".png"):
-            with contextlib.suppress(OSError, ValueError):  # not there, or damaged
+            with contextlib.suppress(OSError, ValueError):  # missing or damaged
                 picture = photos.read(run.folder / name)
-                shown.append((picture, f"{name}: {what.split(' (if')[0]}"))
-    if shown:
-        gr.Markdown("### Pictures")
+                figures.append((picture, f"{name}: {what.split(' (if')[0]}"))
+    if figures:
+        gr.Markdown("### Figures")
         gr.Gallery(
-            shown,
+            figures,
             show_label=False,
-            label="Pictures of the run",
+            label="Figures of the run",
             format="png",
             columns=3,
             height="auto",
@@ -88,9 +88,9 @@ def build(actions):
 
 
 def settings(config):
-    """Returns the settings by what they are called; those that a config lacks are left out.
+    """Returns the settings by label, without those that config.json lacks.
 
-    A run may come from anybody: a value can be of any type.
+    A run may be from a stranger, so that a value can have any type.
     """
     images, shape, widths = (
         value if isinstance(value := config.get(key), kind) else kind()
@@ -100,8 +100,8 @@ def settings(config):
     widths = "-".join(map(str, widths))
     pairs = {
         "Data": config.get("name"),
-        "Images": " × ".join(map(str, shape)),
-        "To train, validate, test": " / ".join(
+        "Image shape": " × ".join(map(str, shape)),
+        "Training / validation / test images": " / ".join(
             f"{count:,}" if isinstance(count, int) else str(count) for count in images.values()
         ),
         "Model": model.get(str(config.get("model"))),
@@ -110,8 +110,8 @@ def settings(config):
         "Likelihood": config.get("likelihood"),
         "Weight of the KL (beta)": config.get("beta"),
         "Epochs": config.get("epochs"),
-        "Trained with": config.get("backend"),
-        "On": config.get("started"),
+        "Backend": config.get("backend"),
+        "Started": config.get("started"),
     }
     return {what: value for what, value in pairs.items() if value not in (None, "")}
 
@@ -120,7 +120,7 @@ def numbers(folder):
     try:
         metrics = folders.read_json(folder / "metrics.json")
     except FileNotFoundError:
-        return {"There is no metrics.json": "the run was not completed"}
+        return {"metrics.json": "missing, since the run was not completed"}
     except (OSError, ValueError, RecursionError):
         return {"metrics.json": "cannot be read"}
     attribute = str(metrics.get("edit_attribute"))
@@ -132,18 +132,18 @@ def numbers(folder):
 
 
 def edits(actions):
-    """Returns how each method edits, by the attributes that it edits."""
+    """Returns the description of each edit method, by the labels of its attributes."""
     by_method = {}
     for name in actions.attributes:
         by_method.setdefault(actions.edits.method(name), []).append(label(name))
     pairs = {", ".join(names): EDITED.get(method, method) for method, names in by_method.items()}
-    return pairs or {"Nothing": "The training images have no attributes or classes"}
+    return pairs or {"None": "The training images have no attributes or classes"}
 
 
 def sources(run):
-    """Returns what each source of codes is, the one that is used first on top."""
+    """Returns the description of each source of codes, the best first."""
     return {name.capitalize(): SAMPLED[name] for name in run.sources} or {
-        "Nowhere": "Nothing is known of where the codes of a plain autoencoder lie"
+        "None": "The distribution of the codes of a plain autoencoder is unknown"
     }
 
 
@@ -156,7 +156,7 @@ def table(pairs):
 
 
 def code(run):
-    """Returns Python that loads the run and uses what it has."""
+    """Returns Python code that loads the run and uses its parts."""
     folder = run.folder.resolve().name
     first = f"run = runs.load({folder!r})  # the folder of the run, or its name in runs/"
     lines = ["from keras_vae import latent, runs", "", first]
@@ -170,7 +170,7 @@ def code(run):
         name = favourite(run.edits.names)
         lines += [
             "",
-            "# `images` of your own: (n, height, width, channels), uint8 or in [0, 1]",
+            "# `images` can be your own: (n, height, width, channels), uint8 or in [0, 1]",
             f"edited = latent.edit(run.model, images, run.edits, {{{name!r}: 1}})",
         ]
     return "\n".join(lines)

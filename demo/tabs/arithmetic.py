@@ -5,25 +5,24 @@ import numpy as np
 
 from demo import controls, pictures
 from demo.actions import STRENGTH, SUMS
-from demo.events import LIVE, QUIET, told
+from demo.events import LIVE, QUIET, reporting
 from demo.picker import picker
 from keras_vae import checks
 
-MANY = 20  # groups from which on typing finds one sooner than scrolling
-ONE = ""  # the choice of a single picture; a group is "+smiling" or "-smiling"
+MANY = 20  # with more groups, the menu can be searched by typing
+ONE = ""  # value of the choice "One picture"; that of a group is "+smiling" or "-smiling"
 
 
 def build(actions, images, has):
-    """Lays out the tab. `has`: which images have the first attribute, which lack it; or None."""
+    """Lays out the tab; `has` are masks of the images with and without the first attribute."""
     groups = choices(actions)
     gr.Markdown(
         "Add to the code of C what A has and B lacks: `z = C + a · (A − B)`. "
-        + ("A and B can be single pictures, or all test images with or without an attribute, of "
-           "which the mean code is taken. **Groups work better:** two single pictures differ in "
-           "many other things, and those are carried over too; in a mean they cancel out."
+        + ("A and B can be single pictures, or groups: all test images with or without an "
+           "attribute, represented by their mean code. **Groups work better:** two single pictures "
+           "also differ in other ways, which are added to C as well; in means they cancel out."
            if groups
-           else "Two pictures usually differ in more than one thing, and all of it is carried over "
-           "to C."),
+           else "Two pictures usually differ in several ways, and all of them are added to C."),
         elem_classes="lead",
     )  # fmt: skip
     starts, (first, second) = three(actions, images, has), opening(groups)
@@ -35,13 +34,13 @@ def build(actions, images, has):
             b, group_b = side("B: lacks it", groups, second, actions, images, starts[1])
         with gr.Column(min_width=220):
             c = picker("C: gets it", images, third, height=200)
-    strength = controls.slider(-STRENGTH, STRENGTH, 1, step=0.1, label="How much of A − B")
+    strength = controls.slider(-STRENGTH, STRENGTH, 1, step=0.1, label="Strength a")
     with gr.Row(equal_height=False, elem_classes="stack"):
         result, strip = gr.HTML(min_width=180, elem_classes="sum"), gr.HTML(min_width=320)
 
     def draw(group_a, a, group_b, b, c, strength):
         if (group_a == ONE and a is None) or (group_b == ONE and b is None) or c is None:
-            return pictures.note("A picture is missing: choose one, or upload one"), ""
+            return pictures.note("A picture is missing. Choose or upload one"), ""
         first, second = (
             pictures.read(photo) if group == ONE else wanted(group)
             for group, photo in ((group_a, a), (group_b, b))
@@ -50,22 +49,22 @@ def build(actions, images, has):
         labels = [pictures.signed(value) for value in SUMS]
         return (
             pictures.shown(image, f"C {pictures.signed(strength)} · (A − B)", "sum"),
-            pictures.strip(images, labels, "More and more of A − B, from none of it"),
+            pictures.strip(images, labels, "C + a · (A − B), a below each picture"),
         )
 
     inputs = [group_a, a, group_b, b, c, strength]
     gr.on(
         [group_a.input, a.change, group_b.input, b.change, c.change, strength.input],
-        told(draw),
+        reporting(draw),
         inputs,
         [result, strip],
         **LIVE,
     )
-    return told(draw), inputs, [result, strip]
+    return reporting(draw), inputs, [result, strip]
 
 
 def side(title, groups, start, actions, images, row):
-    """Lays out the choice of A or B; returns its picture, and the menu of groups."""
+    """Lays out the inputs for A or B; returns the picture and the menu of groups."""
     menu = gr.Dropdown(
         [("One picture", ONE), *groups],
         value=start,
@@ -82,21 +81,21 @@ def side(title, groups, start, actions, images, row):
         image = actions.decode(actions.group(wanted(choice))[None])[0]
         ((name, has),) = wanted(choice).items()
         count = actions.groups[name, has]
-        return pictures.shown(image, f"Their mean code, decoded ({count:,} test images)")
+        return pictures.shown(image, f"Decoded mean code of {count:,} test images")
 
     decoded = gr.HTML(mean(start), elem_classes="mean")
 
     def switch(choice):
         return gr.Column(visible=choice == ONE), mean(choice)
 
-    menu.input(told(switch), menu, [single, decoded], **QUIET)
+    menu.input(reporting(switch), menu, [single, decoded], **QUIET)
     return photo, menu
 
 
 def choices(actions):
     """Returns the groups to choose from, as pairs of label and value.
 
-    Of a class only its own images are a group worth offering, not those of all other classes.
+    A class has one group, its own images, but none of the images of all other classes.
     """
     return [
         (group_label(actions, name, has), f"{'+' if has else '-'}{name}")
@@ -112,18 +111,18 @@ def group_label(actions, name, has):
 
 
 def wanted(choice):
-    """Returns a choice of the menu as a group, such as ``{"smiling": True}``."""
+    """Returns the group of a menu value, such as ``{"smiling": True}``."""
     return {choice[1:]: choice[0] == "+"}
 
 
 def opening(groups):
-    """Returns what A and B are at first: two groups if there are any."""
+    """Returns the initial menu values of A and B: two groups if there are any."""
     values = [value for _, value in groups]
     return values[:2] if len(values) > 1 else (ONE, ONE)
 
 
 def member(actions, choice, otherwise):
-    """Returns the number of the first test image of a group, or another if none is shown."""
+    """Returns the index of the first test image in a group, or `otherwise` if there is none."""
     ((name, has),) = wanted(choice).items()
     examples = actions.run.examples
     known = checks.as_known(examples.known, examples.attributes.shape)
@@ -133,9 +132,9 @@ def member(actions, choice, otherwise):
 
 
 def three(actions, images, has):
-    """Returns which images to begin with: A has something that B and C lack.
+    """Returns the indices of the initial images: A has the first attribute, B and C lack it.
 
-    A and B are the pair that differs least otherwise, as far as codes tell.
+    Of all such pairs, A and B have the closest codes.
     """
     if has is not None and has[0].any() and has[1].sum() >= 2:
         codes = actions.run.examples.codes[: len(images)]

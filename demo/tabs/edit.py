@@ -1,28 +1,28 @@
-"""Edit: give somebody a smile."""
+"""Edit: change attributes of a picture."""
 
 import gradio as gr
 import numpy as np
 
 from demo import controls, pictures
 from demo.actions import STRENGTH, STRIP
-from demo.events import LIVE, QUIET, told
+from demo.events import LIVE, QUIET, reporting
 from demo.picker import displayed, picker
 from demo.words import IN_VIEW, label
 
 
 def build(actions, images, has):
-    """Lays out the tab; returns the picture that it edits, and how to draw it.
+    """Lays out the tab; returns the picture input, and its function, inputs and outputs.
 
-    `has` is which images have the first attribute already, and which lack it; or None.
+    `has` are masks of the images with and without the first attribute, or None.
     """
     names = actions.attributes
     gr.Markdown(
         "The encoder turns a picture into a short list of numbers, its **code**, and the decoder "
-        "draws a picture from a code. A slider adds to the code what makes pictures show more of "
-        "an attribute: `z_new = z + a · z_diff`. **Upload a photo of your own to edit it.**"
+        "turns a code back into a picture. A slider changes the code so that the picture shows "
+        "more or less of an attribute: `z_new = z + a · z_diff`. **Upload a photo to edit it.**"
         if names
         else "The encoder turns a picture into a short list of numbers, its **code**, and the "
-        "decoder draws a picture from a code.",
+        "decoder turns a code back into a picture.",
         elem_classes="lead",
     )
     with gr.Row(equal_height=False, elem_classes="editing"):
@@ -35,14 +35,13 @@ def build(actions, images, has):
                 before, after = gr.HTML(min_width=100), gr.HTML(min_width=100)
             if not names:
                 gr.Markdown(
-                    "**There is nothing to change here:** this model was trained on images "
-                    "without attributes or classes, so it has no edits. Train on images that have "
-                    "them, and a slider for each appears. You can still see how the model draws "
-                    "your picture.",
+                    "**No edits:** this model was trained on images without attributes or classes. "
+                    "A model trained on images that have them shows a slider for each. You can "
+                    "still see how this model reconstructs your picture.",
                     elem_classes="note",
                 )
             with gr.Row(visible=bool(names), elem_classes="strengths"):
-                # The page opens with the first edit at work.
+                # The page opens with the first attribute edited.
                 starts = [actions.working_strength(), *[0] * len(names)]
                 sliders = [slider(*one) for one in zip(names[:IN_VIEW], starts)]
             if len(names) > IN_VIEW:
@@ -55,7 +54,7 @@ def build(actions, images, has):
                 keep_detail = gr.Checkbox(
                     actions.is_of_photographs(),
                     label="Keep detail",
-                    info="Add only the change to the picture itself, so that it stays sharp: "
+                    info="Add the change to the original picture, which stays sharp: "
                     "x + decode(z_new) − decode(z)",
                 )
                 reset = gr.Button("Reset", min_width=100, scale=0)
@@ -69,10 +68,10 @@ def build(actions, images, has):
             strip = gr.HTML()
 
     def draw(path, keep_detail, strip_of, *strengths):
-        """Returns what the model sees, before, after, and the strip, as HTML."""
+        """Returns the model's input, before, after, and the strip, as HTML."""
         try:
             photo = pictures.read(path)
-        except ValueError as error:  # the last picture's results must not stay
+        except ValueError as error:  # results of the previous picture must not stay
             if path is not None:
                 gr.Warning(str(error))
             return "", pictures.note(str(error)), "", ""
@@ -82,13 +81,13 @@ def build(actions, images, has):
         if not names:
             drawn = actions.decode(actions.encode(photo)[None])[0]
             before = pictures.shown(image, "What the model sees")
-            return seen, before, pictures.shown(drawn, "The model's drawing", "drawn"), ""
+            return seen, before, pictures.shown(drawn, "Reconstruction", "reconstruction"), ""
         first, *changed = actions.edit(photo, dict(zip(names, strengths)), keep_detail, strip_of)
-        what = "your picture" if keep_detail else "the model's drawing"
+        what = "your picture" if keep_detail else "reconstruction"
         return seen, pictures.shown(first, f"Before: {what}"), *edited(*changed, strip_of)
 
     def follow(path, keep_detail, strip_of, *strengths):
-        """Returns only what a slider changes: after, and the strip."""
+        """Returns the outputs that depend on the sliders: after, and the strip."""
         if path is None:
             return "", ""
         photo = pictures.read(path)
@@ -105,15 +104,15 @@ def build(actions, images, has):
         return displayed(actions.sample(1, seed)[0])
 
     inputs, outputs = [photo, keep_detail, strip_of, *sliders], [seen, before, after, strip]
-    photo.change(told(draw), inputs, outputs, **LIVE)
-    gr.on([keep_detail.input, strip_of.input], told(draw), inputs, outputs, **LIVE)
-    random.click(told(anyone), None, photo, **QUIET)
+    photo.change(reporting(draw), inputs, outputs, **LIVE)
+    gr.on([keep_detail.input, strip_of.input], reporting(draw), inputs, outputs, **LIVE)
+    random.click(reporting(anyone), None, photo, **QUIET)
     if names:
-        gr.on([one.input for one in sliders], told(follow), inputs, [after, strip], **LIVE)
+        gr.on([one.input for one in sliders], reporting(follow), inputs, [after, strip], **LIVE)
         reset.click(lambda: [0] * len(names), None, sliders, **QUIET).then(
-            told(draw), inputs, outputs, **QUIET
+            reporting(draw), inputs, outputs, **QUIET
         )
-    return photo, (told(draw), inputs, outputs)
+    return photo, (reporting(draw), inputs, outputs)
 
 
 def slider(name, start):

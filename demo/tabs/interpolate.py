@@ -1,27 +1,27 @@
-"""Interpolate: from one picture to another."""
+"""Interpolate: between two pictures."""
 
 import gradio as gr
 import numpy as np
 
 from demo import controls, pictures
 from demo.actions import MOST_STEPS
-from demo.events import LIVE, told
+from demo.events import LIVE, reporting
 from demo.picker import picker
 
 WAYS = {
-    "flow": ("Through the flow", "back to the noise that the flow turns into codes, across "
-             "there, and forward again: each step is as plausible as a new picture"),
-    "straight": ("Straight", "a straight line from code to code: the middle is often blurred, "
+    "flow": ("Through the flow", "the codes are mapped to noise, the noise is interpolated and "
+             "mapped back to codes. Each step is as plausible as a new image"),
+    "straight": ("Straight", "the codes are interpolated linearly. The middle is often blurred, "
                  "like two pictures on top of each other"),
-    "spherical": ("Spherical", "the code turns around the origin at constant speed, so that the "
-                  "middle is as far from it as the ends"),
+    "spherical": ("Spherical", "the code rotates around the origin at constant speed. The middle "
+                  "is as far from the origin as the ends"),
 }  # fmt: skip
 
 
 def build(actions, images):
     """Lays out the tab."""
     gr.Markdown(
-        "From the code of one picture to the code of another in equal steps, each of them decoded.",
+        "The code moves in equal steps from one picture to the other, and each step is decoded.",
         elem_classes="lead",
     )
     with gr.Row():
@@ -41,21 +41,21 @@ def build(actions, images):
 
     def draw(first, last, way, steps):
         if None in (first, last):
-            return pictures.note("A picture is missing: choose one, or upload one"), ""
+            return pictures.note("A picture is missing. Choose or upload one"), ""
         images = actions.interpolate(pictures.read(first), pictures.read(last), way, steps)
         labels = [f"{share:.0%}" for share in np.linspace(0, 1, len(images))]
         labels = labels if len(labels) <= 12 else [labels[0], *[""] * (len(labels) - 2), labels[-1]]
         return (
             pictures.strip(images, labels, ": ".join(WAYS[way])),
-            pictures.framed(pictures.gif(images), "gif", "There and back", "between"),
+            pictures.framed(pictures.gif(images), "gif", "Animation", "interpolation"),
         )
 
     inputs = [first, last, way, steps]
     gr.on(
         [first.change, last.change, way.input, steps.input],
-        told(draw),
+        reporting(draw),
         inputs,
         [strip, animation],
         **LIVE,
     )
-    return told(draw), inputs, [strip, animation]
+    return reporting(draw), inputs, [strip, animation]

@@ -5,33 +5,33 @@ import numpy as np
 
 from demo import controls
 from demo.actions import MOST_IMAGES, MOST_TEMPERATURE
-from demo.events import LIVE, QUIET, told
+from demo.events import LIVE, QUIET, reporting
 from demo.picker import displayed
 from demo.words import IN_VIEW, label
 
 SOURCES = {
-    "flow": ("Flow", "a network that turns noise into codes"),
+    "flow": ("Flow", "a network that transforms noise into codes"),
     "mixture": ("Mixture", "Gaussians fitted to the codes"),
-    "prior": ("Prior", "N(0, I), what training pulls the codes towards"),
+    "prior": ("Prior", "N(0, I), towards which training pulls the codes"),
 }
 COUNT = 24
 ANY, WITH, WITHOUT = "any", "with", "without"
 
 
 def build(actions, tabs, photo):
-    """Lays out the tab; a click on an image sends it to `photo`, in the tab "edit"."""
+    """Lays out the tab; a click on an image sends it to `photo` in the tab Edit."""
     sources = actions.run.sources
     if not sources:
         gr.Markdown(
-            "**Nothing to sample from:** the codes of a plain autoencoder follow no known "
-            "distribution, and this run has neither a flow nor a mixture fitted to them. A VAE "
-            "can be sampled from: `python train.py --model vae`.",
+            "**No samples:** the codes of a plain autoencoder follow no known distribution, and "
+            "this run has neither a flow nor a mixture fitted to them. To train a VAE, which has "
+            "a prior to sample from: `python train.py --model vae`.",
             elem_classes="note",
         )
         return
     gr.Markdown(
-        "Draw random codes and decode them: new images, which are not in the data. "
-        "**Click an image to edit it.**",
+        "Random codes, decoded: new images that are not in the data. **Click an image to edit "
+        "it.**",
         elem_classes="lead",
     )
     with gr.Row(equal_height=False, elem_classes="drawn"):
@@ -44,9 +44,9 @@ def build(actions, tabs, photo):
             )
             with gr.Column(visible=sources[0] == "flow", elem_classes="wishes") as wished:
                 names, wishes = lay_out_wishes(actions)
-            draw = gr.Button("Draw others", variant="primary")
-            with gr.Accordion("How many, temperature, seed", open=False):
-                count = controls.slider(1, MOST_IMAGES, COUNT, step=1, label="How many")
+            draw = gr.Button("Draw again", variant="primary")
+            with gr.Accordion("Number, temperature, seed", open=False):
+                count = controls.slider(1, MOST_IMAGES, COUNT, step=1, label="Number of images")
                 temperature = controls.slider(
                     0,
                     MOST_TEMPERATURE,
@@ -56,7 +56,7 @@ def build(actions, tabs, photo):
                     info="Below 1: more typical and less diverse",
                 )
                 seed = gr.Number(
-                    0, label="Seed", info="The same seed gives the same images", precision=0
+                    0, label="Seed", info="One seed always gives the same images", precision=0
                 )
         with gr.Column(scale=5, min_width=300, elem_classes="new"):
             grid = gr.Gallery(
@@ -71,8 +71,8 @@ def build(actions, tabs, photo):
                 buttons=[],
                 elem_classes="samples",
             )
-    # What the grid shows, to find the image that was clicked: the controls may have moved since.
-    # The browser keeps it, so that the server can forget visitors.
+    # The settings of the images in the grid, from which a click draws its image again: the
+    # controls may have changed since. The browser stores them, so that the server needs no state.
     last = gr.JSON([COUNT, 0, 1.0, sources[0], {}], visible="hidden")
 
     def show(count, seed, temperature, source, *wishes):
@@ -96,23 +96,24 @@ def build(actions, tabs, photo):
     inputs = [count, seed, temperature, source, *wishes]
     gr.on(
         [one.input for one in (count, temperature, source, *wishes)] + [seed.submit],
-        told(show),
+        reporting(show),
         inputs,
         [grid, last],
         **LIVE,
     )
     if wishes:
         source.input(lambda name: gr.Column(visible=name == "flow"), source, wished, **QUIET)
-    draw.click(told(others), [count, temperature, source, *wishes], [seed, grid, last], **QUIET)
-    grid.select(told(send), last, [photo, tabs], **QUIET)
+    draw.click(
+        reporting(others), [count, temperature, source, *wishes], [seed, grid, last], **QUIET
+    )
+    grid.select(reporting(send), last, [photo, tabs], **QUIET)
 
 
 def lay_out_wishes(actions):
-    """Lays out what new images can be asked for.
+    """Lays out the controls for attributes of new images.
 
     Returns:
-        For each control the attribute that it asks for, or None where it chooses a class, and
-        the controls.
+        The attribute of each control, None for the menu of classes, and the controls.
     """
     classes = [name for name in actions.wishes if actions.is_class(name)]
     names = [name for name in actions.wishes if name not in classes]
@@ -138,7 +139,7 @@ def wish(name):
 
 
 def asked(names, wishes):
-    """Returns what the controls ask for, True or False by name."""
+    """Returns the attributes that the controls select, True or False by name."""
     attributes = {}
     for name, choice in zip(names, wishes):
         if choice not in (None, ANY):

@@ -1,13 +1,13 @@
-"""Latent space: a map of the codes, and the picture at each place."""
+"""Latent space: a map of the codes, and the decoded picture at any point."""
 
 import gradio as gr
 import numpy as np
 
 from demo import controls, pictures
 from demo.actions import LATENTS, REACH, is_number
-from demo.events import LIVE, QUIET, told
+from demo.events import LIVE, QUIET, reporting
 
-NEAREST = "The test image that is nearest on the map, as the model draws it"
+NEAREST = "Nearest test image on the map, reconstructed"
 
 
 def build(actions, space_map):
@@ -15,18 +15,18 @@ def build(actions, space_map):
     examples = actions.run.examples
     if examples is None:
         gr.Markdown(
-            "**There is no map:** this run keeps no codes of test images.",
+            "**No map:** this run has no codes of test images.",
             elem_classes="note",
         )
         return None
     latents = np.argsort(-examples.carried, kind="stable")[:LATENTS]
-    middle, spread = examples.codes.mean(axis=0), examples.codes.std(axis=0)
+    mean, spread = examples.codes.mean(axis=0), examples.codes.std(axis=0)
     is_plane = examples.codes.shape[1] <= 2
     gr.Markdown(
-        "Each dot is the code of a test image. **Click anywhere to decode that place.** "
-        + ("" if is_plane else "The map is the plane in which the codes differ most; all other "
-           "directions stay at their mean, so pictures are more average than real images. ")
-        + "The sliders move the latents that carry most information.",
+        "Each dot is the code of a test image. **Click the map to decode a point.** "
+        + ("" if is_plane else "The map is the plane in which the codes vary most; all other "
+           "directions stay at their mean, so the pictures look more average than real images. ")
+        + "The sliders change the latents with the most information.",
         elem_classes="lead",
     )  # fmt: skip
     with gr.Row(equal_height=False):
@@ -46,20 +46,20 @@ def build(actions, space_map):
             another = gr.Button("Start from a test image")
             sliders = []
             for j in latents:
-                reach = REACH * max(spread[j], 0.1)  # one that carries nothing can move, too
+                reach = REACH * max(spread[j], 0.1)  # so that unused latents can move as well
                 sliders.append(
                     controls.slider(
-                        *(round(float(middle[j] + side * reach), 2) for side in (-1, 1, 0)),
+                        *(round(float(mean[j] + side * reach), 2) for side in (-1, 1, 0)),
                         step=0.01,
                         elem_classes="latents",
                         label=name(j, examples.carried[j], "prior" in actions.run.sources),
                     )
                 )
     start = middle_of(space_map, is_plane)
-    code = gr.JSON(space_map.code(start).tolist(), visible="hidden")  # kept by the browser
+    code = gr.JSON(space_map.code(start).tolist(), visible="hidden")  # stored in the browser
 
     def values(code):
-        """Returns the sliders' values at a code, as far as they reach."""
+        """Returns the values of the sliders for a code, clipped to their ranges."""
         return [
             round(float(np.clip(code[j], one.minimum, one.maximum)), 2)
             for j, one in zip(latents, sliders)
@@ -85,24 +85,34 @@ def build(actions, space_map):
     def jump():
         row = np.random.default_rng().integers(len(examples.codes))
         code = examples.codes[row].astype("float32")
-        return show(space_map.points[row], code, "A test image, as the model draws it")
+        return show(space_map.points[row], code, "Test image, reconstructed")
 
     def move(code, *new):
         code, new = actions.code(code), np.array(new)
-        moved = new != values(code)  # a slider that was not touched shows a rounded value
+        moved = new != values(code)  # other sliders show rounded values, which must not be used
         code[latents[moved]] = new[moved]
         row = space_map.nearest(space_map.place(code))
         images = actions.decode(np.stack([code, examples.codes[row]]))
         return (
-            pictures.shown(images[0], "Decoded, with the sliders", "decoded"),
+            pictures.shown(images[0], "Decoded at the sliders' values", "decoded"),
             pictures.shown(images[1], NEAREST),
         )
 
     outputs = [decoded, nearest, chart, code, *sliders]
-    chart.select(told(click), None, outputs, **LIVE)
-    another.click(told(jump), None, outputs, **QUIET)
-    gr.on([one.input for one in sliders], told(move), [code, *sliders], [decoded, nearest], **LIVE)
-    return told(lambda: show(start, space_map.code(start), "Decoded in the middle")), None, outputs
+    chart.select(reporting(click), None, outputs, **LIVE)
+    another.click(reporting(jump), None, outputs, **QUIET)
+    gr.on(
+        [one.input for one in sliders],
+        reporting(move),
+        [code, *sliders],
+        [decoded, nearest],
+        **LIVE,
+    )
+    return (
+        reporting(lambda: show(start, space_map.code(start), "Decoded at the centre")),
+        None,
+        outputs,
+    )
 
 
 def middle_of(space_map, is_plane):
@@ -115,7 +125,7 @@ def name(latent, carried, has_prior):
 
 
 def pixel(index):
-    """Returns a click as x and y, or raises `ValueError`: it comes from outside."""
+    """Returns the x and y of a click, or raises `ValueError` if a request holds anything else."""
     is_pair = isinstance(index, (list, tuple)) and len(index) == 2
     if not is_pair or not all(map(is_number, index)):
         raise ValueError("Expected a click on the map")

@@ -1,4 +1,4 @@
-"""Pictures of what a model does. Each function returns a matplotlib figure; none shows it."""
+"""Figures of models and data. Each function returns a matplotlib `Figure` and displays nothing."""
 
 from keras_vae.plots.canvas import DPI as DPI
 from keras_vae.plots.canvas import grid as grid

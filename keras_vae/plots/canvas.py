@@ -1,18 +1,18 @@
-"""What the pictures are made of: grids of images, and a figure that a grid fills."""
+"""Grids of images, and figures filled by a grid."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
 DPI = 150
 INK = "#333333"
-WIDTH = 8.0  # inches of every figure of images
-TALLEST = 300  # inches; matplotlib draws 2**16 pixels at most
+WIDTH = 8.0  # inches, of every figure of images
+TALLEST = 300  # inches; matplotlib draws at most 2**16 pixels
 
 
 def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
-    """Returns one picture ``(height, width, 3)`` of many, row by row on white; uint8 stays uint8.
+    """Returns a picture ``(height, width, 3)`` of images in rows on white; uint8 stays uint8.
 
-    Before rows and columns that are wide there is three times the gap.
+    The gap before each of `wide_rows` and `wide_columns` is three times as large.
     """
     images = np.asarray(images)
     images = np.broadcast_to(images, (*images.shape[:3], 3))
@@ -28,20 +28,20 @@ def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
 
 
 def starts(count, size, gap, wide=()):
-    """Returns the first pixel of each row (or column) of a grid."""
+    """Returns the first pixel of each row, or column, of a grid."""
     extra = np.cumsum([2 * gap * (index in wide) for index in range(count)])
     return (np.arange(count) * (size + gap) + extra).astype(int)
 
 
 def canvas(picture, title, columns=(), rows=()):
-    """Returns a figure that the picture fills, with a title above it.
+    """Returns a figure filled by a picture, with a title above it.
 
     Args:
         picture: ``(height, width, 3)``, pixels in [0, 1].
-        title: One line.
-        columns: Pairs of pixel and text to write above the picture, centred there.
-        rows: Pairs of pixel and text (of one or more lines) to write to the left of it, turned
-            by 90 degrees.
+        title: One line of text.
+        columns: Pairs of pixel and text, written above the picture, centred on the pixel.
+        rows: Pairs of pixel and text (of one or more lines), written to the left of the picture,
+            rotated by 90 degrees and centred on the pixel.
 
     Returns:
         A matplotlib `Figure`.
@@ -51,21 +51,21 @@ def canvas(picture, title, columns=(), rows=()):
     inches = min((WIDTH - side) * picture.shape[0] / picture.shape[1], TALLEST)
     figure = Figure(figsize=(WIDTH, inches + head), dpi=DPI)
     axes = figure.add_axes((side / WIDTH, 0, 1 - side / WIDTH, inches / (inches + head)))
-    small = picture.shape[1] < WIDTH * DPI  # pixels larger than the screen's stay crisp
+    small = picture.shape[1] < WIDTH * DPI  # enlarged pixels stay crisp
     axes.imshow(picture, interpolation="nearest" if small else "antialiased", vmin=0, vmax=1)
     axes.axis("off")
-    words = {"textcoords": "offset points", "color": INK, "annotation_clip": False}
+    style = {"textcoords": "offset points", "color": INK, "annotation_clip": False}
     for x, text in columns:
         place = {"xytext": (0, 3), "ha": "center", "va": "bottom", "fontsize": 8}
-        axes.annotate(printable(text), (x, -0.5), **place, **words)
+        axes.annotate(printable(text), (x, -0.5), **place, **style)
     for y, text in rows:
         place = {"xytext": (-4, 0), "ha": "right", "va": "center", "rotation": 90, "fontsize": 7}
         place["multialignment"] = "center"
-        axes.annotate(printable(text), (-0.5, y), **place, **words)
+        axes.annotate(printable(text), (-0.5, y), **place, **style)
     figure.text(0, 1 - 0.07 / (inches + head), printable(title), va="top", fontsize=9, color=INK)
     return figure
 
 
 def printable(name):
-    """Returns a text that matplotlib can draw and takes for no formula."""
+    """Returns text that matplotlib can draw and does not parse as a formula."""
     return name.encode(errors="replace").decode().replace("$", r"\$")

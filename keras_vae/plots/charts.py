@@ -1,4 +1,4 @@
-"""Charts: how training went, and where the codes lie."""
+"""Charts of losses, latents and codes."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,17 +8,17 @@ from keras_vae.datasets.names import short
 from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
 
 ACCENT = "#c2410c"
-NINE_OF_TEN = 1.645  # standard deviations
-NAMED = 16  # latents at most whose names there is room for
+CENTRAL_90 = 1.645  # 90 % of N(0, 1) lie within this many standard deviations of the mean
+MOST_NUMBERED = 16  # most latents whose numbers fit on the axis
 
 
 def latent_map(codes, groups, names, title):
-    """Returns a map of codes, coloured by group; more than 2 latents are projected (PCA).
+    """Returns a coloured map of codes; codes of more than 2 latents are projected by PCA.
 
     Args:
         codes: ``(n, latent_dim)``.
-        groups: Group of each code ``(n,)``, an index into `names`.
-        names: What the groups are called.
+        groups: The colour of each code ``(n,)``, an index into `names`.
+        names: Names of the colours, for the legend.
         title: What the colours show.
 
     Returns:
@@ -34,7 +34,7 @@ def latent_map(codes, groups, names, title):
     figure = Figure(figsize=(7, 5.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     colours = distinct_colours(len(names))
-    # In random order, so that no group hides another.
+    # In random order, so that no colour hides another.
     order = np.random.default_rng(0).permutation(len(points))
     colour_of_point = np.array(colours)[groups[order]]
     axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
@@ -57,7 +57,7 @@ def latent_map(codes, groups, names, title):
 
 
 def history(history):
-    """Returns the losses over the epochs, training and validation.
+    """Returns a chart of the training and validation losses by epoch.
 
     Args:
         history: Keras's ``history.history``.
@@ -93,16 +93,16 @@ def history(history):
 
 
 def latents(z_mean, z_log_var=None, most=64):
-    """Returns what each latent carries, and where the codes lie against the prior.
+    """Returns a chart of the information in each latent, and of its values against the prior.
 
-    Left, the KL of each latent, the largest first (of a plain autoencoder, without `z_log_var`,
-    the variance); right, in the same order, the values that it takes, against the range in
-    which nine of ten draws from N(0, 1) fall.
+    Left: the KL of each latent, largest first (the variance for a plain autoencoder, which has
+    no `z_log_var`). Right: the distribution of its values, in the same order, with the range of
+    the central 90 % of N(0, 1).
 
     Args:
         z_mean: ``(n, latent_dim)`` of test images.
         z_log_var: ``(n, latent_dim)``, or None.
-        most: How many latents to show.
+        most: The largest number of latents to show.
 
     Returns:
         A matplotlib `Figure`.
@@ -115,9 +115,9 @@ def latents(z_mean, z_log_var=None, most=64):
     """
     ranks = latent.order(z_mean, z_log_var)[:most]
     carried = latent.carried(z_mean, z_log_var)
-    what, codes = "variance of each latent", z_mean
+    measure, left_title, codes = "variance", "variance of each latent", z_mean
     if z_log_var is not None:
-        what = f"KL of each latent: {carried.sum():.4g} nats in all"
+        measure, left_title = "KL", f"KL of each latent: {carried.sum():.4g} nats in all"
         noise = np.random.default_rng(0).standard_normal(z_mean.shape)
         codes = z_mean + np.exp(z_log_var / 2) * noise  # as in training
     figure = Figure(figsize=(WIDTH, 2.9), dpi=DPI, layout="constrained")
@@ -125,8 +125,8 @@ def latents(z_mean, z_log_var=None, most=64):
     places = np.arange(1, len(ranks) + 1)
     left.bar(places, carried[ranks], width=0.85, color=ACCENT)
     if len(ranks) < z_mean.shape[1]:
-        what += f", {len(ranks)} of {z_mean.shape[1]} shown"
-    left.set_title(what, loc="left", fontsize=10, color=INK)
+        left_title += f", {len(ranks)} of {z_mean.shape[1]} shown"
+    left.set_title(left_title, loc="left", fontsize=10, color=INK)
     reach = np.percentile(np.abs(codes[:, ranks]), 99.5)
     reach = max(reach, 3.0 if z_log_var is not None else 1e-3)
     edges = np.linspace(-reach, reach, 61)
@@ -142,39 +142,41 @@ def latents(z_mean, z_log_var=None, most=64):
     title = "z of the test images"
     if z_log_var is not None:  # a plain autoencoder has no prior
         title += "; dashed: 90 % of N(0, 1)"
-        for value in (-NINE_OF_TEN, NINE_OF_TEN):
+        for value in (-CENTRAL_90, CENTRAL_90):
             right.axhline(value, color=ACCENT, lw=1.2, ls="--")
     right.set_title(title, loc="left", fontsize=10, color=INK)
     for axes in (left, right):
         axes.set_xlim(0.4, len(ranks) + 0.6)
-        what = "latents, the one that carries most first"
-        if len(ranks) <= NAMED:
-            what = "number of the latent, the one that carries most first"
+        label = f"latents, largest {measure} first"
+        if len(ranks) <= MOST_NUMBERED:
+            label = f"number of the latent, largest {measure} first"
             axes.set_xticks(places, ranks + 1)
         else:
             axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel(what, fontsize=9, color=INK)
+        axes.set_xlabel(label, fontsize=9, color=INK)
         tidy(axes)
     right.grid(False)
     return figure
 
 
 def project(codes):
-    """Returns codes as points in the plane and the names of its axes, see `plane`."""
+    """Returns codes projected onto their `plane`, and the names of its axes."""
     origin, axes, names = plane(codes)
     return (np.asarray(codes, "float64") - origin) @ axes, names
 
 
 def plane(codes):
-    """Returns the plane that shows most of some codes.
+    """Returns the plane in which codes vary most.
 
-    Up to 2 latents are shown as they are, more by their principal components (PCA).
+    With up to 2 latents it is the latent space itself, otherwise the first two principal
+    components (PCA).
 
     Args:
         codes: ``(n, latent_dim)``.
 
     Returns:
-        The code in its middle ``(latent_dim,)``, its axes ``(latent_dim, 2)`` and their names.
+        The code at the origin of the plane ``(latent_dim,)``, its axes ``(latent_dim, 2)`` and
+        their names.
 
     Example:
 
@@ -188,7 +190,7 @@ def plane(codes):
     if size <= 2:
         return np.zeros(size), np.eye(size, 2), ("z 1", "z 2" if size == 2 else "")
     origin = codes.mean(axis=0)
-    variances, directions = np.linalg.eigh((codes - origin).T @ (codes - origin))  # growing
+    variances, directions = np.linalg.eigh((codes - origin).T @ (codes - origin))  # ascending
     share = variances[:-3:-1] / max(variances.sum(), 1e-12)
     names = [
         f"principal component {i + 1} ({part:.0%} of variance)" for i, part in enumerate(share)

@@ -1,4 +1,4 @@
-"""Figures of what a run is worth, from the numbers in evaluation.json."""
+"""Figures of the numbers in evaluation.json."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,20 +13,20 @@ LINES = {
     "largest_leakage": ("largest leakage", "#777777", "--"),
 }
 EVALUATION = ("edit_strengths.png", "edit_leakage.png", "disentanglement.png")
-MOST = 24  # attributes that there is room for
+MOST = 24  # most attributes shown
 COLUMNS = 4
 
 
 def evaluation(numbers):
-    """Returns the figures that go with an evaluation.
+    """Returns the figures of an evaluation.
 
     Args:
-        numbers: What `keras_vae.runs.report.measure` returned, or a part of it.
+        numbers: A result of `keras_vae.runs.report.measure`, or some of its parts.
 
     Returns:
         A dict of matplotlib `Figure` by file name: ``edit_strengths.png`` and
         ``edit_leakage.png`` if edits were measured (the latter only with more than one
-        attribute), ``disentanglement.png`` if that was.
+        attribute), ``disentanglement.png`` if disentanglement was measured.
 
     Example:
 
@@ -46,15 +46,15 @@ def evaluation(numbers):
 
 
 def edit_strengths(edits):
-    """Returns what edits do as they grow stronger, a panel for each attribute."""
-    shown = list(edits["attributes"].items())[:MOST]
-    columns = min(COLUMNS, len(shown))
-    rows = -(-len(shown) // columns)
+    """Returns a figure of the effects of edits by strength, with a panel for each attribute."""
+    entries = list(edits["attributes"].items())[:MOST]
+    columns = min(COLUMNS, len(entries))
+    rows = -(-len(entries) // columns)
     size = (max(4.0, WIDTH * columns / COLUMNS), 0.9 + 1.75 * rows)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    drawn = set()  # of classes there is only the flip rate
-    for axes, (name, entry) in zip(panels, shown):
+    drawn = set()  # edits of classes have only a flip rate
+    for axes, (name, entry) in zip(panels, entries):
         numbers = entry["methods"][entry["method"]]
         strengths = [point["strength"] for point in numbers["curve"]]
         axes.axvline(numbers["strength"], color="#dddddd", lw=5, zorder=0)
@@ -65,9 +65,9 @@ def edit_strengths(edits):
         axes.set_title(printable(short(name)), loc="left", fontsize=9, color=INK)
         axes.set_ylim(-0.04, 1.04)
         tidy(axes)
-    for axes in panels[len(shown) :]:
+    for axes in panels[len(entries) :]:
         axes.axis("off")
-    for axes in panels[max(0, len(shown) - columns) : len(shown)]:  # the lowest of each column
+    for axes in panels[max(0, len(entries) - columns) : len(entries)]:  # the lowest in its column
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("strength a", fontsize=8, color=INK)
     handles = [
@@ -77,7 +77,7 @@ def edit_strengths(edits):
     ]
     place = {"loc": "outside lower center", "ncols": 3 if columns > 2 else 1}
     figure.legend(handles=handles, **place, frameon=False, fontsize=9)
-    title = "What edits do to test images; grey: the strength chosen on validation"
+    title = "Effects of edits on test images; grey: the strength chosen on validation images"
     figure.suptitle(
         title if columns > 2 else title.replace("; ", "\n"),
         fontsize=9,
@@ -89,7 +89,7 @@ def edit_strengths(edits):
 
 
 def edit_leakage(edits):
-    """Returns what each edit, at its chosen strength, does to the verdicts on all attributes."""
+    """Returns a table of the share of verdicts that each edit changes, at its chosen strength."""
     edited = list(edits["attributes"])[:MOST]
     columns = list(dict.fromkeys([*edited, *edits["watched"]]))[:MOST]
     shares = np.full((len(edited), len(columns)), np.nan)
@@ -113,27 +113,28 @@ def edit_leakage(edits):
     axes.set_xticks(range(len(columns)), names, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(len(edited)), [printable(short(n)) for n in edited], fontsize=8)
     axes.set_ylabel("edited", fontsize=9, color=INK)
-    axes.set_xlabel("verdicts that change", fontsize=9, color=INK)
-    axes.set_title("Edits: the share of verdicts that change", loc="left", fontsize=9, color=INK)
+    axes.set_xlabel("judged", fontsize=9, color=INK)
+    title = "Share of the judge's verdicts changed by edits"
+    axes.set_title(title, loc="left", fontsize=9, color=INK)
     return figure
 
 
 def disentanglement(numbers):
-    """Returns how well each factor is found in the code, and how far by a single latent."""
+    """Returns a chart of how well all latents, and single latents, predict each true factor."""
     factors = sorted(numbers["factors"], key=lambda factor: -factor["informativeness"])
     figure = Figure(figsize=(WIDTH, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    factors.sort(key=lambda factor: factor["kind"] == "boolean")  # in a scale of their own
+    factors.sort(key=lambda factor: factor["kind"] == "boolean")  # last: they have another scale
     places, width = np.arange(len(factors)), 0.28
     for index, (key, label, colour) in enumerate(
         (
             (
                 "informativeness",
-                "informativeness: R² from all latents, * balanced accuracy",
+                "informativeness of all latents: R² (* balanced accuracy)",
                 "#9aa5b1",
             ),
             ("mig", "mutual information gap (MIG)", ACCENT),
-            ("sap", "gap of separate predictions (SAP)", "#5474a0"),
+            ("sap", "separated attribute predictability (SAP)", "#5474a0"),
         )
     ):
         values = [np.nan if f[key] is None else f[key] for f in factors]

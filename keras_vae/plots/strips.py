@@ -1,4 +1,4 @@
-"""Pictures made of images: what the data are, what the model draws, what its latent space does."""
+"""Figures made of images: data, samples, reconstructions, edits, walks through latent space."""
 
 from itertools import pairwise
 
@@ -9,11 +9,11 @@ from keras_vae.images import to_float
 from keras_vae.plots.canvas import canvas, grid, starts
 
 GAP = 2  # pixels between images
-WHAT = "z + a · z_diff, decoded; a is above, 0 gives the reconstruction"
+FORMULA = "decode(z + a · z_diff), a above each column; a = 0 is the reconstruction"
 
 
 def data(images, columns=12):
-    """Returns a grid of training images, as the model sees them.
+    """Returns a figure of training images at the model's size.
 
     Args:
         images: ``(n, height, width, channels)``, pixels in [0, 1] or uint8.
@@ -30,18 +30,18 @@ def data(images, columns=12):
     """
     height, width, channels = images.shape[1:]
     colour = "grey" if channels == 1 else "in colour"
-    title = f"Training images, as the model sees them: {height} x {width}, {colour}"
+    title = f"Training images at the model's size: {height} x {width}, {colour}"
     return canvas(grid(images, fitting(columns, images)), title)
 
 
 def samples(images, columns=12, title="Samples: new images, decoded from z ~ N(0, I)"):
-    """Returns a grid of images, as large as they allow and without gaps to speak of.
+    """Returns a figure of new images.
 
     Args:
-        images: ``(n, height, width, channels)``, pixels in [0, 1] or uint8; or a dict of several
-            such by what to call them, which come one below the other.
+        images: ``(n, height, width, channels)``, pixels in [0, 1] or uint8; or a dict of such
+            arrays by label, shown one below the other.
         columns: Images in a row.
-        title: What stands above.
+        title: The title of the figure.
 
     Returns:
         A matplotlib `Figure`.
@@ -60,11 +60,11 @@ def samples(images, columns=12, title="Samples: new images, decoded from z ~ N(0
 
 
 def reconstructions(images, pictures, columns=12):
-    """Returns pairs of rows: images above, the same images as the model draws them below.
+    """Returns a figure of pairs of rows: images above, their reconstructions below.
 
     Args:
         images: The originals ``(n, height, width, channels)``, pixels in [0, 1] or uint8.
-        pictures: What `reconstruct` made of them, the same shape.
+        pictures: Their reconstructions, of the same shape.
         columns: Images in a row.
 
     Returns:
@@ -82,18 +82,18 @@ def reconstructions(images, pictures, columns=12):
         for part in (images, pictures):
             rows.append(whole_rows(part[start : start + columns], columns))
     picture = grid(np.concatenate(rows), columns, GAP, wide_rows=range(2, len(rows), 2))
-    title = "Test images in the upper row of each pair, their reconstruction below"
+    title = "Test images in the upper row of each pair, their reconstructions in the lower row"
     return canvas(picture, title)
 
 
 def edits(blocks, strengths):
-    """Returns images with less and more of an attribute, each in a row beside the original.
+    """Returns a figure of images with less and more of an attribute, one image in each row.
 
     Args:
-        blocks: By name of the attribute, the pair of the original images
+        blocks: By name of the attribute, a pair of the original images
             ``(n, height, width, channels)`` and the edited ones, ``(n, len(strengths), height,
             width, channels)``; pixels in [0, 1] or uint8.
-        strengths: How far each column goes.
+        strengths: The strength of the edit in each column.
 
     Returns:
         A matplotlib `Figure`.
@@ -116,21 +116,21 @@ def edits(blocks, strengths):
     labels = above(rows[0].shape[2], ["original", *map(signed, strengths)], wide=(1,))
     if len(blocks) > 1:
         return canvas(
-            picture, f"Less and more: {WHAT}", labels, list(zip(places, map(short, blocks)))
+            picture, f"Less and more: {FORMULA}", labels, list(zip(places, map(short, blocks)))
         )
     (name,) = blocks
-    return canvas(picture, f"Less and more of {short(name)!r}: {WHAT}", labels)
+    return canvas(picture, f"Less and more of {short(name)!r}: {FORMULA}", labels)
 
 
-def interpolation(first, last, between, way="straight through latent space"):
-    """Returns strips from one image to another, with the originals at both ends.
+def interpolation(first, last, between, way="on a straight line between their codes"):
+    """Returns a figure of interpolations, each between two images at the ends of a row.
 
     Args:
-        first: Where each strip starts, ``(n, height, width, channels)``.
-        last: Where it ends, the same shape.
-        between: What is drawn on the way, reconstructions of both included,
+        first: The first image of each row, ``(n, height, width, channels)``.
+        last: The last image of each row, of the same shape.
+        between: The decoded steps from the first to the last reconstruction,
             ``(n, steps, height, width, channels)``; all pixels in [0, 1] or uint8.
-        way: By which way, for the title.
+        way: The path of the interpolation, for the title.
 
     Returns:
         A matplotlib `Figure`.
@@ -149,16 +149,16 @@ def interpolation(first, last, between, way="straight through latent space"):
     picture = grid(images.reshape(-1, *images.shape[2:]), columns, GAP, wide_columns=wide)
     shares = [f"{share:.0%}" for share in np.linspace(0, 1, columns - 2)]
     labels = above(images.shape[3], ["original", *shares, "original"], wide)
-    return canvas(picture, f"From one test image to another, {way}", labels)
+    return canvas(picture, f"Interpolation of test images {way}", labels)
 
 
 def traversal(pictures, names, values):
-    """Returns what single latents do, one in each row.
+    """Returns a figure in which one latent varies in each row.
 
     Args:
         pictures: ``(n, steps, height, width, channels)``, pixels in [0, 1].
-        names: What to call each row.
-        values: What to write above each column.
+        names: Label of each row.
+        values: Number above each column.
 
     Returns:
         A matplotlib `Figure`.
@@ -175,14 +175,14 @@ def traversal(pictures, names, values):
     picture = grid(pictures.reshape(-1, *pictures.shape[2:]), steps, GAP)
     return canvas(
         picture,
-        "One latent at a time, the ones that carry most; above, standard deviations from the mean",
+        "One latent varies in each row, by the number of standard deviations above each column",
         above(width, list(map(signed, values))),
         list(zip(starts(n, height, GAP) + height / 2, names)),
     )
 
 
 def manifold(pictures):
-    """Returns what codes of 2 latents stand for, over the whole plane, see `latent.manifold`.
+    """Returns a figure of images decoded over a plane of 2 latents, from `latent.manifold`.
 
     Args:
         pictures: ``(n, height, width, channels)``, n a square number; pixels in [0, 1].
@@ -197,24 +197,24 @@ def manifold(pictures):
     ```
     """
     title = (
-        "The latent space: z 1 to the right, z 2 upwards, each cell equally likely under N(0, I)"
+        "Latent space: z 1 to the right, z 2 upwards; all cells are equally likely under N(0, I)"
     )
     return canvas(grid(pictures, round(len(pictures) ** 0.5), gap=0), title)
 
 
 def fitting(columns, images, least=4):
-    """Returns how many columns to use: no more than there are images."""
+    """Returns the number of columns: no more than images, except up to `least`."""
     return min(columns, max(len(images), least))
 
 
 def whole_rows(images, columns):
-    """Returns images followed by white ones, so that the last row is full."""
+    """Returns images padded with white images to full rows."""
     missing = -len(images) % columns
     return np.concatenate([images, np.ones((missing, *images.shape[1:]))])
 
 
 def stacked(blocks, columns, wide_columns=()):
-    """Returns one grid of several, one below the other, and the middle pixel of each."""
+    """Returns a grid of blocks, one below the other, and the middle pixel of each block."""
     heights = [len(block) // columns for block in blocks]
     firsts = np.cumsum([0, *heights])
     picture = grid(np.concatenate(blocks), columns, GAP, firsts[1:-1], wide_columns)
@@ -224,7 +224,7 @@ def stacked(blocks, columns, wide_columns=()):
 
 
 def above(width, texts, wide=()):
-    """Returns what to write above the columns of a grid, for `canvas`."""
+    """Returns texts above the columns of a grid, for `canvas`."""
     return list(zip(starts(len(texts), width, GAP, wide) + width / 2, texts))
 
 

@@ -1,4 +1,4 @@
-"""The run folder: what train.py writes, and how it is found and used again."""
+"""Run folders: created by train.py, found and loaded by the commands, the demo and Python code."""
 
 from keras_vae.runs.config import load_data as load_data
 from keras_vae.runs.files import FILES as FILES

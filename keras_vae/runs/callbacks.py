@@ -14,11 +14,11 @@ from keras_vae.runs import files
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar on a terminal, and one line an epoch everywhere; measures the speed.
+    """Shows a progress bar on a terminal, prints a line after each epoch, measures the speed.
 
     Attributes:
-        images_per_second: Images trained on per second, without the first epoch (which
-            compiles) and without validation; None after fewer than two epochs.
+        images_per_second: Training images per second, excluding validation and the first epoch,
+            which compiles; None before the second epoch ends.
     """
 
     def __init__(self, images, batch_size, epochs, file=sys.stdout):
@@ -26,7 +26,7 @@ class Progress(keras.callbacks.Callback):
         self.images, self.batch_size, self.epochs = images, batch_size, epochs
         self.file = file
         self.images_per_second = None
-        self.seconds = []  # of training in each epoch
+        self.seconds = []  # training time of each epoch
 
     def on_train_begin(self, logs=None):
         print("Compiling the training step ...", file=self.file, flush=True)
@@ -79,22 +79,22 @@ class Progress(keras.callbacks.Callback):
 
     def _stop_clock(self):
         if self.stopped is None:
-            float(keras.ops.convert_to_numpy(self.logs["loss"]))  # wait for the device
+            float(keras.ops.convert_to_numpy(self.logs["loss"]))  # waits for the device
             self.stopped = time.perf_counter()
 
 
 def summary(logs):
-    """Returns losses as one short text, in nats per image."""
+    """Returns the losses on one line, in nats per image."""
     names = {"loss": "loss", "reconstruction_loss": "reconstruction", "kl_loss": "KL"}
-    shown = {label: float(logs[key]) for key, label in names.items() if key in logs}
-    return "  ".join(f"{label} {value:.2f}" for label, value in shown.items())
+    losses = {label: float(logs[key]) for key, label in names.items() if key in logs}
+    return "  ".join(f"{label} {value:.2f}" for label, value in losses.items())
 
 
 class SaveBest(keras.callbacks.Callback):
-    """Writes the model to a file after each epoch that has the lowest validation loss so far.
+    """Saves the model after each epoch with the lowest validation loss so far.
 
     Attributes:
-        epoch: Which epoch was saved, counted from 1; None if there was none.
+        epoch: The epoch of the saved model, counted from 1; None if none was saved.
     """
 
     def __init__(self, path):
@@ -109,16 +109,16 @@ class SaveBest(keras.callbacks.Callback):
 
 
 class StopOnInterrupt(keras.callbacks.Callback):
-    """Turns Ctrl-C into a clean stop after the current step; a second Ctrl-C ends at once.
+    """Stops training after the current step on Ctrl-C; a second Ctrl-C ends the process at once.
 
-    After training, while the results are written, the first Ctrl-C changes nothing.
+    After training, while results are written, the first Ctrl-C is ignored.
 
     Args:
-        folder: The run folder, whose unfinished files are removed before it ends at once.
-        clean_up: A function to call then, too; None is nothing.
+        folder: The run folder; its temporary files are removed before the process ends at once.
+        clean_up: A function called at the same point, or None.
 
     Attributes:
-        asked: Whether training was stopped by Ctrl-C.
+        asked: True if training was stopped by Ctrl-C.
     """
 
     def __init__(self, folder, clean_up=None):
@@ -142,10 +142,12 @@ class StopOnInterrupt(keras.callbacks.Callback):
             files.remove_temporary_files(self.folder)
             if self.clean_up:
                 self.clean_up()
-            with contextlib.suppress(OSError):  # nobody listens
+            with contextlib.suppress(OSError):  # stderr may be closed
                 print("\nStopped at once.", file=sys.stderr, flush=True)
             os._exit(130)
         self.pressed, self.asked = True, self.training
-        doing = "Stopping after this step" if self.training else "Training is over, saving"
+        doing = (
+            "Stopping after this step" if self.training else "Training has ended, saving results"
+        )
         with contextlib.suppress(OSError):
             print(f"\n{doing}; press Ctrl-C again to stop at once.", file=sys.stderr, flush=True)

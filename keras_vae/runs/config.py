@@ -1,4 +1,4 @@
-"""config.json of a run: its settings, and the data set that they name."""
+"""The config.json of a run: its content, and the data set that it names."""
 
 import sys
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ from keras_vae.training import backends
 
 
 def describe(settings, data, model):
-    """Returns the content of config.json at the beginning of a run.
+    """Returns the content of config.json at the start of a run.
 
     Args:
         settings: The arguments of train.py, a dict.
         data: The `keras_vae.datasets.Dataset`.
-        model: The model that will be trained.
+        model: The model to be trained.
 
     Returns:
-        A dict for JSON: the settings, what was found out about the data, and all versions.
+        A dict for JSON: the settings, the properties of data and model, and all versions.
     """
     backend = keras.backend.backend()
     return {
@@ -46,16 +46,16 @@ def describe(settings, data, model):
 
 
 def load_data(config):
-    """Returns the data set that a run was trained on, divided in the same way.
+    """Returns the data set that a run was trained on, with the same split.
 
     Args:
-        config: The settings of the run, as in config.json.
+        config: The content of the run's config.json.
 
     Returns:
         A `keras_vae.datasets.Dataset`.
 
     Raises:
-        ValueError: If the data are not there any more.
+        ValueError: If `config` does not name the data set, or it can no longer be loaded.
 
     Example:
 
@@ -66,8 +66,8 @@ def load_data(config):
     """
     if config.get("dataset") is None:
         raise ValueError(
-            "The config.json of this run does not say on which data it was trained (`dataset`). "
-            "Add the name, or train again"
+            "The config.json of this run does not name its data set. Add the name or path as "
+            "`dataset`, or train again"
         )
     size = config.get("image_size")
     return datasets.load(

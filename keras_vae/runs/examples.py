@@ -1,4 +1,4 @@
-"""Test images and codes that go with a run, so that it can be shown where the data are not."""
+"""Test images and codes stored with a run, so that the demo does not need the data set."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from keras_vae.datasets.names import favourite, short
 from keras_vae.datasets.stream import head
 from keras_vae.latent.files import read_arrays
 
-IMAGES, MOST_BYTES = 48, 8_000_000  # the images kept, and fewer if they are large
-CODES = 5000  # in a map of the latent space
-COLOURS = 20  # classes at most that a map tells apart
+IMAGES, MOST_BYTES = 48, 8_000_000  # limits of the stored images
+CODES = 5000  # most points in a map of the latent space
+COLOURS = 20  # most classes that a map shows in different colours
 
 TYPES = {
     "images": "uint8",
@@ -24,23 +24,23 @@ TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Some test images with what is known of them, and the codes of more; `collect` makes it.
+    """Test images with their attributes, and the codes of more test images; made by `collect`.
 
     Attributes:
         images: uint8 ``(m, height, width, channels)``, the first test images.
-        attributes: bool ``(m, number of attributes)``, False where nothing is known.
-        attribute_names: What the attributes are called.
-        attribute_means: float32 ``(number of attributes, 2, latent_dim)``, the mean of the codes
-            of images without and with each attribute; zeros where there are none.
-        attribute_counts: int ``(number of attributes, 2)``, of how many codes each is the mean.
-        codes: float32 ``(n, latent_dim)``, n of at least m: `z_mean` (of a plain autoencoder
-            `z`) of test images, of which the first m are `images`.
-        carried: float32 ``(latent_dim,)``, what each latent carries, see `latent.carried`.
-        groups: int ``(n,)``, the group of each code, an index into `group_names`.
-        group_names: What the groups are called.
-        title: What the groups are, such as ``"by label"``.
-        known: bool ``(m, number of attributes)``, which of the attributes' values are known. None
-            if all are.
+        attributes: bool ``(m, number of attributes)``, False where the value is unknown.
+        attribute_names: Names of the attributes.
+        attribute_means: float32 ``(number of attributes, 2, latent_dim)``, the mean code of the
+            images without and with each attribute; zeros where there are no such images.
+        attribute_counts: int ``(number of attributes, 2)``, the number of codes in each mean.
+        codes: float32 ``(n, latent_dim)``, n >= m: `z_mean` (`z` of a plain autoencoder) of the
+            first n test images; the first m rows are the codes of `images`.
+        carried: float32 ``(latent_dim,)``, the information in each latent (`latent.carried`).
+        groups: int ``(n,)``, the colour of each code on the map, an index into `group_names`.
+        group_names: The names of the colours.
+        title: What the colours show, such as ``"by label"``.
+        known: bool ``(m, number of attributes)``, True where the value of the attribute is known;
+            None if all values are.
     """
 
     images: np.ndarray
@@ -56,15 +56,20 @@ class Examples:
     known: np.ndarray | None = None
 
     def save(self, path):
-        """Writes an ``.npz`` file of plain arrays, each under the name of the attribute."""
+        """Writes an ``.npz`` file with one plain array for each attribute of this class."""
         texts = ("attribute_names", "group_names", "title")
-        arrays = {name: np.array(getattr(self, name), str) for name in texts}  # also if empty
+        # An empty tuple would otherwise become an array of floats.
+        arrays = {name: np.array(getattr(self, name), str) for name in texts}
         arrays = {name: array for name, array in (vars(self) | arrays).items() if array is not None}
         np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path):
-        """Returns what `save` wrote, or raises `ValueError`; nothing in the file is executed."""
+        """Reads a file that `save` wrote, without executing anything in it.
+
+        Raises:
+            ValueError: If the file is damaged, or an array has the wrong type, shape or values.
+        """
         arrays = read_arrays(
             path,
             numbers=(*TYPES, "groups", "attribute_counts"),
@@ -74,14 +79,14 @@ class Examples:
         )
         for name, kind in TYPES.items():
             if arrays[name].dtype != kind:
-                raise ValueError(f"{name!r} is {arrays[name].dtype}; expected {kind}")
+                raise ValueError(f"expected {name!r} to be {kind}, received {arrays[name].dtype}")
         check_shapes(**arrays)
         groups, count = arrays["groups"], len(arrays["group_names"])
         if groups.dtype.kind == "f" or groups.min() < 0 or groups.max() >= count:
-            raise ValueError(f"'groups' holds something else than whole numbers below {count}")
+            raise ValueError(f"expected 'groups' to hold indices of the {count} 'group_names'")
         counts = arrays["attribute_counts"]
         if counts.dtype.kind == "f" or (counts < 0).any():
-            raise ValueError("'attribute_counts' holds something else than whole numbers from 0 on")
+            raise ValueError("expected 'attribute_counts' to hold whole numbers of at least 0")
         arrays |= {"groups": groups.astype(int), "attribute_counts": counts.astype(int)}
         for name in ("attribute_names", "group_names"):
             arrays[name] = tuple(arrays[name].tolist())
@@ -91,13 +96,20 @@ class Examples:
 def check_shapes(images, codes, title, attribute_names, group_names, **others):
     """Raises `ValueError` unless the arrays fit together."""
     if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"it holds images of shape {images.shape}")
+        raise ValueError(
+            f"expected 'images' of shape (m, height, width, channels), received {images.shape}"
+        )
     if codes.ndim != 2 or len(codes) < len(images) or 0 in codes.shape:
-        raise ValueError(f"it holds {len(images)} images and codes of shape {codes.shape}")
+        raise ValueError(
+            f"expected 'codes' of shape (n, latent_dim) with n >= {len(images)}, the number of "
+            f"images, received {codes.shape}"
+        )
     if title.ndim != 0 or attribute_names.ndim != 1 or group_names.ndim != 1:
-        raise ValueError("it holds names that are no lists")
+        raise ValueError(
+            "expected 'title' to be one string, 'attribute_names' and 'group_names' to be lists"
+        )
     if len(set(attribute_names.tolist())) != len(attribute_names):
-        raise ValueError("it names an attribute twice")
+        raise ValueError("expected 'attribute_names' without duplicates")
     count = len(attribute_names)
     for name, shape in (
         ("attributes", (len(images), count)),
@@ -108,11 +120,11 @@ def check_shapes(images, codes, title, attribute_names, group_names, **others):
         ("groups", codes.shape[:1]),
     ):
         if name in others and others[name].shape != shape:
-            raise ValueError(f"{name!r} has the shape {others[name].shape}; expected {shape}")
+            raise ValueError(f"expected {name!r} of shape {shape}, received {others[name].shape}")
 
 
 def collect(model, data):
-    """Returns what to show of the test images, wherever the run goes.
+    """Returns the test images and codes to store with a run.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
@@ -145,7 +157,7 @@ def collect(model, data):
         attribute_means=means,
         attribute_counts=counts,
         codes=parts[0],
-        # What float32 cannot hold could not be read again.
+        # `load` rejects values close to the largest float32.
         carried=np.minimum(latent.carried(*parts), checks.LARGEST / 2).astype("float32"),
         groups=group,
         group_names=tuple(group_names),
@@ -155,7 +167,7 @@ def collect(model, data):
 
 
 def attribute_means(codes, attributes, known=None):
-    """Returns the mean code without and with each attribute, and of how many codes it is."""
+    """Returns the mean code without and with each attribute, and the number of codes in it."""
     known = checks.as_known(known, attributes.shape)
     sides = np.stack([known & ~attributes, known & attributes], axis=-1)  # (n, attributes, 2)
     counts = sides.sum(axis=0)
@@ -165,10 +177,10 @@ def attribute_means(codes, attributes, known=None):
 
 
 def groups(data, most=CODES):
-    """Returns what to colour codes by: the group of each image, the groups' names, and a title."""
+    """Returns the colouring of a map of codes: an index for each image, names, and a title."""
     if 0 < len(data.label_names) <= COLOURS:
         labels, names = np.asarray(data.test.labels[:most]), tuple(data.label_names)
-        if labels.min() < 0:  # what TFDS has where there is none
+        if labels.min() < 0:  # TFDS marks images without a label by -1
             labels, names = np.where(labels < 0, len(names), labels), (*names, "no label")
         return labels, names, "by label"
     if data.attribute_names:
@@ -180,6 +192,6 @@ def groups(data, most=CODES):
         if data.test.known is not None:
             known = data.test.known[:most, column]
             has, names = np.where(known, has, 2), (*names, "unknown")
-            title += f", known of {known.sum():,} of {len(known):,}"
+            title += f", known for {known.sum():,} of {len(known):,}"
         return has, names, title
-    return np.zeros(len(data.test), int)[:most], ("all",), "no groups known"
+    return np.zeros(len(data.test), int)[:most], ("all",), "without labels"

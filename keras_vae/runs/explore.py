@@ -1,4 +1,4 @@
-"""What is found out about the latent space of a trained model, from the codes of its images."""
+"""Fits directions, a mixture and a flow to the codes of a trained model."""
 
 from dataclasses import dataclass
 
@@ -9,23 +9,25 @@ from keras_vae.datasets.attributes import counts
 from keras_vae.datasets.names import first_few
 from keras_vae.datasets.stream import head
 
-CODES = 20_000  # images to learn from
-VALIDATION = 2000  # codes to choose by
-COMPONENTS = 32  # principal ones, to tell codes apart by
-LEAST_IMAGES = 10  # with an attribute and without, for a direction to mean something
-FEWEST_CODES, MANY_CODES = 50, 2000  # for a flow, and for one that takes long
+CODES = 20_000  # most training codes used
+VALIDATION = 2000  # most validation codes used
+COMPONENTS = 32  # principal components in which sources are compared
+MIN_IMAGES_PER_SIDE = 10  # images with, and images without, an attribute that gets a direction
+# Codes from which on a flow is fitted, and from which on that takes long enough to announce.
+FEWEST_CODES, MANY_CODES = 50, 2000
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `explore` found; what the images are too few for is None.
+    """The results of `explore`; parts for which there are too few images are None.
 
     Attributes:
         directions: `latent.Directions` of the attributes.
         mixture: `latent.Mixture` of the codes.
         flow: `latent.Flow` from noise to the codes.
-        best_source: What new images come from, ``"flow"`` or ``"mixture"``; None without both.
-        notes: Sentences on what is missing, or is known of some images only.
+        best_source: The better source of new images, ``"flow"`` or ``"mixture"``; None if there
+            is neither.
+        notes: Lines to print about missing parts and unknown attribute values.
     """
 
     directions: latent.Directions | None = None
@@ -35,17 +37,16 @@ class Found:
     notes: tuple = ()
 
 
-def explore(model, data, seed=0, told=lambda text: None):
+def explore(model, data, seed=0, announce=lambda text: None):
     """Returns directions, a mixture and a flow, fitted to the codes of training images.
 
-    Samples come from the flow or the mixture, whichever is harder to tell from validation codes,
-    see `better`.
+    New images are sampled from the flow or the mixture, whichever `better` chooses.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
         data: The `keras_vae.datasets.Dataset` that it was trained on.
         seed: A non-negative integer.
-        told: Called with a line of text before something that takes long.
+        announce: Called with a line of text before a step that takes long.
 
     Returns:
         `Found`.
@@ -59,34 +60,36 @@ def explore(model, data, seed=0, told=lambda text: None):
     """
     codes = latent.codes_of(model, head(data.train.images, CODES))  # in random order
     validation_codes = latent.codes_of(model, head(data.validation.images, VALIDATION))
-    directions = mixture = flow = shown = None
+    directions = mixture = flow = flow_attributes = None
     names, notes = (), []
     if data.attribute_names:
         attributes = data.train.attributes[: len(codes)]
         known = checks.as_known(data.train.known, data.train.attributes.shape)[: len(codes)]
         has = (attributes & known).sum(axis=0)
-        enough = np.minimum(has, known.sum(axis=0) - has) >= LEAST_IMAGES
+        enough = np.minimum(has, known.sum(axis=0) - has) >= MIN_IMAGES_PER_SIDE
         if enough.any():
             names = tuple(np.array(data.attribute_names)[enough].tolist())
             attributes, known = attributes[:, enough], known[:, enough]
             directions = latent.fit_directions(codes, attributes, names, known=known)
-            shown = np.where(known, attributes, np.nan)
+            flow_attributes = np.where(known, attributes, np.nan)
             if gaps := counts(known, names):
-                notes.append(f"Directions of images of which it is known: {first_few(gaps)}")
+                notes.append(f"Directions fitted to images with known values: {first_few(gaps)}")
         else:
-            least = f"{LEAST_IMAGES} images with it and without it"
-            notes.append(f"No directions: no attribute has {least}")
+            notes.append(
+                f"No directions: no attribute has {MIN_IMAGES_PER_SIDE} images with it and "
+                f"{MIN_IMAGES_PER_SIDE} without it"
+            )
     try:
         mixture = latent.fit_mixture(codes, validation_codes, seed=seed)
-    except ValueError as error:  # such as a single image; the run is worth keeping all the same
+    except ValueError as error:  # for example a single image; the run is kept without a mixture
         notes.append(f"No mixture: {error}")
     exclusive = [name for name in names if name in data.label_names]
     if len(codes) >= FEWEST_CODES:
         if len(codes) >= MANY_CODES:
-            told("Learning a flow from noise to the codes ...")
+            announce("Fitting a flow from noise to the codes ...")
         flow = latent.fit_flow(
             codes,
-            shown,
+            flow_attributes,
             names,
             exclusive=exclusive if len(exclusive) > 1 else (),
             seed=seed,
@@ -96,24 +99,33 @@ def explore(model, data, seed=0, told=lambda text: None):
 
 
 def better(flow, mixture, codes, seed):
-    """Returns which gives codes more like those of validation images; None without either.
+    """Returns the source whose codes are harder to distinguish from validation codes.
 
-    That is the one that nearest neighbours tell less well from them, see
-    `evaluate.two_sample_accuracy`, along the 32 directions in which codes vary most: in all of
-    256 latents, neighbours say nothing any more.
+    Each source is scored by the accuracy of a nearest-neighbour two-sample test against the
+    validation codes (`evaluate.two_sample_accuracy`). The test runs on the first 32 principal
+    components, because nearest neighbours are uninformative in 256 dimensions.
+
+    Args:
+        flow: `latent.Flow`, or None.
+        mixture: `latent.Mixture`, or None.
+        codes: Validation codes ``(n, latent_dim)``.
+        seed: Seed of the samples.
+
+    Returns:
+        ``"flow"`` or ``"mixture"``; None if both are None.
     """
-    there = {"flow": flow, "mixture": mixture}
-    there = {name: source for name, source in there.items() if source is not None}
-    if len(there) < 2 or len(codes) < 2:
-        return next(iter(there), None)
-    middle = codes.mean(axis=0)
-    _, _, axes = np.linalg.svd(codes - middle, full_matrices=False)
+    sources = {"flow": flow, "mixture": mixture}
+    sources = {name: source for name, source in sources.items() if source is not None}
+    if len(sources) < 2 or len(codes) < 2:
+        return next(iter(sources), None)
+    mean = codes.mean(axis=0)
+    _, _, axes = np.linalg.svd(codes - mean, full_matrices=False)
 
-    def seen(some):
-        return (some - middle) @ axes[:COMPONENTS].T
+    def project(points):
+        return (points - mean) @ axes[:COMPONENTS].T
 
-    told_apart = {
-        name: evaluate.two_sample_accuracy(seen(codes), seen(source.sample(len(codes), seed)))
-        for name, source in there.items()
+    accuracy = {
+        name: evaluate.two_sample_accuracy(project(codes), project(source.sample(len(codes), seed)))
+        for name, source in sources.items()
     }
-    return min(told_apart, key=told_apart.get)
+    return min(accuracy, key=accuracy.get)

@@ -1,7 +1,7 @@
-"""The files of a run folder: their names, and how they are written.
+"""The files of a run folder: their names, and functions that write them.
 
-Every file is written under a temporary name and then moved into place, so a file that exists is
-complete.
+Each file is written under a temporary name and then moved into place, so that a file under its
+final name is always complete.
 """
 
 import contextlib
@@ -11,43 +11,43 @@ import os
 from pathlib import Path
 
 FILES = {
-    "model.keras": "the trained model, best epoch by validation loss",
-    "config.json": "every setting and version, and whether the run was completed",
-    "history.csv": "the losses of each epoch",
-    "metrics.json": "the final numbers, of the saved model on the test images",
-    "directions.npz": "a direction in latent space for each attribute (if there are any)",
-    "mixture.npz": "Gaussians fitted to the codes, a second way to sample",
-    "flow.keras": "a flow from noise to the codes: samples, edits and walks (if there is one)",
+    "model.keras": "the model at the epoch with the lowest validation loss",
+    "config.json": "all settings and versions, and whether the run was completed",
+    "history.csv": "losses of each epoch",
+    "metrics.json": "metrics of the saved model on the test images",
+    "directions.npz": "a direction in latent space for each attribute (if the data have any)",
+    "mixture.npz": "a mixture of Gaussians fitted to the codes, for sampling",
+    "flow.keras": "a flow from noise to codes for samples, edits, interpolation (if enough images)",
     "examples.npz": "test images and codes, for the demo",
-    "data.png": "training images, as the model sees them",
-    "skipped.txt": "files that could not be used, and why (if there are any)",
-    "samples.png": "new images: z from the flow, the mixture and the prior",
-    "reconstructions.png": "test images and how the model draws them again",
-    "arithmetic.png": "test images with more and less of an attribute (if there are any)",
-    "interpolation.png": "from one test image to another",
-    "traversal.png": "what the latents that carry most do, one at a time",
-    "manifold.png": "what the latent space looks like everywhere (if it has 2 latents)",
-    "latents.png": "what each latent carries, and the codes against the prior",
-    "latent_map.png": "where the test images lie in the latent space",
-    "history.png": "the losses over the epochs",
-    "evaluation.json": "what the model is worth (if evaluated)",
-    "edit_strengths.png": "what edits do as they grow stronger (if evaluated)",
-    "edit_leakage.png": "what edits do to other attributes (if evaluated)",
-    "disentanglement.png": "how well each true factor is found in the code (if evaluated)",
+    "data.png": "training images at the model's size",
+    "skipped.txt": "files that could not be read, with the reasons (if there are any)",
+    "samples.png": "new images from the flow, the mixture and the prior",
+    "reconstructions.png": "test images and their reconstructions",
+    "arithmetic.png": "test images with less and more of an attribute (if the data have any)",
+    "interpolation.png": "interpolations between test images",
+    "traversal.png": "one latent varied at a time, those with the most information first",
+    "manifold.png": "images decoded from a grid over the latent space (if it has 2 latents)",
+    "latents.png": "KL or variance of each latent, and the distribution of its values",
+    "latent_map.png": "map of the codes of the test images",
+    "history.png": "losses over the epochs",
+    "evaluation.json": "metrics of the model and of its edits and samples (if evaluated)",
+    "edit_strengths.png": "flip rate, identity and leakage of edits by strength (if evaluated)",
+    "edit_leakage.png": "share of verdicts on each attribute that edits change (if evaluated)",
+    "disentanglement.png": "how well the codes predict each true factor (if evaluated)",
 }
 
-TEMPORARY = ".unfinished-"  # how the name of a file begins while it is written
+TEMPORARY = ".unfinished-"  # prefix of the name of a file while it is written
 
 
 def clear(folder):
     """Removes the files of an earlier run, and no others."""
-    for name in (*FILES, "latent.png"):  # the last is what latent_map.png was called
+    for name in FILES:
         Path(folder, name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def atomic(path):
-    """Gives a temporary path to write to; moves it to `path` if all went well."""
+    """Yields a temporary path to write to; moves the file to `path` unless an error occurs."""
     path = Path(path)
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
     try:
@@ -58,7 +58,7 @@ def atomic(path):
 
 
 def remove_temporary_files(folder):
-    """Cleans up for a process that ends in the middle of writing."""
+    """Removes the partial files of a process that ends while it writes."""
     for path in Path(folder).glob(f"{TEMPORARY}*"):
         path.unlink(missing_ok=True)
 
@@ -69,7 +69,7 @@ def write_text(path, text):
 
 
 def write_lines(path, lines):
-    """Writes lines of text; line breaks inside of one, as in file names, are escaped."""
+    """Writes lines of text; line breaks within a line, such as in a file name, are escaped."""
     lines = [line.replace("\n", r"\n").replace("\r", r"\r") for line in lines]
     write_text(path, "\n".join(lines) + "\n")
 
@@ -79,7 +79,7 @@ def write_json(path, content):
 
 
 def write_history(path, history):
-    """Writes Keras's ``history.history`` as a table, one row an epoch."""
+    """Writes Keras's ``history.history`` as CSV, one row per epoch."""
     with atomic(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["epoch", *history])
@@ -93,6 +93,6 @@ def write_figure(path, figure):
 
 
 def save(path, part):
-    """Writes what has a method `save`: a model, directions, a mixture, examples."""
+    """Writes an object with a method `save`: a model, directions, a mixture, a flow, examples."""
     with atomic(path) as temporary:
         part.save(temporary)

@@ -1,6 +1,6 @@
-"""Creating and finding run folders. Only the standard library is needed.
+"""Creates and finds run folders, with the standard library alone.
 
-The command line loads this file by itself, so that it can report a wrong run before Keras loads.
+The command line loads this file without the package, to report a wrong run before Keras loads.
 """
 
 import contextlib
@@ -12,20 +12,20 @@ from pathlib import Path
 
 
 def create(dataset, output=None, overwrite=False, root="runs"):
-    """Makes the folder of a new run.
+    """Creates the folder of a new run.
 
     Args:
         dataset: Name or path of the data set, for the folder's name.
-        output: The folder to use; None makes a new one, ``root/<dataset>-<UTC time>``.
-        overwrite: Whether `output` may hold files already; they stay until `clear` is called.
-        root: Where new folders go.
+        output: The folder to use; None creates ``root/<dataset>-<UTC time>``.
+        overwrite: Whether `output` may contain files; they stay until `files.clear` is called.
+        root: The parent of folders named automatically.
 
     Returns:
         The `Path` of an existing folder.
 
     Raises:
-        ValueError: If `output` holds files and may not be overwritten.
-        OSError: If the folder cannot be made or written to.
+        ValueError: If `output` contains files and `overwrite` is False.
+        OSError: If the folder cannot be created or written to.
 
     Example:
 
@@ -44,21 +44,21 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not overwrite:
-        raise ValueError(f"The folder {folder} is not empty. Use another, or --overwrite")
+        raise ValueError(f"The folder {folder} is not empty. Choose another, or use --overwrite")
     tempfile.TemporaryFile(dir=folder).close()  # raises `OSError` if it cannot be written to
     return folder
 
 
 def missing(output):
-    """Returns which folders have to be made for `output`, the innermost first."""
+    """Returns the folders that must be created for `output`, innermost first."""
     path = Path(output)
     return [folder for folder in (path, *path.parents) if not folder.exists()]
 
 
 def remove_empty(folders):
-    """Removes folders, the innermost first, as long as nothing is in them."""
+    """Removes those folders that are empty; `folders` are given innermost first."""
     for folder in folders:
-        with contextlib.suppress(OSError):  # another run may use it by now
+        with contextlib.suppress(OSError):  # not empty: another run may use it
             folder.rmdir()
 
 
@@ -67,13 +67,13 @@ def find(folder=None, root="runs"):
 
     Args:
         folder: The run folder, or its name in `root`; None is the newest completed run.
-        root: Where runs are.
+        root: The folder of all runs.
 
     Returns:
         The `Path` of a folder with a config.json.
 
     Raises:
-        ValueError: If there is no such run; the message names those there are.
+        ValueError: If there is no such run; the message lists the newest completed runs.
 
     Example:
 
@@ -85,26 +85,26 @@ def find(folder=None, root="runs"):
         for path in (Path(folder), Path(root, folder)):
             if (path / "config.json").is_file():
                 return path
-    there = completed(root)
-    if folder is None and there:
-        return there[0]
-    if not there:
+    known = completed(root)
+    if folder is None and known:
+        return known[0]
+    if not known:
         hint = f"There are no completed runs in {root}/. To train one: python train.py"
     else:
-        hint = f"Completed runs, the newest first: {', '.join(map(str, there[:5]))}"
+        hint = f"Completed runs, newest first: {', '.join(map(str, known[:5]))}"
     if folder is not None:
         hint = f"There is no run in {str(folder) or repr('')}. {hint}"
     raise ValueError(hint)
 
 
 def completed(root="runs"):
-    """Returns the folders of completed runs, the newest first.
+    """Returns the folders of completed runs, newest first.
 
     Args:
-        root: Where runs are.
+        root: The folder of all runs.
 
     Returns:
-        A list of `Path`; what cannot be read is left out.
+        A list of `Path`, without runs that cannot be read.
 
     Example:
 
@@ -122,25 +122,25 @@ def completed(root="runs"):
 
 
 def backend_of(folder):
-    """Returns the backend that a run was trained on, or None if its config.json does not say."""
+    """Returns the backend that a run was trained on, or None if config.json does not name it."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         backend = read_json(folder / "config.json").get("backend")
         return backend if isinstance(backend, str) else None
 
 
 def check_attributes(folder, wanted):
-    """Raises `ValueError` if a run's data have no such attributes, as far as config.json says."""
-    there = read_settings(folder).get("attribute_names")
-    if there is not None:
-        check_names(wanted, there, folder)
+    """Raises `ValueError` unless config.json lists all wanted attributes, or no list at all."""
+    known = read_settings(folder).get("attribute_names")
+    if known is not None:
+        check_names(wanted, known, folder)
 
 
-def check_names(wanted, there, folder):
-    """Raises `ValueError` if one of the names wanted is not there."""
+def check_names(wanted, known, folder):
+    """Raises `ValueError` unless all wanted attributes are known."""
     for name in wanted:
-        if name not in there:
-            known = ", ".join(map(str, there)) or "none"
-            raise ValueError(f"There is no attribute {name!r} in {folder}. There are: {known}")
+        if name not in known:
+            names = ", ".join(map(str, known)) or "none"
+            raise ValueError(f"There is no attribute {name!r} in {folder}. There are: {names}")
 
 
 def direction_names(folder):
@@ -153,20 +153,20 @@ def direction_names(folder):
 
     path = folder / "directions.npz"
     if not path.exists():
-        why = "the data had no attributes"
+        why = "its data have no attributes"
         if read_settings(folder).get("attribute_names"):
-            why = "too few images have one of its attributes, or it is from an older version"
+            why = "too few of its images have an attribute, or lack it"
         raise ValueError(f"{folder} has no directions.npz: {why}")
     try:
         with np.load(path, allow_pickle=False) as file:
             return tuple(map(str, file["names"].ravel().tolist()))
-    except Exception as error:  # NumPy and zip have many kinds for damaged files
+    except Exception as error:  # damaged files raise many types in NumPy and zipfile
         why = getattr(error, "strerror", None) or "it is damaged, or not a file of plain arrays"
         raise ValueError(f"{path} cannot be read: {why}") from None
 
 
 def read_settings(folder):
-    """Returns the config.json of a run; whatever goes wrong is a `ValueError`."""
+    """Returns the content of a run's config.json; raises `ValueError` if it cannot be read."""
     path = folder / "config.json"
     try:
         return read_json(path)
@@ -175,8 +175,8 @@ def read_settings(folder):
 
 
 def read_json(path):
-    """Returns the settings in a file, a dict, or raises `ValueError` or `OSError`."""
+    """Returns the dict in a JSON file, or raises `ValueError` or `OSError`."""
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     if not isinstance(content, dict):
-        raise ValueError("it holds no settings")
+        raise ValueError("expected a JSON object")
     return content

@@ -1,4 +1,4 @@
-"""The pictures of a run: what is shown of a model, by the file that it goes into."""
+"""The figures of a run, by file name."""
 
 import numpy as np
 
@@ -9,21 +9,21 @@ from keras_vae.runs.examples import CODES, groups
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal
-WORDS = {"flow": "flow", "mixture": "mixture", "prior": "prior N(0, I)"}
+SOURCE_NAMES = {"flow": "flow", "mixture": "mixture", "prior": "prior N(0, I)"}
 
 
 def figures(run, data, history, attributes=(), seed=0):
-    """Returns figures of what a trained model does with test images and its latent space.
+    """Returns figures of a trained model: reconstructions, samples, edits, latent space, losses.
 
     Args:
         run: A `keras_vae.runs.Run`.
         data: The `keras_vae.datasets.Dataset` that it was trained on.
         history: Keras's ``history.history``.
-        attributes: Which ones ``arithmetic.png`` shows; none is `names.favourite`.
-        seed: Of the samples.
+        attributes: Attributes in ``arithmetic.png``; if empty, the one of `names.favourite`.
+        seed: Seed of the samples.
 
     Returns:
-        A dict of matplotlib `Figure` by file name; see `keras_vae.runs.FILES`.
+        A dict of matplotlib `Figure` by file name, as in `keras_vae.runs.FILES`.
 
     Example:
 
@@ -37,7 +37,7 @@ def figures(run, data, history, attributes=(), seed=0):
     codes = model.encode(head(test.images, CODES))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
     z = parts[0]
-    shown = {
+    by_file = {
         "history.png": plots.history(history),
         "reconstructions.png": plots.reconstructions(images, model.reconstruct(images)),
         "latent_map.png": plots.latent_map(z, *groups(data)),
@@ -45,32 +45,34 @@ def figures(run, data, history, attributes=(), seed=0):
         "traversal.png": traversal(model, z, latent.order(*parts)[:LATENTS], parts[1:]),
     }
     if len(images) > 1:
-        shown["interpolation.png"] = interpolation(model, images, run.flow)
+        by_file["interpolation.png"] = interpolation(model, images, run.flow)
     if model.latent_dim == 2 and hasattr(model, "sampling"):
-        shown["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
+        by_file["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
     if run.edits is not None:
         names = attributes or (favourite(run.edits.names),)
-        shown["arithmetic.png"] = arithmetic(model, data, run.edits, names)
+        by_file["arithmetic.png"] = arithmetic(model, data, run.edits, names)
     if run.sources:
-        shown["samples.png"] = samples(run, seed)
-    return shown
+        by_file["samples.png"] = samples(run, seed)
+    return by_file
 
 
 def samples(run, seed):
-    """Returns new images from each source that a run has, most of them from the best one."""
+    """Returns a figure of new images: 48 from the best source of a run, 24 from each other."""
     best, *others = run.sources
     counts = {best: 48, **{source: 24 for source in others}}
     blocks = {
-        WORDS[source]: run.sample(n, seed=seed, source=source) for source, n in counts.items()
+        SOURCE_NAMES[source]: run.sample(n, seed=seed, source=source)
+        for source, n in counts.items()
     }
-    title = f"Samples: new images, decoded from codes of the {WORDS[best]}"
+    title = f"Samples: new images decoded from codes of the {SOURCE_NAMES[best]}"
     if others:
-        title += f", and for comparison of the {' and the '.join(WORDS[name] for name in others)}"
+        names = " and the ".join(SOURCE_NAMES[name] for name in others)
+        title += f"; for comparison, from the {names}"
     return plots.samples(blocks, title=title)
 
 
 def arithmetic(model, data, edits, names):
-    """Returns test images with less and more of some attributes."""
+    """Returns a figure of test images with less and more of each attribute."""
     blocks = {}
     for name in names:
         column = data.attribute_names.index(name)
@@ -86,16 +88,18 @@ def arithmetic(model, data, edits, names):
 
 
 def interpolation(model, images, flow=None, pairs=6, steps=8):
-    """Returns the ways from test image to test image: through the noise of the flow, if any."""
+    """Returns a figure of interpolations between test images, through the flow if there is one."""
     images = images[: 2 * min(pairs, len(images) // 2)]
     ends = latent.codes_of(model, images).reshape(-1, 2, model.latent_dim)
     between = [model.decode(latent.interpolate(pair, steps, flow=flow)) for pair in ends]
-    way = "straight through latent space" if flow is None else "through the noise of the flow"
+    way = "on a straight line between their codes"
+    if flow is not None:
+        way = "in the noise space of the flow"
     return plots.interpolation(images[::2], images[1::2], np.stack(between), way)
 
 
 def traversal(model, z, latents, z_log_var):
-    """Returns what single latents do to the first test image, those that carry most first."""
+    """Returns a figure of the first test image as single latents vary, most informative first."""
     reach, steps = 2.5, 11
     walks = latent.traverse(z[0], z, latents, steps, reach)
     names = [f"z {j + 1}" for j in latents]

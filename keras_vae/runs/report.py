@@ -1,6 +1,6 @@
-"""All that can be said of a run in numbers, put together: what `evaluate` writes.
+"""Evaluates a run: the content of evaluation.json.
 
-How each number is computed: `keras_vae/evaluate/`. In which words it is told: `tables.py`.
+The metrics are computed in `keras_vae/evaluate/`; `words.py` prints them.
 """
 
 import contextlib
@@ -16,20 +16,20 @@ from keras_vae.runs import words
 from keras_vae.runs.explore import CODES
 from keras_vae.runs.folders import read_json
 
-SAMPLES = 2000  # images of each kind
-FEWEST = 4  # of them; an image has to have 3 neighbours
-FACES = 3000  # for disentanglement, drawn apart, as many as its report uses
+SAMPLES = 2000  # most images of each kind
+MIN_SAMPLES = 4  # precision and recall need 3 neighbours of each image
+FACES = 3000  # drawn for disentanglement, as many as its report uses
 VERSION = 2  # of evaluation.json
-LEAST_IMAGES = 5000  # training images from which on a judge is a small part of a run
+MIN_TRAINING_IMAGES = 5000  # with fewer, training a judge would take as long as the run
 
 
 def no_bar(what, total):
-    """Returns something to call with each number of steps done; `tqdm(...).update` is another."""
+    """Returns a function of the number of steps done that shows nothing, unlike `tqdm.update`."""
     return lambda steps: None
 
 
 def fit(run, data, judges, options, bar):
-    """How well the model fits the test images, see `evaluate.fit_report`."""
+    """Measures how well the model fits the test images, by `evaluate.fit_report`."""
     n = min(options.n, len(data.test))
     begin = bar("log p(x)", n)
     return {
@@ -41,7 +41,7 @@ def fit(run, data, judges, options, bar):
 
 
 def latents(run, data, judges, options, bar):
-    """What the latents carry, see `evaluate.latents_report`."""
+    """Measures the information in the latents, by `evaluate.latents_report`."""
     codes = run.model.encode(head(data.test.images, edits.FINAL))
     parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
     report = evaluate.latents_report(*parts, seed=options.seed)
@@ -52,7 +52,7 @@ def latents(run, data, judges, options, bar):
 
 
 def edit(run, data, judges, options, bar):
-    """Whether edits change what they should, see `evaluate.edit_report`."""
+    """Measures whether edits change their attribute and nothing else, by `evaluate.edit_report`."""
     if run.directions is None:
         why = "its data have no attributes, or too few images"
         if run.config.get("completed") is False:
@@ -60,10 +60,9 @@ def edit(run, data, judges, options, bar):
         return missing(f"the run has no directions: {why}")
     if judges.judge is None:
         return missing("too few training images have an attribute, or lack it")
-    asked = {*(options.attribute or ()), *(options.watch or ())}
-    if unknown := sorted(asked - set(judges.judge.names)):
-        few = "too few of the images that the judge learns from have, or lack"
-        return missing(f"{few}, {', '.join(unknown)}")
+    requested = {*(options.attribute or ()), *(options.watch or ())}
+    if unknown := sorted(requested - set(judges.judge.names)):
+        return missing(f"too few of the judge's images have, or lack, {', '.join(unknown)}")
     by_method = {run.directions.method: run.directions}
     if run.flow is not None:
         by_method["flow"] = run.flow
@@ -85,7 +84,7 @@ def edit(run, data, judges, options, bar):
 
 
 def other_directions(run, data):
-    """Returns the directions that the other methods find, by method."""
+    """Returns the directions fitted by the methods that the run does not use, by method."""
     names = run.directions.names
     columns = [data.attribute_names.index(name) for name in names]
     codes = latent.codes_of(run.model, head(data.train.images, CODES))
@@ -96,9 +95,9 @@ def other_directions(run, data):
 
 
 def disentanglement(run, data, judges, options, bar):
-    """Whether each latent is about one factor, see `evaluate.disentanglement_report`."""
+    """Measures whether each latent encodes one factor, by `evaluate.disentanglement_report`."""
     if not data.factor_names:
-        return missing("the true factors of these images are not known, only those of faces are")
+        return missing("only the images of the data set faces have known factors")
     drawn = faces.draw(FACES, seed=3, correlated=False)  # not the seeds of the data set
     codes = latent.codes_of(run.model, drawn.images)
     names = data.factor_names
@@ -108,13 +107,13 @@ def disentanglement(run, data, judges, options, bar):
 
 
 def samples(run, data, judges, options, bar):
-    """How much new images are like real ones, see `evaluate.sample_report`."""
+    """Measures how similar new images are to real ones, by `evaluate.sample_report`."""
     judge = judges.judge
     if judge is None:
-        return missing("there are no attributes or classes that a classifier could learn")
+        return missing("there are no attributes or classes for a classifier to learn")
     n = min(SAMPLES, edits.most_images(data.image_shape), len(data.test), len(data.train))
-    if n < FEWEST:
-        return missing(f"there are fewer than {FEWEST} test or training images")
+    if n < MIN_SAMPLES:
+        return missing(f"there are fewer than {MIN_SAMPLES} test or training images")
     test = data.test.images[:n]
     made = {"reconstructions": lambda: run.model.reconstruct(test)}
     for source in run.sources:
@@ -142,7 +141,7 @@ MEASURES = {
 
 
 def choose_methods(run, data, judges):
-    """Returns by which method each attribute is edited best, see `evaluate.choose_methods`.
+    """Returns the best edit method of each attribute, by `evaluate.choose_methods`.
 
     Args:
         run: A `keras_vae.runs.Run`.
@@ -150,9 +149,9 @@ def choose_methods(run, data, judges):
         judges: The `keras_vae.evaluate.judges.Judges` of that data set.
 
     Returns:
-        A dict from the names of attributes to methods. Empty if there is nothing to choose, or
-        there are fewer than 5,000 training images, so that training a judge would take as long as
-        the run: then edits go along directions.
+        A dict of methods by attribute. Empty, so that all edits use directions, if the run has no
+        directions or no flow, no attribute can be judged, or there are fewer than 5,000 training
+        images: training a judge would take as long as the run.
 
     Example:
 
@@ -161,7 +160,7 @@ def choose_methods(run, data, judges):
     report.choose_methods(run, data, Judges(data))
     ```
     """
-    if run.directions is None or run.flow is None or len(data.train) < LEAST_IMAGES:
+    if run.directions is None or run.flow is None or len(data.train) < MIN_TRAINING_IMAGES:
         return {}
     if judges.judge is None:
         return {}
@@ -172,7 +171,7 @@ def choose_methods(run, data, judges):
 
 
 def headline(run, data, judges):
-    """Returns what train.py says of edits: one attribute, by the method that the run uses.
+    """Returns the quality of edits that train.py reports: one attribute, by the run's method.
 
     Args:
         run: A `keras_vae.runs.Run`.
@@ -182,9 +181,9 @@ def headline(run, data, judges):
     Returns:
         A dict for metrics.json: ``edit_attribute``, ``edit_method``, ``edit_strength``,
         ``edit_flip_rate``, ``edit_largest_leakage``, ``edit_leaks_into``, ``edit_identity``,
-        ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; see
-        `evaluate.edit_report`. Empty if there are no directions, the attribute cannot be judged,
-        or there are fewer than 5,000 training images.
+        ``edit_identity_ceiling`` and ``edit_judge``, the judge's digest; `evaluate.edit_report`
+        defines them. Empty if there are no directions, the attribute cannot be judged, or there
+        are fewer than 5,000 training images.
 
     Example:
 
@@ -193,7 +192,7 @@ def headline(run, data, judges):
     report.headline(run, data, Judges(data))
     ```
     """
-    if run.directions is None or len(data.train) < LEAST_IMAGES:
+    if run.directions is None or len(data.train) < MIN_TRAINING_IMAGES:
         return {}
     name = favourite(run.directions.names)
     if judges.judge is None or name not in judges.judge.names:
@@ -212,7 +211,7 @@ def headline(run, data, judges):
     )
     entry = numbers["attributes"][name]
     point = entry["methods"][method]
-    # None where the judge finds the attribute in every picture that the model draws
+    # None if the judge finds the attribute in every reconstruction.
     if not entry["measurable"] or point["flip_rate"] is None:
         return {}
     keys = ("strength", "flip_rate", "largest_leakage", "leaks_into", "identity")
@@ -226,21 +225,20 @@ def headline(run, data, judges):
 
 
 def check_directions(run, attribute):
-    """Raises `ValueError` if the run has no directions of these attributes."""
+    """Raises `ValueError` if the run has directions, but not of all these attributes."""
     for name in attribute or ():
         if run.directions is not None and name not in run.directions:
             known = ", ".join(run.directions)
             raise ValueError(
-                f"{run.folder} has no direction of {name!r}: too few images have it, or lack it. "
-                f"It has those of: {known}"
+                f"{run.folder} has no direction for {name!r}: too few images have it, or lack it. "
+                f"It has directions for: {known}"
             )
 
 
 def check_data(run, data):
-    """Raises `ValueError` unless the data are what the run was trained on, as far as is known.
+    """Raises `ValueError` if the data differ from what config.json says of the training data.
 
-    Data that have changed are divided in another way: images that the model has been trained on
-    would be tested on.
+    The split of changed data is different, so the test images could include training images.
     """
     now = {part: len(getattr(data, part)) for part in ("train", "validation", "test")}
     pairs = (
@@ -251,14 +249,14 @@ def check_data(run, data):
     for what, then, found in pairs:
         if then is not None and then != found:
             raise ValueError(
-                f"{run.config['dataset']} is no longer what {run.folder} was trained on: {what} "
-                f"were {then}, and are {found}. It cannot be told any more which images are new "
-                "to the model. Restore the data as they were, or train again"
+                f"{run.config['dataset']} has changed since {run.folder} was trained, so the test "
+                f"images may include training images. Expected {what}: {then}. Received: {found}. "
+                "Restore the data, or train again"
             )
 
 
 def digest_of(folder):
-    """Returns a short text that is another one for another model, directions or samples."""
+    """Returns a digest of all files of a run that evaluation.json depends on."""
     content = hashlib.sha256()
     for name in ("model.keras", "directions.npz", "mixture.npz", "flow.keras"):
         with contextlib.suppress(FileNotFoundError):
@@ -267,19 +265,21 @@ def digest_of(folder):
 
 
 def join(folder, numbers):
-    """Returns new numbers together with those parts that were measured before, of this model."""
+    """Returns new numbers merged with the earlier numbers of other parts of the same model."""
     run, before = {"version": VERSION, "model": digest_of(folder)}, {}
     with contextlib.suppress(OSError, ValueError, RecursionError):
         before = read_json(folder / "evaluation.json")
     if {key: before.get(key) for key in run} != run:
         before = {}
-    kept = {part: before[part] for part in MEASURES if part in before and is_whole(part, before[part])}
+    kept = {
+        part: before[part] for part in MEASURES if part in before and is_valid(part, before[part])
+    }
     joined = {**kept, **numbers}
     return {**run, **{part: joined[part] for part in MEASURES if part in joined}}
 
 
-def is_whole(part, numbers):
-    """Returns whether numbers that were read can be told; a file may have been changed."""
+def is_valid(part, numbers):
+    """Returns True if numbers read from a file, which may be damaged, can be shown."""
     with contextlib.suppress(Exception):
         words.text({part: numbers})
         plots.evaluation({part: numbers})
@@ -287,17 +287,17 @@ def is_whole(part, numbers):
     return False
 
 
-def measure(run, data, options, bar=no_bar, told=lambda text: None):
-    """Returns all that can be said of a run.
+def measure(run, data, options, bar=no_bar, announce=lambda text: None):
+    """Returns the evaluation of a run.
 
     Args:
         run: A `keras_vae.runs.Run`.
-        data: The data set it was trained on, see `keras_vae.runs.load_data`.
-        options: ``parts`` (of `MEASURES`), ``n`` and ``k`` of the log-likelihood, ``attribute``
-            and ``watch`` (names, or None for all) and ``seed``: what
-            `keras_vae_cli.arguments.parse_command` makes of ``evaluate``.
-        bar: ``bar(what, total)`` begins a progress bar and returns its ``update``.
-        told: Called with a line of text before something that takes long.
+        data: The data set it was trained on, from `keras_vae.runs.load_data`.
+        options: An object with ``parts`` (of `MEASURES`), ``n`` and ``k`` of the log-likelihood,
+            ``attribute`` and ``watch`` (names, or None for all) and ``seed``, such as
+            ``keras_vae_cli.main.parse(["evaluate"])``.
+        bar: ``bar(what, total)`` starts a progress bar and returns its ``update``.
+        announce: Called with a line of text before a step that takes long.
 
     Returns:
         A dict of numbers for JSON, one entry for each part.
@@ -305,8 +305,9 @@ def measure(run, data, options, bar=no_bar, told=lambda text: None):
     Example:
 
     ```python
-    report.measure(run, runs.load_data(run.config), parse_command(["evaluate"]))["fit"]
+    options = keras_vae_cli.main.parse(["evaluate"])
+    report.measure(run, runs.load_data(run.config), options)["fit"]
     ```
     """
-    judges = Judges(data, told)
+    judges = Judges(data, announce)
     return {part: MEASURES[part](run, data, judges, options, bar) for part in options.parts}

@@ -1,4 +1,4 @@
-"""A finished run: the model and what was learned about its latent space."""
+"""A finished run: the model, and what was fitted to its codes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +10,23 @@ from keras_vae.models.vae import VAE
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
-SOURCES = ("flow", "mixture", "prior")  # of new images, the better one first as a rule
+SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left, ready to use; `load` makes it.
+    """The content of a run folder, ready to use; made by `load`.
 
     Attributes:
         folder: The run folder.
-        config: The settings, as in config.json.
+        config: The content of config.json.
         model: A `VAE` or `AutoEncoder`, compiled.
-        directions: `keras_vae.latent.Directions`; None if the data has no attributes, or too few
-            images that have them.
-        mixture: `keras_vae.latent.Mixture`; None if none could be fitted.
-        flow: `keras_vae.latent.Flow`; None if there are too few images.
-        examples: `keras_vae.runs.examples.Examples`, some of the test set; None if the run is from an
-            older version.
+        directions: `keras_vae.latent.Directions`; None if the data have no attributes, or too few
+            images have, or lack, any of them.
+        mixture: `keras_vae.latent.Mixture`; None if it could not be fitted.
+        flow: `keras_vae.latent.Flow`; None if there were too few images.
+        examples: `keras_vae.runs.examples.Examples`, part of the test set; None if the folder has
+            no examples.npz.
     """
 
     folder: Path
@@ -39,19 +39,19 @@ class Run:
 
     @property
     def resize(self):
-        """How pictures of other shapes are brought to the model's: ``"crop"`` or ``"pad"``."""
+        """How pictures of another aspect ratio are resized: ``"crop"`` or ``"pad"``."""
         return self.config.get("resize") or "crop"
 
     @property
     def edits(self):
-        """How to edit each attribute, `keras_vae.latent.Edits`; None without directions."""
+        """The `keras_vae.latent.Edits` of all attributes; None without directions."""
         if self.directions is None:
             return None
         return latent.Edits(self.directions, self.flow, self.config.get("edit_methods"))
 
     @property
     def sources(self):
-        """What new images can come from, the better one first: those of `SOURCES` it has."""
+        """The sources of new images that this run has, of `SOURCES`, the best one first."""
         best = self.config.get("best_source")
         order = sorted(SOURCES, key=lambda name: name != best)
         return tuple(name for name in order if name not in self._lacking())
@@ -60,21 +60,20 @@ class Run:
         """Returns new images.
 
         Args:
-            n: How many.
-            seed: None or a non-negative integer; the same one shows the same on every backend.
+            n: Number of images.
+            seed: None or a non-negative integer; one seed gives the same images on all backends.
             temperature: Scale of the noise; below 1 images are more typical and less diverse.
-            source: Where codes come from: ``"flow"``, see `keras_vae.latent.fit_flow`;
+            source: Where codes come from: ``"flow"`` (`keras_vae.latent.fit_flow`);
                 ``"mixture"``, Gaussians fitted to the codes of training images; or
                 ``"prior"``, N(0, I). None is the first of `sources`.
-            attributes: What the images are to show, True or False by the name of an attribute
-                or class, such as ``{"smiling": True, "eyeglasses": False}``. Only the flow
-                knows of attributes.
+            attributes: Attributes of the images, True or False by the name of an attribute or
+                class, such as ``{"smiling": True, "eyeglasses": False}``. Requires the flow.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
 
         Raises:
-            ValueError: If the run lacks the source, or any, or another argument is unusable.
+            ValueError: If the run does not have the source, or an argument is invalid.
 
         Example:
 
@@ -93,18 +92,18 @@ class Run:
         best = self.sources[0]
         if attributes and source not in (None, "flow"):
             raise ValueError(
-                f"Only the flow knows of attributes. Leave source={source!r} out, on the command "
-                "line --from"
+                "Only the flow can sample images with given attributes. Use --from flow, in "
+                f"Python source='flow'. Received: source={source!r}"
             )
         if attributes and "flow" in lacking:
             raise ValueError(
-                f"{self.folder} cannot draw images with wishes: {lacking['flow']}. Train with "
-                f"attributes and 50 images or more"
+                f"{self.folder} cannot sample images with given attributes: {lacking['flow']}. "
+                "Train on at least 50 images with attributes"
             )
         if source in lacking:
             raise ValueError(
-                f"{self.folder} cannot do that: {lacking[source]}. Use --from {best}, in Python "
-                f"source={best!r}"
+                f"{self.folder} cannot sample from the {source}: {lacking[source]}. Use --from "
+                f"{best}, in Python source={best!r}"
             )
         source = "flow" if attributes else source or best
         if source == "prior":
@@ -114,7 +113,7 @@ class Run:
         return self.model.decode(self.flow.sample(n, seed, temperature, attributes))
 
     def _lacking(self):
-        """Returns why a source is not there, by source."""
+        """Returns the reasons why sources are missing, by source."""
         lacking = {}
         if self.flow is None:
             lacking["flow"] = "there is no flow.keras"
@@ -126,16 +125,16 @@ class Run:
 
 
 def load(folder=None):
-    """Returns a run: the model with all that was found out about its latent space.
+    """Returns a run: the model, and what was fitted to its codes.
 
     Args:
         folder: The run folder, or its name in ``runs/``; None is the newest completed run.
 
     Returns:
-        A `Run`, on whichever backend Keras uses now.
+        A `Run`, on the current Keras backend.
 
     Raises:
-        ValueError: If there is no such run, or a file of it cannot be read.
+        ValueError: If there is no such run, or one of its files cannot be read.
 
     Example:
 
@@ -147,10 +146,10 @@ def load(folder=None):
     folder = find(folder)
     config = read(folder / "config.json", read_json)
     model = load_model(folder)
-    directions = read_if_there(folder / "directions.npz", latent.Directions.load)
-    mixture = read_if_there(folder / "mixture.npz", latent.Mixture.load)
-    flow = read_if_there(folder / "flow.keras", latent.Flow.load)
-    examples = read_if_there(folder / "examples.npz", Examples.load)
+    directions = read_if_present(folder / "directions.npz", latent.Directions.load)
+    mixture = read_if_present(folder / "mixture.npz", latent.Mixture.load)
+    flow = read_if_present(folder / "flow.keras", latent.Flow.load)
+    examples = read_if_present(folder / "examples.npz", Examples.load)
     for name, part, latents in (
         ("directions.npz", directions, lambda part: part.vectors.shape[1]),
         ("mixture.npz", mixture, lambda part: part.means.shape[1]),
@@ -159,33 +158,34 @@ def load(folder=None):
     ):
         if part is not None and latents(part) != model.latent_dim:
             raise ValueError(
-                f"{folder}/{name} is of {latents(part)} latents, the model has {model.latent_dim}"
+                f"{folder}/{name} must have {model.latent_dim} latents, like the model. "
+                f"Received: {latents(part)} latents"
             )
     if examples is not None and examples.images.shape[1:] != model.image_shape:
         raise ValueError(
-            f"{folder}/examples.npz is of images {examples.images.shape[1:]}, the model has "
-            f"{model.image_shape}"
+            f"{folder}/examples.npz must have images of shape {model.image_shape}, like the model. "
+            f"Received: {examples.images.shape[1:]}"
         )
     return Run(folder, config, model, directions, mixture, flow, examples)
 
 
-def read_if_there(path, reader):
+def read_if_present(path, reader):
     return read(path, reader) if path.exists() else None
 
 
 def read(path, reader):
-    """Returns what a reader makes of a file; whatever goes wrong is a `ValueError`."""
+    """Returns ``reader(path)``; raises `ValueError` with the path if that fails."""
     try:
         return reader(path)
     except MemoryError:
         raise
-    except Exception as error:  # each reader has its own, also for damaged files
+    except Exception as error:  # each reader has its own exceptions for damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read: {reason}") from error
 
 
 def load_model(folder):
-    """Returns the model of a run, on whichever backend Keras uses now.
+    """Returns the model of a run, on the current Keras backend.
 
     Args:
         folder: The run folder.

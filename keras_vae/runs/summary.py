@@ -1,4 +1,4 @@
-"""What train.py prints: the first line of a run, and the last ones."""
+"""The lines that train.py prints: settings and data at the start, results at the end."""
 
 import shlex
 import sys
@@ -9,7 +9,7 @@ from keras_vae.runs.files import FILES
 
 
 def first_line(config, folder):
-    """Returns what is trained on what, in one line; `config` is the content of config.json."""
+    """Returns backend, data and model in one line; `config` is the content of config.json."""
     images = config["images"]
     kl = f", beta {config['beta']:g}" if config["model"] == "vae" else ""
     if config["kl_warmup"]:
@@ -34,25 +34,25 @@ def first_line(config, folder):
 
 
 def data_lines(data, folder):
-    """Returns what there is to say about the data: skipped files, columns not used, unknowns."""
+    """Returns lines about skipped files, unused columns and unknown values in the data."""
     lines = attributes.told(data)
     if data.skipped:
         count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped):,} files"
-        lines = [f"Skipped {count}, see {folder}/skipped.txt", *lines]
+        lines = [f"Skipped {count}; the reasons are in {folder}/skipped.txt", *lines]
     return lines
 
 
 def last_lines(run, metrics, epochs, attribute=None):
-    """Returns the results of a training, the files of its run, and commands to use it.
+    """Returns the results of training, the files of the run, and commands that use it.
 
     Args:
         run: A `keras_vae.runs.Run`.
         metrics: The content of metrics.json.
-        epochs: How many epochs were trained.
-        attribute: The one to edit in the example; None is `names.favourite`.
+        epochs: Number of epochs trained.
+        attribute: The attribute in the example of an edit; None is `names.favourite`.
 
     Returns:
-        A text of several lines.
+        A string of several lines.
     """
     lines = ["", result_line(metrics, epochs, run.config.get("beta")), speed_line(metrics)]
     if "edit_attribute" in metrics:
@@ -79,7 +79,7 @@ def last_lines(run, metrics, epochs, attribute=None):
 
 
 def command_line():
-    """Returns how to call `keras-vae` from a shell in which its environment may not be active."""
+    """Returns a command for `keras-vae` that works without activating its environment."""
     script = Path(sys.executable).with_name("keras-vae")
     if script.is_file():
         return shlex.quote(str(script))
@@ -87,7 +87,7 @@ def command_line():
 
 
 def result_line(metrics, epochs, beta=1):
-    """Returns the losses on test images, in a sentence."""
+    """Returns a sentence with the best epoch and the losses on test images."""
     loss = f"{metrics['test_loss']:.2f}"
     if "test_kl_loss" in metrics:
         weight = "" if beta == 1 else f"{beta:g} x "
@@ -95,7 +95,7 @@ def result_line(metrics, epochs, beta=1):
         loss += f"{weight}KL {metrics['test_kl_loss']:.2f}"
     bits = metrics.get("bits_per_dim")
     return (
-        f"Best of {epochs} epochs: {metrics['best_epoch']}. Test loss {loss} nats per image; "
+        f"Best epoch: {metrics['best_epoch']} of {epochs}. Test loss {loss} nats per image; "
         f"MSE {metrics['test_mse']:.5f} per pixel and channel"
         + (f", {bits:.2f} bits per dimension." if bits else ".")
     )
@@ -109,7 +109,7 @@ def speed_line(metrics):
 
 
 def edit_line(metrics):
-    """Returns how well edits work, in a sentence."""
+    """Returns a sentence with the quality of edits of one attribute."""
     line = f"Edits: {metrics['edit_attribute']}={metrics['edit_strength']:g} by "
     line += f"{metrics['edit_method']} works on {metrics['edit_flip_rate']:.1%} of test images "
     line += "judged to lack it"

@@ -1,33 +1,34 @@
-"""The numbers of a run as a text that a person can read; `keras_vae/runs/report.py` computes them."""
+"""Prints the evaluation of a run, which `keras_vae/runs/report.py` computes."""
 
 import textwrap
 
 from keras_vae.datasets.names import short
 from keras_vae.evaluate.edits import MEASURABLE
 
-WIDTH = 96  # letters of a line, about
+WIDTH = 96  # approximate characters per line
 LEGEND = (
-    "a: the strength, what --set takes; chosen on validation images. Flip rate: of n images judged",
-    "to lack it, those that have it after the edit. Leakage: verdicts on another attribute that",
-    "change, the largest. Identity: the original is the nearest of all test images still; its",
-    "ceiling is that of the unedited drawing. Removed: the flip rate of the way back. keep_detail:",
-    "compared with the photo itself, not with the model's drawing of it. >: the method that the",
-    "run uses.",
+    "judge on: balanced accuracy of the judge on photos and reconstructions. a: strength for",
+    "--set, chosen on validation images. flip rate: share of the n images judged to lack the",
+    "attribute that are judged to have it after the edit. leakage: largest share of verdicts on",
+    "another attribute that change. identity: share of edited images whose nearest test image is",
+    "still the original; ceiling: the same without an edit. removed: flip rate of the opposite",
+    "edit, on images judged to have the attribute. keep_detail: the change added to the photo, and",
+    "compared with the photo instead of its reconstruction. >: the method that the run uses.",
 )
 HEAD = (
-    ("", "judge on", "", "", "flip", "", "", "", "", "", "removed,"),
-    ("", "photos", "redrawn", "a", "rate", "n", "leakage", "", "identity", "ceiling", "flip rate"),
+    ("", "judge on", "judge on", "", "flip", "", "", "", "", "", "removed,"),
+    ("", "photos", "recons.", "a", "rate", "n", "leakage", "", "identity", "ceiling", "flip rate"),
 )
 
 
 def text(report):
-    """Returns all parts of a report as one text.
+    """Returns a report as text.
 
     Args:
-        report: What `keras_vae.runs.report.measure` returned.
+        report: A result of `keras_vae.runs.report.measure`.
 
     Returns:
-        Lines of up to about 120 characters.
+        A string of lines of up to about 120 characters.
 
     Example:
 
@@ -40,7 +41,7 @@ def text(report):
         if part in report:
             numbers = report[part]
             if "missing" in numbers:
-                blocks.append([f"{title}: none, {numbers['missing']}."])
+                blocks.append([f"{title}: not measured, because {numbers['missing']}."])
             else:
                 blocks.append([title, *(f"  {line}" for line in lines_of(numbers))])
     return "\n\n".join("\n".join(block) for block in blocks)
@@ -54,16 +55,16 @@ def fit(numbers):
         beta = numbers.get("beta")
         loss += f" + {'' if beta in (None, 1) else f'{beta:g} x '}KL {kl:,.2f}"
     yield f"{loss}, nats per image"
-    picture = [
+    errors = [
         f"MSE {numbers['test_mse']:.5f} per pixel and channel",
         f"PSNR {numbers['test_psnr']:.2f} dB",
     ]
     if numbers.get("test_ssim") is not None:
-        picture.append(f"SSIM {numbers['test_ssim']:.3f}")
-    yield f"reconstruct: {', '.join(picture)}"
+        errors.append(f"SSIM {numbers['test_ssim']:.3f}")
+    yield f"reconstructions: {', '.join(errors)}"
     if numbers.get("bits_per_dim") is not None:
         bits = numbers["bits_per_dim"]
-        hint = "; one that knows nothing has 8, so its likelihood does not fit" if bits > 8 else ""
+        hint = "; uniform noise has 8, so the likelihood does not fit the data" if bits > 8 else ""
         yield f"at most {bits:.3f} bits per pixel and channel{hint}"
     if numbers.get("log_likelihood") is not None:
         error = numbers["log_likelihood_standard_error"]
@@ -75,19 +76,22 @@ def fit(numbers):
             f"k = {numbers['log_likelihood_samples']:,}"
         )
     elif "log_likelihood_missing" in numbers:
-        yield f"no log p(x): {numbers['log_likelihood_missing']}"
+        yield f"log p(x) not estimated: {numbers['log_likelihood_missing']}"
 
 
 def latents(numbers):
-    yield f"{numbers['active_units']} of {numbers['latent_dim']} in use (variance above 0.01)"
+    yield (
+        f"{numbers['active_units']} of {numbers['latent_dim']} latents are active (variance above "
+        "0.01)"
+    )
     if "mutual_information" in numbers:
         cap = numbers["mutual_information_cap"]
         capped = numbers["mutual_information_is_capped"]
-        at_least, at_most = (" at least", "at most ") if capped else ("", "")
+        at_least, at_most = (" at least", " at most") if capped else ("", "")
         yield (
             f"KL {numbers['kl_loss']:,.2f} nats = mutual information{at_least} "
-            f"{numbers['mutual_information']:.2f} (its cap: log n = {cap:.2f}) "
-            f"+ {at_most}{numbers['kl_aggregate_posterior']:,.2f} of all codes to the prior"
+            f"{numbers['mutual_information']:.2f} (estimate capped at log n = {cap:.2f}) "
+            f"+ KL of the aggregate posterior{at_most} {numbers['kl_aggregate_posterior']:,.2f}"
         )
     for sentence in numbers["advice"]:
         yield from textwrap.wrap(sentence, WIDTH)
@@ -96,18 +100,18 @@ def latents(numbers):
 def edits(numbers):
     accuracy = numbers["judge"]["balanced_accuracy"]
     yield (
-        f"{numbers['images']['test']:,} test images, judge {numbers['judge']['digest']}; ± is for "
-        "95 %"
+        f"{numbers['images']['test']:,} test images, judge {numbers['judge']['digest']}; "
+        "±: 95 % interval"
     )
     if numbers["attributes"]:
         yield from LEGEND
     rows = list(HEAD)
     for name, entry in numbers["attributes"].items():
-        chosen, seen = entry["method"], accuracy[name]
+        chosen, of_judge = entry["method"], accuracy[name]
         point = entry["methods"][chosen]
-        judged = [share(seen["photos"]), share(seen["reconstructions"])]
+        judged = [share(of_judge["photos"]), share(of_judge["reconstructions"])]
         mark = "" if entry["measurable"] else " *"
-        mark += " ?" if (seen["reconstructions"] or 0) < MEASURABLE else ""
+        mark += " ?" if (of_judge["reconstructions"] or 0) < MEASURABLE else ""
         rows.append([short(name) + mark, *judged, "", *[""] * len(cells(point))])
         rows.append([f"> {chosen}", "", "", f"{point['strength']:g}", *cells(point)])
         rows.append(["  keep_detail", "", "", "", *cells(point["keep_detail"])])
@@ -117,11 +121,11 @@ def edits(numbers):
     if numbers["attributes"]:
         yield from aligned(rows)
         if any("-" in row for row in rows):
-            yield "-: nothing to count; a class, for one, has to give way to another"
+            yield "-: not counted; for example, an edit towards one class must change the others"
         if any(row[0].endswith("?") for row in rows):
-            yield "? the judge errs on what the model draws unedited: read with care"
+            yield "?: the judge is unreliable on unedited reconstructions, and so are these rows"
     weak = [
-        f"{short(name)} ({share(entry['photos'])}, redrawn {share(entry['reconstructions'])})"
+        f"{short(name)} ({share(entry['photos'])}, recons. {share(entry['reconstructions'])})"
         for name, entry in accuracy.items()
         if not entry["measurable"]
     ]
@@ -129,11 +133,10 @@ def edits(numbers):
         f"{short(name)} {entry['known']:,}" for name, entry in accuracy.items() if "known" in entry
     ]
     if gaps:
-        yield from wrapped("judged on the test images of which it is known: ", gaps)
+        yield from wrapped("accuracy on the test images with known values: ", gaps)
     if weak:
         yield from wrapped(
-            f"* not measurable, the judge's balanced accuracy on photos is below {MEASURABLE:g}: ",
-            weak,
+            f"*: not measurable; the judge's accuracy on photos is below {MEASURABLE:g}: ", weak
         )
 
 
@@ -142,21 +145,22 @@ def disentanglement(numbers):
         f"MIG {numbers['mig']:.3f} · DCI: disentanglement {numbers['dci_disentanglement']:.3f}, "
         f"completeness {numbers['dci_completeness']:.3f} · SAP {numbers['sap']:.3f}"
     )
-    told = []
+    scores = []
     if numbers.get("dci_informativeness_r2") is not None:
-        told.append(f"R² {numbers['dci_informativeness_r2']:.3f} of continuous factors")
+        scores.append(f"R² {numbers['dci_informativeness_r2']:.3f} of continuous factors")
     if numbers.get("dci_informativeness_accuracy") is not None:
-        told.append(f"balanced accuracy {numbers['dci_informativeness_accuracy']:.3f} of others")
-    yield f"informativeness: {', '.join(told)}"
+        accuracy = numbers["dci_informativeness_accuracy"]
+        scores.append(f"balanced accuracy {accuracy:.3f} of boolean factors")
+    yield f"informativeness: {', '.join(scores)}"
     best = sorted(numbers["factors"], key=lambda factor: -factor["mig"])[:5]
-    found = ", ".join(f"{f['name']} in z {f['latent']} ({f['mig']:.2f})" for f in best)
-    yield f"largest gaps: {found}"
+    gaps = ", ".join(f"{f['name']} in z {f['latent']} ({f['mig']:.2f})" for f in best)
+    yield f"largest mutual information gaps: {gaps}"
 
 
 def samples(numbers):
     yield (
-        f"{numbers['n']:,} images of each kind against as many test images, "
-        f"{numbers['features']} features of the judge {numbers['judge']}"
+        f"{numbers['n']:,} images of each kind compared with as many test images, by "
+        f"{numbers['features']} features of judge {numbers['judge']}"
     )
     rows = [["", "Fréchet distance", "precision", "recall"]]
     for name, row in numbers["rows"].items():
@@ -167,7 +171,7 @@ def samples(numbers):
 
 
 def cells(point):
-    """Returns what the table says of an edit, from the flip rate on."""
+    """Returns the cells of the table for one edit, from the flip rate on."""
     rate, leak, identity = (
         share(point[key], point[f"{key}_interval"])
         for key in ("flip_rate", "largest_leakage", "identity")
@@ -179,7 +183,7 @@ def cells(point):
 
 
 def share(value, interval=None):
-    """Returns a share as text, with half the width of its interval; "-" if it is not known."""
+    """Formats a share, with half the width of its interval if given; None becomes "-"."""
     if value is None:
         return "-"
     if interval is None:
@@ -188,7 +192,7 @@ def share(value, interval=None):
 
 
 def aligned(rows):
-    """Returns rows of cells as lines: the first column to the left, the others to the right."""
+    """Yields rows of cells as lines: the first column left-aligned, the others right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     for first, *others in rows:
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:])]
@@ -196,7 +200,7 @@ def aligned(rows):
 
 
 def wrapped(head, items, width=WIDTH):
-    """Returns a list of items as lines."""
+    """Yields a head and a list of items, separated by commas, as lines."""
     line = head
     for item in items:
         if len(line) + len(item) > width:
