@@ -1,4 +1,4 @@
-"""What arguments may be, and the wording when they are not."""
+"""Checks of arguments, and the words of their errors."""
 
 import importlib.util
 from numbers import Integral, Real
@@ -8,30 +8,53 @@ import numpy as np
 LARGEST = 3e38  # about the largest float32
 
 
-def check_number(argument, value, above=None):
-    """Raises `ValueError` unless `value` is finite and at least 0, or above `above` if given."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (is_number and (value >= 0 if above is None else value > above) and value < LARGEST):
-        limit = "of at least 0" if above is None else f"above {above}"
+def check_number(argument, value, low=None, high=None, above=None):
+    """Raises `ValueError` unless `value` is a finite number, in the limits that are given."""
+    expected = "a finite number"
+    if high is not None:
+        expected = f"a number in [{low}, {high}]"
+    elif low is not None:
+        expected += f" of at least {low}"
+    elif above is not None:
+        expected += f" above {above}"
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and abs(value) < LARGEST
+    check(argument, value, is_number and is_within(value, low, high, above), expected)
+
+
+def check_integer(argument, value, low, below=None, optional=False):
+    """Raises `ValueError` unless `value` is an integer of at least `low`, or None if `optional`."""
+    expected = {0: "a non-negative integer", 1: "a positive integer"}[low]
+    expected = f"None or {expected}" if optional else expected
+    expected += "" if below is None else f" below {below}"
+    fits = is_integer(value) and value >= low and (below is None or value < below)
+    check(argument, value, fits or (optional and value is None), expected)
+
+
+def check_sizes(argument, sizes, count=None):
+    """Raises `ValueError` unless `sizes` are positive integers, `count` of them if given."""
+    expected = f"{count} positive integers" if count else "one or more positive integers"
+    fits = isinstance(sizes, (list, tuple)) and len(sizes) == (count or len(sizes)) and sizes
+    check(argument, sizes, fits and all(is_integer(size) and size > 0 for size in sizes), expected)
+
+
+def check(argument, value, fits, expected):
+    """Raises `ValueError` unless `fits`; the message says what was expected and received."""
+    if not fits:
         raise ValueError(
-            f"Argument `{argument}` must be a finite number {limit}. Received: {argument}={value!r}"
+            f"Argument `{argument}` must be {expected}. Received: {argument}={value!r}"
         )
 
 
-def check_finite(argument, value):
-    """Raises `ValueError` unless `value` is a finite number."""
-    if not (isinstance(value, Real) and not isinstance(value, bool) and abs(value) < LARGEST):
-        raise ValueError(
-            f"Argument `{argument}` must be a finite number. Received: {argument}={value!r}"
-        )
+def is_within(value, low, high, above):
+    return (
+        (low is None or value >= low)
+        and (high is None or value <= high)
+        and (above is None or value > above)
+    )
 
 
-def check_share(argument, value):
-    """Raises `ValueError` unless `value` is a number in [0, 1]."""
-    if not (isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1):
-        raise ValueError(
-            f"Argument `{argument}` must be a number in [0, 1]. Received: {argument}={value!r}"
-        )
+def is_integer(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def as_known(known, shape):
@@ -47,40 +70,6 @@ def as_known(known, shape):
     return known
 
 
-def check_count(argument, value, below=None):
-    """Raises `ValueError` unless `value` is a non-negative integer, below `below` if given."""
-    if not (is_integer(value) and value >= 0 and (below is None or value < below)):
-        limit = f" below {below}" if below else ""
-        raise ValueError(
-            f"Argument `{argument}` must be a non-negative integer{limit}. "
-            f"Received: {argument}={value!r}"
-        )
-
-
-def check_seed(seed):
-    """Raises `ValueError` unless `seed` is None or a non-negative integer."""
-    if seed is not None and not (is_integer(seed) and seed >= 0):
-        raise ValueError(
-            f"Argument `seed` must be None or a non-negative integer. Received: seed={seed!r}"
-        )
-
-
-def check_size(argument, size):
-    """Raises `ValueError` unless `size` is a positive integer."""
-    if not is_size(size):
-        raise ValueError(
-            f"Argument `{argument}` must be a positive integer. Received: {argument}={size!r}"
-        )
-
-
-def check_sizes(argument, sizes, count=None):
-    """Raises `ValueError` unless `sizes` are positive integers, `count` of them if given."""
-    good = isinstance(sizes, (list, tuple)) and len(sizes) == (count or len(sizes)) and sizes
-    if not good or not all(map(is_size, sizes)):
-        what = f"{count} positive integers" if count else "one or more positive integers"
-        raise ValueError(f"Argument `{argument}` must be {what}. Received: {argument}={sizes!r}")
-
-
 def check_installed(package, extra, purpose):
     """Raises `ValueError` if an optional package is missing; the message names the extra."""
     if importlib.util.find_spec(package) is None:
@@ -88,11 +77,3 @@ def check_installed(package, extra, purpose):
             f"{package} is needed {purpose} and is not installed. Install it with: "
             f'pip install "keras_vae[{extra}]"'
         )
-
-
-def is_integer(value):
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def is_size(value):
-    return is_integer(value) and value > 0

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check_seed, check_size
+from keras_vae.checks import check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -39,7 +39,7 @@ class Sampling(keras.layers.Layer):
 
     def __init__(self, seed=None, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
-        check_seed(seed)
+        check_integer("seed", seed, 0, optional=True)
         self.seed = seed
         self.seed_generator = seed_generator(seed)
 
@@ -102,7 +102,7 @@ class DynamicBinarization(keras.layers.Layer):
 
     def __init__(self, seed=None, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
-        check_seed(seed)
+        check_integer("seed", seed, 0, optional=True)
         self.seed = seed
         self.seed_generator = seed_generator(seed)
 
@@ -190,7 +190,7 @@ class DepthToSpace(keras.layers.Layer):
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
-        check_size("factor", factor)
+        check_integer("factor", factor, 1)
         self.factor = int(factor)
 
     def build(self, input_shape):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_vae.checks import check_share, check_size, check_sizes
+from keras_vae.checks import check_integer, check_number, check_sizes
 from keras_vae.layers import DepthToSpace, Offset
 
 STRAIGHT_SIDE = 64  # pixels: larger images take the straight path at a smaller size
@@ -120,7 +120,7 @@ def build_conv(
     filters, image_shape = [int(count) for count in filters], sizes(image_shape)
     height, width, channels = image_shape
     patch = patch_side(image_shape) if patch is None else patch
-    check_size("patch", patch)
+    check_integer("patch", patch, 1)
     longer = max(height, width)
     most = 1 + max(0, math.ceil(math.log2(longer / patch)))  # entries until one position is left
     if patch > 2 * longer or len(filters) > most:
@@ -205,7 +205,7 @@ def build_patches(
     check_sizes("widths", widths, 3)
     image_shape = sizes(image_shape)
     patch = patch_side(image_shape) if patch is None else patch
-    check_size("patch", patch)
+    check_integer("patch", patch, 1)
     if patch > 2 * max(image_shape[:2]):
         raise ValueError(
             "Argument `patch` must be no more than twice the longer side of images of "
@@ -323,7 +323,7 @@ def sizes(image_shape):
 
 def check_arguments(image_shape, latent_dim, activation, pixel_mean, variational, straight):
     check_sizes("image_shape", image_shape, 3)
-    check_size("latent_dim", latent_dim)
+    check_integer("latent_dim", latent_dim, 1)
     keras.activations.get(activation)  # raises `ValueError` itself
     check_pixel_mean(pixel_mean, image_shape)
     for name, value in (("variational", variational), ("straight", straight)):
@@ -333,7 +333,7 @@ def check_arguments(image_shape, latent_dim, activation, pixel_mean, variational
 
 def check_pixel_mean(pixel_mean, image_shape):
     if not isinstance(pixel_mean, np.ndarray):
-        check_share("pixel_mean", pixel_mean)
+        check_number("pixel_mean", pixel_mean, low=0, high=1)
     elif pixel_mean.shape != tuple(image_shape) or not np.all(
         (pixel_mean >= 0) & (pixel_mean <= 1)
     ):

@@ -39,7 +39,7 @@ def read(file, longest=None, most_pixels=None):
     """
     for name, size in (("longest", longest), ("most_pixels", most_pixels)):
         if size is not None:
-            checks.check_size(name, size)
+            checks.check_integer(name, size, 1)
     with pictures.opened(file, most_pixels) as image:
         if longest is not None:
             # Twice the size at least: a JPEG is quicker to decode so, and looks the same.

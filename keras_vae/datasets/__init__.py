@@ -80,9 +80,9 @@ def load(
     from keras_vae.datasets.source import divide
 
     if limit is not None:
-        checks.check_size("limit", limit)
-    checks.check_count("seed", seed)
-    checks.check_number("memory", memory)
+        checks.check_integer("limit", limit, 1)
+    checks.check_integer("seed", seed, 0)
+    checks.check_number("memory", memory, low=0)
     options = {
         "image_size": as_size(image_size),
         "resize": resize,

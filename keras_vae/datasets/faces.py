@@ -11,7 +11,7 @@ bits of a generator, the only random numbers that NumPy guarantees never to chan
 
 import numpy as np
 
-from keras_vae.checks import check_count, check_size
+from keras_vae.checks import check_integer
 from keras_vae.datasets import face_painting
 from keras_vae.datasets.dataset import Split
 from keras_vae.datasets.source import Source, in_parallel
@@ -147,8 +147,8 @@ def draw_factors(n, seed, correlated=True):
     factors[:, keras_vae.datasets.faces.FACTORS.index("smile")]  # from -1 to 1
     ```
     """
-    check_size("n", n)
-    check_count("seed", seed)
+    check_integer("n", n, 1)
+    check_integer("seed", seed, 0)
     bits = np.random.PCG64(seed).random_raw(n * len(FACTORS)).reshape(n, len(FACTORS))
     uniform = (bits >> 52) / STEPS  # 12 bits: multiples of 1 / STEPS in [0, 1)
     columns = {key: spread(uniform[:, i], *RANGES[key]) for i, key in enumerate(FACTORS)}

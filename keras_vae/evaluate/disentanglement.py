@@ -57,7 +57,7 @@ def disentanglement_report(codes, factors, factor_names, seed=0, progress=None):
     disentanglement_report(draw((300, 4)), draw((300, 2)), ("size", "hue"))["mig"]
     ```
     """
-    checks.check_count("seed", seed)
+    checks.check_integer("seed", seed, 0)
     codes, factors = check_pair(codes, factors)
     names = list(map(str, factor_names))
     if len(names) != factors.shape[1]:
@@ -189,7 +189,7 @@ def dci(codes, factors, seed=0, progress=None):
     dci(factors, factors)["disentanglement"]  # close to 1
     ```
     """
-    checks.check_count("seed", seed)
+    checks.check_integer("seed", seed, 0)
     codes, factors = check_pair(codes, factors)
     factors = check_factors(factors)
     # If two latents split equally well, trees choose by position. Sorting the latents by their
@@ -252,7 +252,7 @@ def sap(codes, factors, seed=0):
     sap(factors, factors)["sap"]  # close to 1
     ```
     """
-    checks.check_count("seed", seed)
+    checks.check_integer("seed", seed, 0)
     codes, factors = check_pair(codes, factors)
     factors = check_factors(factors)
     gaps = []

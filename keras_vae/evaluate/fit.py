@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_vae.checks import check_size
+from keras_vae.checks import check_integer
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate.latents import active_units
 from keras_vae.images import to_float
@@ -145,8 +145,8 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
     fit_report(model, images, k=100)["log_likelihood"]
     ```
     """
-    check_size("k", k)
-    check_size("n", n)
+    check_integer("k", k, 1)
+    check_integer("n", n, 1)
     numbers = test_metrics(model, images, batch_size)
     numbers.update(picture_quality(model, head(images, PICTURES), batch_size))
     some = head(images, n)

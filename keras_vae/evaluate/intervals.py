@@ -41,8 +41,8 @@ def wilson(successes, n, level=0.95):
     wilson(8, 10)  # (0.490..., 0.943...)
     ```
     """
-    checks.check_count("n", n)
-    checks.check_count("successes", successes, n + 1)
+    checks.check_integer("n", n, 0)
+    checks.check_integer("successes", successes, 0, below=n + 1)
     checks.check_number("level", level, above=0)
     if level >= 1:
         raise ValueError(f"Argument `level` must be below 1. Received: level={level!r}")

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from keras_vae.checks import check_count, check_number
+from keras_vae.checks import check_integer, check_number
 from keras_vae.latent import kl_of_latents
 
 ACTIVE = 0.01  # variance of z_mean above which a latent is active
@@ -112,7 +112,7 @@ def elbo_surgery(z_mean, z_log_var, seed=0):
     ```
     """
     check_codes(z_mean, z_log_var, needs_both=True)
-    check_count("seed", seed)
+    check_integer("seed", seed, 0)
     mean, log_var = (np.asarray(part[:IMAGES], "float64") for part in (z_mean, z_log_var))
     kl, cap = float(kl_of_latents(mean, log_var).sum()), math.log(len(mean))
     eps = np.random.default_rng(seed).standard_normal(mean.shape)
@@ -160,7 +160,7 @@ def advice(report, beta=1.0, kl_warmup=0.0, free_bits=0.0):
     ```
     """
     for name, value in (("beta", beta), ("kl_warmup", kl_warmup), ("free_bits", free_bits)):
-        check_number(name, value)
+        check_number(name, value, low=0)
     collapsed, latents = report["collapsed"], report["latent_dim"]
     if not collapsed:
         return []

@@ -78,7 +78,7 @@ def precision_recall(real, generated, k=3):
     ```
     """
     real, generated = check_equal_sets(real, generated)
-    checks.check_size("k", k)
+    checks.check_integer("k", k, 1)
     if len(real) <= k:
         raise ValueError(f"k={k} needs more than {k} features. Received: {len(real)}")
     middle = real.mean(axis=0)  # distances of centred features lose the fewest digits

@@ -221,7 +221,7 @@ def check_strengths(strengths, names):
         )
     for name, strength in strengths.items():
         index_of(name, names)
-        checks.check_finite(f"strengths[{name!r}]", strength)
+        checks.check_number(f"strengths[{name!r}]", strength)
 
 
 def index_of(name, names):

@@ -251,7 +251,7 @@ def arithmetic(model, a, b, c, strength=1.0, batch_size=128):
     pictures = model.decode(latent.arithmetic(model, smiling, neutral, images))
     ```
     """
-    checks.check_finite("strength", strength)
+    checks.check_number("strength", strength)
     a, b, c = (codes_of(model, x, batch_size) for x in (a, b, c))
     for name, codes in (("a", a), ("b", b)):
         if len(codes) == 0:

@@ -189,9 +189,9 @@ class Flow(FlowNetwork):
         z = flow.sample(16, seed=0, attributes={"smiling": True, "eyeglasses": False})
         ```
         """
-        checks.check_count("n", n)
-        checks.check_seed(seed)
-        checks.check_number("temperature", temperature)
+        checks.check_integer("n", n, 0)
+        checks.check_integer("seed", seed, 0, optional=True)
+        checks.check_number("temperature", temperature, low=0)
         signs = self._matching({} if attributes is None else attributes)
         rng = np.random.default_rng(seed)
         signs = signs[rng.integers(len(signs), size=n)]

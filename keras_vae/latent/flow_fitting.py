@@ -58,15 +58,15 @@ def fit_flow(
     names, exclusive = (() if isinstance(some, str) else tuple(some) for some in (names, exclusive))
     codes = np.asarray(codes, "float32")
     table = check(codes, attributes, names, exclusive)
-    checks.check_count("seed", seed)
+    checks.check_integer("seed", seed, 0)
     n, latent_dim = codes.shape
     factor = math.sqrt(max(1, latent_dim / 64))  # more latents need a wider network
     if steps is None:
         steps = min(STEPS, math.ceil(MOST_PASSES * n / BATCH))
     if width is None:
         width = 64 * round(6 * min(factor, 3))
-    checks.check_size("steps", steps)
-    checks.check_size("width", width)
+    checks.check_integer("steps", steps, 1)
+    checks.check_integer("width", width, 1)
     flow = Flow(latent_dim, names, exclusive, n, width, seed)
     flow.middle.assign(codes.mean(axis=0))
     flow.spread.assign(np.maximum(codes.std(axis=0), 1e-6))

@@ -54,9 +54,9 @@ class Mixture:
         z = mixture.sample(16, seed=0)
         ```
         """
-        checks.check_count("n", n)
-        checks.check_seed(seed)
-        checks.check_number("temperature", temperature)
+        checks.check_integer("n", n, 0)
+        checks.check_integer("seed", seed, 0, optional=True)
+        checks.check_number("temperature", temperature, low=0)
         rng = np.random.default_rng(seed)
         chosen = rng.choice(len(self.weights), n, p=self.weights)
         noise = rng.standard_normal((n, self.means.shape[1]))
@@ -131,7 +131,7 @@ def fit_mixture(codes, validation_codes, components=COMPONENTS, seed=0):
             f"{codes.shape[1]} and {validation_codes.shape[1]}"
         )
     checks.check_sizes("components", components)
-    checks.check_count("seed", seed, 2**32)
+    checks.check_integer("seed", seed, 0, below=2**32)
     components = sorted(components)
     if components[0] > len(codes):
         raise ValueError(

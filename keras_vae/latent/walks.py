@@ -45,7 +45,7 @@ def interpolate(codes, steps=8, spherical=False, flow=None):
             "Argument `codes` must be two or more codes, (k, latent_dim). "
             f"Received: shape={codes.shape}"
         )
-    checks.check_count("steps", steps)
+    checks.check_integer("steps", steps, 0)
     if steps < 2:
         raise ValueError(f"Argument `steps` must be at least 2. Received: steps={steps}")
     if flow is None:
@@ -189,8 +189,8 @@ def traverse(code, codes, latents=None, steps=9, reach=2.5):
         raise ValueError(
             f"Argument `latents` must be integers in 0..{len(code) - 1}. Received: {latents}"
         )
-    checks.check_size("steps", steps)
-    checks.check_number("reach", reach)
+    checks.check_integer("steps", steps, 1)
+    checks.check_number("reach", reach, low=0)
     walks = np.tile(code, (len(latents), steps, 1))
     for walk, latent in zip(walks, latents.tolist()):
         middle, deviation = codes[:, latent].mean(), codes[:, latent].std()
@@ -217,7 +217,7 @@ def manifold(steps=20):
     picture = plots.grid(model.decode(latent.manifold(20)), columns=20)
     ```
     """
-    checks.check_size("steps", steps)
+    checks.check_integer("steps", steps, 1)
     quantile = NormalDist().inv_cdf
     values = np.array([quantile((step + 0.5) / steps) for step in range(steps)], "float32")
     across, up = np.meshgrid(values, values[::-1])

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check_count, check_size
+from keras_vae.checks import check_integer
 from keras_vae.images import to_pixels
 from keras_vae.training.batches import filled
 
@@ -33,9 +33,9 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
     log_likelihood, elbo = estimates(model, images, k=100)
     ```
     """
-    check_size("k", k)
-    check_size("batch_size", batch_size)
-    check_count("seed", seed)
+    check_integer("k", k, 1)
+    check_integer("batch_size", batch_size, 1)
+    check_integer("seed", seed, 0)
     x = model._images(x)
     if not model.built:
         model.build(x.shape)

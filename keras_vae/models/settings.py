@@ -26,7 +26,7 @@ class Setting:
         return settings[self.name]
 
     def __set__(self, model, value):
-        check_number(self.name, value)
+        check_number(self.name, value, low=0)
         settings = vars(model).setdefault("_settings", {})
         if self.name in settings:
             sync(model)

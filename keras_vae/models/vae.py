@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check_count, check_number, check_seed
+from keras_vae.checks import check_integer, check_number
 from keras_vae.images import to_pixels
 from keras_vae.layers import Sampling
 from keras_vae.models import importance
@@ -96,8 +96,8 @@ class VAE(AutoEncoder):
         seed=None,
         **kwargs,
     ):
-        check_count("kl_warmup_steps", kl_warmup_steps, 2**31)
-        check_seed(seed)
+        check_integer("kl_warmup_steps", kl_warmup_steps, 0, below=2**31)
+        check_integer("seed", seed, 0, optional=True)
         super().__init__(encoder, decoder, likelihood, augmentation, **kwargs)
         self.beta, self.free_bits = beta, free_bits  # checked there
         self.kl_warmup_steps = int(kl_warmup_steps)
@@ -219,9 +219,9 @@ class VAE(AutoEncoder):
         images = model.sample(16, seed=0)
         ```
         """
-        check_seed(seed)
-        check_count("n", n)
-        check_number("temperature", temperature)
+        check_integer("seed", seed, 0, optional=True)
+        check_integer("n", n, 0)
+        check_number("temperature", temperature, low=0)
         z = np.random.default_rng(seed).standard_normal((n, self.latent_dim or 1), "float32")
         return self.decode(temperature * z)
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae.checks import check_integer
+
 MOST_STEPS = 64  # of training or evaluation in one go
 
 
@@ -28,10 +30,7 @@ def in_batches(program, array, batch_size):
     twice = in_batches(lambda x: 2 * x, np.arange(5), batch_size=2)
     ```
     """
-    if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(
-            f"Argument `batch_size` must be a positive integer. Received: {batch_size!r}"
-        )
+    check_integer("batch_size", batch_size, 1)
     if len(array) == 0:
         empty = in_batches(program, np.zeros((1, *array.shape[1:]), array.dtype), 1)
         return keras.tree.map_structure(lambda part: part[:0], empty)

@@ -12,7 +12,7 @@ import functools
 import keras
 import numpy as np
 
-from keras_vae.checks import check_size
+from keras_vae.checks import check_integer
 from keras_vae.training import inputs, loop, programs, sources, streams
 from keras_vae.training.backends import Trainer
 from keras_vae.training.data import Data, prepare
@@ -43,7 +43,7 @@ class Fitting(Trainer, keras.Model):
         if steps_per_execution == "auto":
             steps_per_execution = None
         else:
-            check_size("steps_per_execution", steps_per_execution)
+            check_integer("steps_per_execution", steps_per_execution, 1)
         super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution or 1, **kwargs)
         self.asked_steps = steps_per_execution
         self.programs.clear()
@@ -184,7 +184,7 @@ class Fitting(Trainer, keras.Model):
         return self._data(*parts, argument="validation_data")
 
     def _source(self, data, batch_size, shuffle=False, first_epoch=0, hold=False):
-        check_size("batch_size", batch_size)
+        check_integer("batch_size", batch_size, 1)
         x = data.x
         if not self.built:
             self.build(x.shape)

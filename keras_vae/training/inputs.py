@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check_size
+from keras_vae.checks import check_integer
 from keras_vae.images import check_images, fits
 
 BATCH_SIZE = 32  # Keras's own default
@@ -197,7 +197,7 @@ def stream(x, batch_size, shuffle=False, first_epoch=0, **others):
                 "data set with a larger `memory`"
             )
     batch_size = BATCH_SIZE if batch_size is None else batch_size
-    check_size("batch_size", batch_size)
+    check_integer("batch_size", batch_size, 1)
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: none")
     return x.stream(batch_size, shuffle, first_epoch), -(-len(x) // batch_size)
