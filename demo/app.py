@@ -10,7 +10,7 @@ from demo.actions import Actions
 from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
-from keras_vae import VAE, checks
+from keras_vae import checks
 
 # Options of the page that Gradio 6 takes in `launch`.
 LAUNCH = {
@@ -123,7 +123,7 @@ def choices(actions):
 
 
 def headline(run):
-    model = "a VAE" if isinstance(run.model, VAE) else "a plain autoencoder"
+    model = "a VAE" if run.model.has_prior else "a plain autoencoder"
     height, width = run.model.image_shape[:2]
     name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
     return (

@@ -106,7 +106,7 @@ def bits_per_dim(model, images, batch_size=128):
 
 def why_no_likelihood(model, images):
     """Returns the reason why log p(x) of these images is undefined, or None if it is defined."""
-    if not hasattr(model, "sampling"):
+    if not model.has_prior:
         return "a plain autoencoder has no p(z), hence no p(x)"
     return model.likelihood.why_no_distribution(images)
 

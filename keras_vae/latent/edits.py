@@ -94,8 +94,7 @@ def codes_of(model, x, batch_size=128):
     ```
     """
     if len(getattr(x, "shape", ()) or np.shape(x)) == 4:
-        codes = model.encode(x, batch_size)
-        return codes[0] if isinstance(codes, tuple) else codes
+        return model.codes(x, batch_size)
     codes = np.asarray(x, "float32")
     if codes.ndim != 2 or codes.shape[1] != (model.latent_dim or codes.shape[1]):
         raise ValueError(

@@ -142,13 +142,12 @@ def collect(model, data):
     test = data.test
     m = min(IMAGES, max(1, MOST_BYTES // math.prod(test.images.shape[1:])))
     images = np.asarray(test.images[:m])
-    codes = model.encode(head(test.images, CODES))
-    parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
-    attributes = np.zeros((len(parts[0]), 0), bool)
+    codes, z_log_var = model.posterior(head(test.images, CODES))
+    attributes = np.zeros((len(codes), 0), bool)
     if data.attribute_names:
-        attributes = test.attributes[: len(parts[0])].astype(bool)
-    known = None if test.known is None else test.known[: len(parts[0])]
-    means, counts = attribute_means(parts[0], attributes, known)
+        attributes = test.attributes[: len(codes)].astype(bool)
+    known = None if test.known is None else test.known[: len(codes)]
+    means, counts = attribute_means(codes, attributes, known)
     group, group_names, title = groups(data)
     return Examples(
         images=images,
@@ -156,9 +155,9 @@ def collect(model, data):
         attribute_names=tuple(data.attribute_names),
         attribute_means=means,
         attribute_counts=counts,
-        codes=parts[0],
+        codes=codes,
         # `load` rejects values close to the largest float32.
-        carried=np.minimum(latent.carried(*parts), checks.LARGEST / 2).astype("float32"),
+        carried=np.minimum(latent.carried(codes, z_log_var), checks.LARGEST / 2).astype("float32"),
         groups=group,
         group_names=tuple(group_names),
         title=title,

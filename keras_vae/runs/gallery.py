@@ -34,19 +34,17 @@ def figures(run, data, history, attributes=(), seed=0):
     """
     model, test = run.model, data.test
     images = test.images[:36]
-    codes = model.encode(head(test.images, CODES))
-    parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
-    z = parts[0]
+    z, z_log_var = model.posterior(head(test.images, CODES))
     by_file = {
         "history.png": plots.history(history),
         "reconstructions.png": plots.reconstructions(images, model.reconstruct(images)),
         "latent_map.png": plots.latent_map(z, *groups(data)),
-        "latents.png": plots.latents(*parts),
-        "traversal.png": traversal(model, z, latent.order(*parts)[:LATENTS], parts[1:]),
+        "latents.png": plots.latents(z, z_log_var),
+        "traversal.png": traversal(model, z, latent.order(z, z_log_var)[:LATENTS], z_log_var),
     }
     if len(images) > 1:
         by_file["interpolation.png"] = interpolation(model, images, run.flow)
-    if model.latent_dim == 2 and hasattr(model, "sampling"):
+    if model.latent_dim == 2 and model.has_prior:
         by_file["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
     if run.edits is not None:
         names = attributes or (favourite(run.edits.names),)
@@ -103,8 +101,8 @@ def traversal(model, z, latents, z_log_var):
     reach, steps = 2.5, 11
     walks = latent.traverse(z[0], z, latents, steps, reach)
     names = [f"z {j + 1}" for j in latents]
-    if z_log_var:
-        nats = latent.kl_of_latents(z, *z_log_var)
+    if z_log_var is not None:
+        nats = latent.kl_of_latents(z, z_log_var)
         names = [f"z {j + 1}\n{nats[j]:.1f} nats" for j in latents]
     decoded = np.stack([model.decode(walk) for walk in walks])
     return plots.traversal(decoded, names, np.linspace(-reach, reach, steps))

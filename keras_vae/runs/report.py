@@ -42,9 +42,8 @@ def fit(run, data, judges, options, bar):
 
 def latents(run, data, judges, options, bar):
     """Measures the information in the latents, by `evaluate.latents_report`."""
-    codes = run.model.encode(head(data.test.images, edits.FINAL))
-    parts = codes if isinstance(codes, tuple) else (codes,)  # z_mean and z_log_var, or z
-    report = evaluate.latents_report(*parts, seed=options.seed)
+    codes = run.model.posterior(head(data.test.images, edits.FINAL))
+    report = evaluate.latents_report(*codes, seed=options.seed)
     settings = {name: run.config.get(name) or 0.0 for name in ("kl_warmup", "free_bits")}
     beta = run.config.get("beta")
     report["advice"] = evaluate.advice(report, 1.0 if beta is None else beta, **settings)

@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 
 from keras_vae import latent
-from keras_vae.models.vae import VAE
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
@@ -119,7 +118,7 @@ class Run:
             lacking["flow"] = "there is no flow.keras"
         if self.mixture is None:
             lacking["mixture"] = "there is no mixture.npz"
-        if not isinstance(self.model, VAE):
+        if not self.model.has_prior:
             lacking["prior"] = "a plain autoencoder has no prior"
         return lacking
 
