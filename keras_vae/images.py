@@ -1,5 +1,7 @@
 """What counts as a batch of images, and how it becomes pixels in [0, 1]."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -98,3 +100,15 @@ def to_float(images):
 def to_uint8(pixels):
     """Returns NumPy pixels in [0, 1] as uint8 in 0..255, of the same shape."""
     return np.rint(255 * pixels).astype("uint8")
+
+
+def aligned_empty(shape, dtype):
+    """Returns an array to be filled, in memory that JAX and TensorFlow on a CPU share with NumPy.
+
+    They do so with memory that begins at a multiple of 64 bytes; NumPy's begins anywhere.
+    """
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    raw = np.empty(size + 64, "uint8")
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(dtype).reshape(shape)

@@ -208,3 +208,13 @@ def test_the_original_mnist_is_whole():
     assert mnist.train.images.mean() == pytest.approx(33.3, abs=0.2)
     assert mnist.attribute_names == mnist.label_names == tuple("0123456789")
     np.testing.assert_array_equal(mnist.test.attributes.argmax(axis=1), mnist.test.labels)
+
+
+@pytest.mark.parametrize("name", ["faces", "array"])
+def test_images_lie_where_backends_use_them_without_a_copy(name, tmp_path):
+    if name == "array":
+        name = tmp_path / "images.npy"
+        np.save(name, np.random.default_rng(0).integers(0, 256, (50, 5, 4, 1), "uint8"))
+    for part in ("train", "validation", "test"):
+        images = getattr(datasets.load(name, limit=20), part).images
+        assert images.ctypes.data % 64 == 0 and images.flags.c_contiguous

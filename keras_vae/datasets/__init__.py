@@ -12,6 +12,7 @@ import numpy as np
 from keras_vae import checks
 from keras_vae.datasets.dataset import Dataset as Dataset
 from keras_vae.datasets.dataset import Split as Split
+from keras_vae.images import aligned_empty
 
 MEMORY = 2.0  # GB of images held in memory by default
 MOST_CLASSES = 100  # up to this many classes become attributes
@@ -189,6 +190,9 @@ def make_split(source, data, positions, streamed, seed, kept):
         if name == "images" and data.path:
             images = stream.Rows(data.path, positions, seed)
             columns[name] = images if streamed else images.to_memory()
+        elif name == "images":
+            columns[name] = aligned_empty((len(positions), *column.shape[1:]), column.dtype)
+            np.take(column, positions, axis=0, out=columns[name], mode="clip")  # unbuffered
         else:
             columns[name] = np.asarray(column[positions])
     if class_attributes(source):

@@ -6,6 +6,7 @@ import functools
 import numpy as np
 
 from keras_vae.datasets.source import read_options
+from keras_vae.images import aligned_empty
 
 WITHOUT_END = 2**50  # number of batches of an endless stream
 AT_ONCE = 4096  # images copied at once
@@ -59,7 +60,7 @@ class Rows:
 
     def to_memory(self):
         """Returns the images as an array; the file is read once, from front to back."""
-        images = np.empty(self.shape, self.dtype)
+        images = aligned_empty(self.shape, self.dtype)
         order = np.argsort(self.rows)
         for start in range(0, len(order), AT_ONCE):
             some = order[start : start + AT_ONCE]

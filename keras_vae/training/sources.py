@@ -10,6 +10,7 @@ A source returns the batches of several steps at once as a triple:
 
 import numpy as np
 
+from keras_vae.images import aligned_empty
 from keras_vae.training import inputs
 
 
@@ -112,8 +113,6 @@ def aligned(images, limit):
         return images
     if images.nbytes > limit:
         return None
-    raw = np.empty(images.nbytes + 64, "uint8")
-    start = -raw.ctypes.data % 64
-    copy = raw[start : start + images.nbytes].view(images.dtype).reshape(images.shape)
+    copy = aligned_empty(images.shape, images.dtype)
     copy[...] = images
     return copy
