@@ -44,6 +44,8 @@ class Model:
     def encode(self, images, batch_size=128):
         return self.blind(images[:, 0, :, 0] / np.float32(255))
 
+    codes = encode
+
     def decode(self, z, batch_size=128):
         return np.asarray(z, "float32").clip(0, 1)[:, None, :, None]
 
