@@ -31,7 +31,7 @@ class SpaceMap:
         self.origin, self.axes, self.names = plots.plane(examples.codes)
         self.points = self.place(examples.codes)
         figure = plots.latent_map(
-            examples.codes, examples.groups, examples.group_names, examples.title
+            examples.codes, examples.colours, examples.colour_names, examples.title
         )
         canvas = FigureCanvasAgg(figure)
         canvas.draw()

@@ -94,17 +94,17 @@ def test_lines_about_columns_are_short():
     split = Split(np.zeros((40, 2, 2, 1), "uint8"), attributes=has, known=known)
     names = ("hat", "a\nb")
     data = Dataset("x", split, split, split, attribute_names=names)
-    assert attributes.told(data) == ["Known for only some training images: a b (33 of 40)"]
+    assert attributes.notes(data) == ["Known for only some training images: a b (33 of 40)"]
     unused = {"age": "numbers from 1 to 9"} | {f"t{i}": "text such as 'Ann'" for i in range(4)}
     data = Dataset("x", Split(split.images), split, split, unused=unused)
-    (line,) = attributes.told(data)
+    (line,) = attributes.notes(data)
     assert line == (
         "Columns not used as attributes: age (numbers from 1 to 9), t0 (text such as 'Ann'), "
         "t1 (text such as 'Ann') and 2 others. If these are scores, use --cut-scores"
     )
     data = Dataset("x", split[:0], split, split, attribute_names=names, cuts={"hat": 0.5, "no": 1})
-    assert attributes.told(data) == ["Scores thresholded: hat at 0.5"]
-    assert attributes.told(Dataset("x", Split(split.images), split, split)) == []
+    assert attributes.notes(data) == ["Scores thresholded: hat at 0.5"]
+    assert attributes.notes(Dataset("x", Split(split.images), split, split)) == []
 
 
 def test_first_few():

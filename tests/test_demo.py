@@ -47,8 +47,8 @@ def add_examples(folder, latent_dim=2, image_shape=(8, 8, 3), n=30):
         attribute_counts=np.array([[12, 18], [20, 10], [30, 0], [29, 1]]),
         codes=rng.standard_normal((n, latent_dim)).astype("float32"),
         carried=np.arange(latent_dim, dtype="float32"),
-        groups=rng.integers(0, 2, n),
-        group_names=("no", "yes"),
+        colours=rng.integers(0, 2, n),
+        colour_names=("no", "yes"),
         title="by 'smiling'",
     )
     files.save(folder / "examples.npz", kept)

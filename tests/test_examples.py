@@ -39,9 +39,9 @@ def test_there_and_back(make_vae, images, tmp_path, kind):
     np.testing.assert_array_equal(kept.images, images)
     np.testing.assert_array_equal(kept.attributes, ATTRIBUTES)
     assert kept.images.dtype == np.uint8 and kept.attributes.dtype == bool
-    assert kept.attribute_names == NAMES and kept.group_names == ("not Smiling", "Smiling")
+    assert kept.attribute_names == NAMES and kept.colour_names == ("not Smiling", "Smiling")
     assert kept.attribute_counts.tolist() == [[18, 19], [24, 13]]
-    np.testing.assert_array_equal(kept.groups, ATTRIBUTES[:, 1])
+    np.testing.assert_array_equal(kept.colours, ATTRIBUTES[:, 1])
     assert kept.title == "by 'Smiling'"
     z_mean, z_log_var = model.encode(images)
     np.testing.assert_array_equal(kept.codes, z_mean)
@@ -61,10 +61,10 @@ def test_what_is_not_known_is_kept_as_such(make_vae, images, tmp_path):
     data = Dataset("made up", split, split, split, attribute_names=NAMES)
     kept = examples.collect(make_vae(), data)
     np.testing.assert_array_equal(kept.known, known)
-    assert kept.group_names == ("not Smiling", "Smiling", "unknown")
+    assert kept.colour_names == ("not Smiling", "Smiling", "unknown")
     assert kept.title == "by 'Smiling', known for 27 of 37"
     expected = np.where(known[:, 1], ATTRIBUTES[:, 1], 2)
-    np.testing.assert_array_equal(kept.groups, expected)
+    np.testing.assert_array_equal(kept.colours, expected)
     # What is not known counts neither as with nor as without.
     assert kept.attribute_counts.sum(axis=1).tolist() == known.sum(axis=0).tolist()
     with_it = kept.codes[known[:, 1] & ATTRIBUTES[:, 1]].mean(axis=0)
@@ -91,7 +91,7 @@ def test_a_plain_autoencoder_without_attributes(images, tmp_path):
     np.testing.assert_allclose(kept.carried, z.var(axis=0), rtol=1e-4)
     assert kept.attributes.shape == (37, 0) and kept.attribute_names == ()
     assert kept.attribute_means.shape == (0, 2, 2) and kept.attribute_counts.shape == (0, 2)
-    assert kept.group_names == ("all",) and not kept.groups.any()
+    assert kept.colour_names == ("all",) and not kept.colours.any()
     kept.save(tmp_path / "examples.npz")
     assert_same(Examples.load(tmp_path / "examples.npz"), kept)
 
@@ -148,17 +148,17 @@ def test_means_are_of_all_codes_and_of_none_where_an_attribute_is_missing(make_v
 @once
 def test_what_groups_there_are(images):
     labels = np.arange(37) % 3
-    assert examples.groups(data_of(images))[1:] == (("all",), "without labels")
-    group, names, title = examples.groups(data_of(images, labels, ("a", "b", "c")), 5)
-    assert (group.tolist(), names, title) == ([0, 1, 2, 0, 1], ("a", "b", "c"), "by label")
-    group, names, _ = examples.groups(data_of(images, labels - 1, ("a", "b")), 5)
-    assert (group.tolist(), names) == ([2, 0, 1, 2, 0], ("a", "b", "no label"))
+    assert examples.colouring(data_of(images))[1:] == (("all",), "without labels")
+    colours, names, title = examples.colouring(data_of(images, labels, ("a", "b", "c")), 5)
+    assert (colours.tolist(), names, title) == ([0, 1, 2, 0, 1], ("a", "b", "c"), "by label")
+    colours, names, _ = examples.colouring(data_of(images, labels - 1, ("a", "b")), 5)
+    assert (colours.tolist(), names) == ([2, 0, 1, 2, 0], ("a", "b", "no label"))
     many = tuple(map(str, range(21)))  # too many for colours
     data = data_of(images, labels, many, ATTRIBUTES, ("beard", "smiling" * 9))
-    group, names, title = examples.groups(data, 3)
-    assert group.tolist() == [1, 0, 1] and names == ("not beard", "beard")
+    colours, names, title = examples.colouring(data, 3)
+    assert colours.tolist() == [1, 0, 1] and names == ("not beard", "beard")
     assert title == "by 'beard'"
-    long = examples.groups(
+    long = examples.colouring(
         data_of(images, attributes=ATTRIBUTES[:, 1:], attribute_names=("b" * 40,))
     )
     assert long[1][1] == "b" * 23 + "…"
@@ -175,8 +175,8 @@ def arrays():
         "attribute_counts": np.ones((2, 2), int),
         "codes": np.zeros((4, 2), "float32"),
         "carried": np.zeros(2, "float32"),
-        "groups": np.arange(4) % 2,
-        "group_names": np.array(["a", "b"]),
+        "colours": np.arange(4) % 2,
+        "colour_names": np.array(["a", "b"]),
         "title": np.array("by label"),
     }
 
@@ -190,7 +190,7 @@ def load(tmp_path, arrays):
 def test_a_good_file_is_read(arrays, tmp_path):
     kept = load(tmp_path, arrays)
     assert kept.attribute_names == ("beard", "Größe 😀") and kept.title == "by label"
-    assert kept.groups.tolist() == [0, 1, 0, 1]
+    assert kept.colours.tolist() == [0, 1, 0, 1]
 
 
 @once
@@ -220,13 +220,13 @@ def test_a_good_file_is_read(arrays, tmp_path):
         ("codes", np.zeros(4, "float32"), "'codes' of shape"),
         ("carried", np.zeros(3, "float32"), r"'carried' of shape \(2,\), received \(3,\)"),
         ("carried", np.full(2, 3.2e38, "float32"), "'carried' holds something else"),
-        ("groups", np.full(4, 2), "indices of the 2 'group_names'"),
-        ("groups", np.full(4, -1), "indices of the 2 'group_names'"),
-        ("groups", np.full(4, 2**63, "uint64"), "indices of the 2 'group_names'"),
-        ("groups", np.zeros(4), "indices of the 2 'group_names'"),
-        ("groups", np.zeros(3, int), r"'groups' of shape \(4,\), received \(3,\)"),
-        ("group_names", np.array("a"), "'group_names' to be lists"),
-        ("group_names", np.array([], "U1"), "indices of the 0 'group_names'"),
+        ("colours", np.full(4, 2), "indices of the 2 'colour_names'"),
+        ("colours", np.full(4, -1), "indices of the 2 'colour_names'"),
+        ("colours", np.full(4, 2**63, "uint64"), "indices of the 2 'colour_names'"),
+        ("colours", np.zeros(4), "indices of the 2 'colour_names'"),
+        ("colours", np.zeros(3, int), r"'colours' of shape \(4,\), received \(3,\)"),
+        ("colour_names", np.array("a"), "'colour_names' to be lists"),
+        ("colour_names", np.array([], "U1"), "indices of the 0 'colour_names'"),
         ("title", np.array(["a"]), "'title' to be one string"),
         ("title", np.array(3), "'title' holds something else"),
         ("title", np.array(object()), "not a file of plain arrays"),

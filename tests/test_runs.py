@@ -105,8 +105,8 @@ def examples_of(image_shape, latent_dim):
         attribute_counts=np.zeros((0, 2), int),
         codes=np.zeros((4, latent_dim), "float32"),
         carried=np.zeros(latent_dim, "float32"),
-        groups=np.zeros(4, int),
-        group_names=("all",),
+        colours=np.zeros(4, int),
+        colour_names=("all",),
         title="none",
     )
 

@@ -161,7 +161,7 @@ def test_examples_are_the_first_test_images(finished):
     codes = latent.codes_of(run.model, test.images)
     np.testing.assert_allclose(run.examples.codes, codes, rtol=1e-5, atol=1e-5)
     smiles = test.attributes[:, run.examples.attribute_names.index("smiling")]
-    np.testing.assert_array_equal(run.examples.groups, smiles)
+    np.testing.assert_array_equal(run.examples.colours, smiles)
     assert f"  {shlex.quote(sys.executable)} -m demo {folder}" in output.splitlines()
 
 
@@ -266,7 +266,7 @@ def test_unknown_values_and_scores_are_told_and_used(run_here, tmp_path):
     known = data.train.known
     expected = latent.fit_directions(z, data.train.attributes, ["Smiling"], known=known)
     np.testing.assert_allclose(made.directions.vectors, expected.vectors, rtol=1e-3, atol=1e-5)
-    assert made.examples.group_names == ("not Smiling", "Smiling", "unknown")
+    assert made.examples.colour_names == ("not Smiling", "Smiling", "unknown")
     np.testing.assert_array_equal(made.examples.known, data.test.known)
     assert runs.load_data(made.config).attribute_names == ("Smiling",)
     code, output, errors = run_here(*flags, "--cut-scores", "--overwrite")

@@ -114,7 +114,7 @@ def number_of(text):
     return number if np.isfinite(number) and "_" not in text else None
 
 
-def told(data):
+def notes(data):
     """Returns lines about columns: those not used, thresholded scores, and unknown values.
 
     Args:
@@ -126,7 +126,7 @@ def told(data):
     Example:
 
     ```python
-    print("\\n".join(told(data)))
+    print("\\n".join(notes(data)))
     ```
     """
     lines = []

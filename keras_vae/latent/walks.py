@@ -4,8 +4,10 @@ from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
+from keras import ops
 
 from keras_vae import checks
+from keras_vae.models.vae import kl_per_latent
 
 
 def interpolate(codes, steps=8, spherical=False, flow=None):
@@ -149,8 +151,8 @@ def kl_of_latents(z_mean, z_log_var):
     latent.kl_of_latents(*model.encode(images)).sum()  # the kl_loss
     ```
     """
-    z_mean, z_log_var = np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64")
-    return np.mean(-0.5 * (1 + z_log_var - z_mean**2 - np.exp(z_log_var)), axis=0)
+    kl = ops.convert_to_numpy(kl_per_latent(z_mean, z_log_var))
+    return kl.mean(axis=0, dtype="float64")
 
 
 def traverse(code, codes, latents=None, steps=9, reach=2.5):

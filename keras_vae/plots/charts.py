@@ -12,12 +12,12 @@ CENTRAL_90 = 1.645  # 90 % of N(0, 1) lie within this many standard deviations o
 MOST_NUMBERED = 16  # most latents whose numbers fit on the axis
 
 
-def latent_map(codes, groups, names, title):
+def latent_map(codes, colours, names, title):
     """Returns a coloured map of codes; codes of more than 2 latents are projected by PCA.
 
     Args:
         codes: ``(n, latent_dim)``.
-        groups: The colour of each code ``(n,)``, an index into `names`.
+        colours: The colour of each code ``(n,)``, an index into `names`.
         names: Names of the colours, for the legend.
         title: What the colours show.
 
@@ -33,13 +33,13 @@ def latent_map(codes, groups, names, title):
     points, labels = project(codes)
     figure = Figure(figsize=(7, 5.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    colours = distinct_colours(len(names))
+    palette = distinct_colours(len(names))
     # In random order, so that no colour hides another.
     order = np.random.default_rng(0).permutation(len(points))
-    colour_of_point = np.array(colours)[groups[order]]
+    colour_of_point = np.array(palette)[colours[order]]
     axes.scatter(*points[order].T, s=7, c=colour_of_point, alpha=0.75, linewidths=0)
     if len(names) > 1:
-        handles = [axes.scatter([], [], s=30, color=colour) for colour in colours]
+        handles = [axes.scatter([], [], s=30, color=colour) for colour in palette]
         labels_of = [printable(short(name)) for name in names]
         place = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
         axes.legend(handles, labels_of, **place, frameon=False, fontsize=9)

@@ -36,8 +36,8 @@ class Examples:
         codes: float32 ``(n, latent_dim)``, n >= m: `z_mean` (`z` of a plain autoencoder) of the
             first n test images; the first m rows are the codes of `images`.
         carried: float32 ``(latent_dim,)``, the information in each latent (`latent.carried`).
-        groups: int ``(n,)``, the colour of each code on the map, an index into `group_names`.
-        group_names: The names of the colours.
+        colours: int ``(n,)``, the colour of each code on the map, an index into `colour_names`.
+        colour_names: The names of the colours.
         title: What the colours show, such as ``"by label"``.
         known: bool ``(m, number of attributes)``, True where the value of the attribute is known;
             None if all values are.
@@ -50,14 +50,14 @@ class Examples:
     attribute_counts: np.ndarray
     codes: np.ndarray
     carried: np.ndarray
-    groups: np.ndarray
-    group_names: tuple
+    colours: np.ndarray
+    colour_names: tuple
     title: str
     known: np.ndarray | None = None
 
     def save(self, path):
         """Writes an ``.npz`` file with one plain array for each attribute of this class."""
-        texts = ("attribute_names", "group_names", "title")
+        texts = ("attribute_names", "colour_names", "title")
         # An empty tuple would otherwise become an array of floats.
         arrays = {name: np.array(getattr(self, name), str) for name in texts}
         arrays = {name: array for name, array in (vars(self) | arrays).items() if array is not None}
@@ -72,8 +72,8 @@ class Examples:
         """
         arrays = read_arrays(
             path,
-            numbers=(*TYPES, "groups", "attribute_counts"),
-            texts=("attribute_names", "group_names", "title"),
+            numbers=(*TYPES, "colours", "attribute_counts"),
+            texts=("attribute_names", "colour_names", "title"),
             truths=("attributes",),
             optional=("known",),
         )
@@ -81,19 +81,19 @@ class Examples:
             if arrays[name].dtype != kind:
                 raise ValueError(f"expected {name!r} to be {kind}, received {arrays[name].dtype}")
         check_shapes(**arrays)
-        groups, count = arrays["groups"], len(arrays["group_names"])
-        if groups.dtype.kind == "f" or groups.min() < 0 or groups.max() >= count:
-            raise ValueError(f"expected 'groups' to hold indices of the {count} 'group_names'")
+        colours, count = arrays["colours"], len(arrays["colour_names"])
+        if colours.dtype.kind == "f" or colours.min() < 0 or colours.max() >= count:
+            raise ValueError(f"expected 'colours' to hold indices of the {count} 'colour_names'")
         counts = arrays["attribute_counts"]
         if counts.dtype.kind == "f" or (counts < 0).any():
             raise ValueError("expected 'attribute_counts' to hold whole numbers of at least 0")
-        arrays |= {"groups": groups.astype(int), "attribute_counts": counts.astype(int)}
-        for name in ("attribute_names", "group_names"):
+        arrays |= {"colours": colours.astype(int), "attribute_counts": counts.astype(int)}
+        for name in ("attribute_names", "colour_names"):
             arrays[name] = tuple(arrays[name].tolist())
         return cls(**arrays | {"title": str(arrays["title"])})
 
 
-def check_shapes(images, codes, title, attribute_names, group_names, **others):
+def check_shapes(images, codes, title, attribute_names, colour_names, **others):
     """Raises `ValueError` unless the arrays fit together."""
     if images.ndim != 4 or 0 in images.shape:
         raise ValueError(
@@ -104,9 +104,9 @@ def check_shapes(images, codes, title, attribute_names, group_names, **others):
             f"expected 'codes' of shape (n, latent_dim) with n >= {len(images)}, the number of "
             f"images, received {codes.shape}"
         )
-    if title.ndim != 0 or attribute_names.ndim != 1 or group_names.ndim != 1:
+    if title.ndim != 0 or attribute_names.ndim != 1 or colour_names.ndim != 1:
         raise ValueError(
-            "expected 'title' to be one string, 'attribute_names' and 'group_names' to be lists"
+            "expected 'title' to be one string, 'attribute_names' and 'colour_names' to be lists"
         )
     if len(set(attribute_names.tolist())) != len(attribute_names):
         raise ValueError("expected 'attribute_names' without duplicates")
@@ -117,7 +117,7 @@ def check_shapes(images, codes, title, attribute_names, group_names, **others):
         ("attribute_means", (count, 2, codes.shape[1])),
         ("attribute_counts", (count, 2)),
         ("carried", codes.shape[1:]),
-        ("groups", codes.shape[:1]),
+        ("colours", codes.shape[:1]),
     ):
         if name in others and others[name].shape != shape:
             raise ValueError(f"expected {name!r} of shape {shape}, received {others[name].shape}")
@@ -148,7 +148,7 @@ def collect(model, data):
         attributes = test.attributes[: len(codes)].astype(bool)
     known = None if test.known is None else test.known[: len(codes)]
     means, counts = attribute_means(codes, attributes, known)
-    group, group_names, title = groups(data)
+    colours, colour_names, title = colouring(data)
     return Examples(
         images=images,
         attributes=attributes[:m],
@@ -158,8 +158,8 @@ def collect(model, data):
         codes=codes,
         # `load` rejects values close to the largest float32.
         carried=np.minimum(latent.carried(codes, z_log_var), checks.LARGEST / 2).astype("float32"),
-        groups=group,
-        group_names=tuple(group_names),
+        colours=colours,
+        colour_names=tuple(colour_names),
         title=title,
         known=None if known is None else known[:m],
     )
@@ -175,7 +175,7 @@ def attribute_means(codes, attributes, known=None):
     return means.astype("float32"), counts
 
 
-def groups(data, most=CODES):
+def colouring(data, most=CODES):
     """Returns the colouring of a map of codes: an index for each image, names, and a title."""
     if 0 < len(data.label_names) <= COLOURS:
         labels, names = np.asarray(data.test.labels[:most]), tuple(data.label_names)

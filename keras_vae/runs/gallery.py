@@ -5,7 +5,7 @@ import numpy as np
 from keras_vae import checks, latent, plots
 from keras_vae.datasets.names import favourite
 from keras_vae.datasets.stream import head
-from keras_vae.runs.examples import CODES, groups
+from keras_vae.runs.examples import CODES, colouring
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal
@@ -38,7 +38,7 @@ def figures(run, data, history, attributes=(), seed=0):
     by_file = {
         "history.png": plots.history(history),
         "reconstructions.png": plots.reconstructions(images, model.reconstruct(images)),
-        "latent_map.png": plots.latent_map(z, *groups(data)),
+        "latent_map.png": plots.latent_map(z, *colouring(data)),
         "latents.png": plots.latents(z, z_log_var),
         "traversal.png": traversal(model, z, latent.order(z, z_log_var)[:LATENTS], z_log_var),
     }

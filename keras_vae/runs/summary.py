@@ -35,7 +35,7 @@ def first_line(config, folder):
 
 def data_lines(data, folder):
     """Returns lines about skipped files, unused columns and unknown values in the data."""
-    lines = attributes.told(data)
+    lines = attributes.notes(data)
     if data.skipped:
         count = "1 file" if len(data.skipped) == 1 else f"{len(data.skipped):,} files"
         lines = [f"Skipped {count}; the reasons are in {folder}/skipped.txt", *lines]
