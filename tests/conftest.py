@@ -45,6 +45,12 @@ if os.environ.get("KERAS_BACKEND") == "jax":
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_disable_most_optimizations", True)
 
+    @pytest.fixture(autouse=True, scope="module")
+    def release_programs():
+        """Releases compiled programs after each file of tests: together they take gigabytes."""
+        yield
+        jax.clear_caches()
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
