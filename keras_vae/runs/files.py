@@ -27,7 +27,7 @@ FILES = {
     "interpolation.png": "interpolations between test images",
     "traversal.png": "one latent varied at a time, those with the most information first",
     "manifold.png": "images decoded from a grid over the latent space (if it has 2 latents)",
-    "latents.png": "KL or variance of each latent, and the distribution of its values",
+    "latents.png": "information in each latent, and the distribution of its values",
     "latent_map.png": "map of the codes of the test images",
     "history.png": "losses over the epochs",
     "evaluation.json": "metrics of the model and of its edits and samples (if evaluated)",
