@@ -19,6 +19,7 @@ from PIL import Image
 
 from keras_vae import datasets, latent, plots, runs
 from keras_vae.runs import files
+from keras_vae_cli.train import parse
 
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
@@ -162,19 +163,17 @@ def test_examples_are_the_first_test_images(finished):
     np.testing.assert_allclose(run.examples.codes, codes, rtol=1e-5, atol=1e-5)
     smiles = test.attributes[:, run.examples.attribute_names.index("smiling")]
     np.testing.assert_array_equal(run.examples.colours, smiles)
-    assert f"  {shlex.quote(sys.executable)} -m demo {folder}" in output.splitlines()
+    assert any(line.endswith(f" demo {folder}") for line in output.splitlines())
 
 
 def test_the_command_it_prints_edits_a_photo(finished, tmp_path):
     (line,) = [line for line in finished[1].splitlines() if " edit " in line]
-    words = shlex.split(line)
-    environment = dict(word.split("=") for word in words[:1])
-    command = [str(tmp_path / word) if word.endswith(".png") else word for word in words[1:]]
+    command = [
+        str(tmp_path / word) if word.endswith(".png") else word for word in shlex.split(line)
+    ]
     pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), "uint8")
     Image.fromarray(pixels).save(tmp_path / "photo.png")
-    result = subprocess.run(
-        command, env={**os.environ, **environment}, cwd=ROOT, capture_output=True, text=True
-    )
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")
     assert Image.open(tmp_path / "edited.png").size == (64, 64)
 
@@ -325,7 +324,7 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
     images = np.zeros((9, 64, 64, 3), "uint8")
     data = types.SimpleNamespace(image_shape=images.shape[1:], train=images)
     for flags, expected in (((), True), (("--no-straight",), False)):
-        args = train.parse_arguments(["--network", "mlp", "--widths", "8", *flags])
+        args = parse(["--network", "mlp", "--widths", "8", *flags])
         train.fill_in_defaults(args, data)
         model = train.build(args, images)
         for part in (model.encoder, model.decoder):
@@ -352,7 +351,7 @@ def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkey
     monkeypatch.syspath_prepend(ROOT)
     import train
 
-    args = train.parse_arguments(["--backend", BACKEND, *flags])
+    args = parse(["--backend", BACKEND, *flags])
     train.fill_in_defaults(args, types.SimpleNamespace(image_shape=shape, train=range(images)))
     assert (args.network, args.latent_dim, args.epochs) == expected
     assert args.straight is True
@@ -519,11 +518,8 @@ MISTAKES = [
 def test_a_mistake_in_a_flag_gives_one_line_and_exit_code_2(
     arguments, message, monkeypatch, capsys
 ):
-    monkeypatch.syspath_prepend(ROOT)
-    import train
-
     with pytest.raises(SystemExit) as stop:
-        train.parse_arguments(arguments)
+        parse(arguments)
     output = capsys.readouterr()
     assert (stop.value.code, output.out) == (2, "")
     assert output.err.startswith("train.py: error: ") and len(output.err.splitlines()) == 1
@@ -540,7 +536,7 @@ def test_a_backend_that_is_not_there_is_named():
         (
             {"torch"},
             ["--backend", "torch"],
-            "'torch' is not installed. Install it with: pip install torch",
+            "'torch' is not installed. Install it with: pip install \"keras_vae[torch]\"",
         ),
         ({"jax", "torch", "tensorflow"}, [], "no backend is installed"),
     ):
@@ -559,16 +555,13 @@ def test_a_backend_that_is_not_there_is_named():
 
 @pytest.mark.once
 def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT)
-    import train
-
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    assert train.parse_arguments([]).backend == "tensorflow"
-    assert train.parse_arguments(["--backend", "jax"]).backend == "jax"
+    assert parse([]).backend == "tensorflow"
+    assert parse(["--backend", "jax"]).backend == "jax"
     monkeypatch.delenv("KERAS_BACKEND")
-    assert train.parse_arguments([]).backend == "jax"
+    assert parse([]).backend == "jax"
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name != "jax" or None)
-    assert train.parse_arguments([]).backend == "torch"
+    assert parse([]).backend == "torch"
 
 
 @pytest.mark.once
