@@ -1,6 +1,6 @@
-"""Trains a VAE (or a plain autoencoder) and leaves a run folder: `python train.py --help`.
+"""Trains a VAE (or a plain autoencoder) and writes a run folder: `python train.py --help`.
 
-The recipe: data -> model -> fit -> numbers -> latent space -> pictures.
+The steps: data -> model -> fit -> metrics -> latent space -> figures.
 """
 
 import functools
@@ -17,12 +17,12 @@ def main():
 
 
 def train(args, folder, discard):
-    """Trains as the arguments say, and fills the run folder.
+    """Trains a model with the given arguments and writes the run folder.
 
     Args:
         args: See `keras_vae_cli.train.parse`.
         folder: The run folder, which exists.
-        discard: A function that removes what was written of the run.
+        discard: A function that removes the files that the run has written.
 
     Returns:
         The exit code.
@@ -30,7 +30,7 @@ def train(args, folder, discard):
     from keras_vae import runs
     from keras_vae.runs import callbacks, config, files, gallery, summary
 
-    # Data and model: the mistakes that could not be found earlier are found here.
+    # Data and model. Mistakes that show only with the data are reported here.
     with one_line_errors("train.py"):
         data = read_data(args)
         fill_in_defaults(args, data)
@@ -60,7 +60,7 @@ def train(args, folder, discard):
         fail(problem, "train.py")
     history = model.history.history
 
-    # Numbers, latent space and pictures, all of the saved model.
+    # Metrics, latent space and figures, all of the saved model.
     model = runs.load_model(folder)
     metrics = test(model, data) | {
         "best_epoch": best.epoch,
@@ -81,7 +81,7 @@ def train(args, folder, discard):
 
     print(summary.last_lines(finished, metrics, len(history["loss"]), *attributes[:1]), flush=True)
     if problem:
-        fail(f"{problem}. The saved model is that of epoch {best.epoch}", "train.py")
+        fail(f"{problem}. The saved model is from epoch {best.epoch}", "train.py")
     return 130 if interrupt.asked else 0
 
 
@@ -92,13 +92,13 @@ def read_data(args):
     data = runs.load_data(vars(args))
     for name in args.attribute:
         if name not in data.attribute_names:
-            there = ", ".join(data.attribute_names) or "none"
-            raise ValueError(f"--attribute: there is no {name!r} in the data. There are: {there}")
+            known = ", ".join(data.attribute_names) or "none"
+            raise ValueError(f"--attribute: there is no {name!r} in the data. There are: {known}")
     return data
 
 
 def fill_in_defaults(args, data):
-    """Sets the arguments that were not given to what measured best for such data."""
+    """Sets the arguments that were not given to the best settings known for such data."""
     from keras_vae.training import recipes
 
     images = len(data.train)
@@ -153,7 +153,7 @@ def steps_per_epoch(args, images):
 
 
 def write_data(folder, data):
-    """Writes what the model will see, and which files it will not see."""
+    """Writes a figure of training images, and the list of the files that were skipped."""
     from keras_vae import plots
     from keras_vae.runs import files
 
@@ -213,7 +213,7 @@ def explore(model, data, seed, folder, settings):
 
 
 def judge_edits(run, data):
-    """Chooses a method for each attribute; returns how well one of them is edited."""
+    """Chooses a method for each attribute; returns the metrics of editing one of them."""
     from keras_vae.evaluate.judges import Judges
     from keras_vae.runs import report
 
@@ -223,11 +223,11 @@ def judge_edits(run, data):
 
 
 def editable(wanted, run):
-    """Returns those attributes that the run can edit, each once."""
+    """Returns the attributes that the run can edit, without repeats."""
     wanted = list(dict.fromkeys(wanted))
     for name in wanted:
         if not (run.edits and name in run.edits):
-            say(f"{name!r} is not in arithmetic.png: too few images have it, or lack it")
+            say(f"{name!r} is not in arithmetic.png: too few images with it, or without it")
     return [name for name in wanted if run.edits and name in run.edits]
 
 
@@ -236,7 +236,7 @@ def say(text):
 
 
 def announce(text):
-    """Prints a line before something that takes long, where it does not mix with results."""
+    """Prints a line before a long operation, on stderr, so that it does not mix with results."""
     print(shown(text), file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""`python -m keras_vae`: the same commands as `keras-vae`, whose help is quicker."""
+"""`python -m keras_vae`: the same commands as `keras-vae`, which starts faster."""
 
 import sys
 

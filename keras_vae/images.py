@@ -1,4 +1,4 @@
-"""What counts as a batch of images, and how it becomes pixels in [0, 1]."""
+"""Checks batches of images and converts them to pixels in [0, 1]."""
 
 import math
 
@@ -10,17 +10,17 @@ from keras import ops
 def check_images(images, image_shape, argument="x"):
     """Raises `ValueError` unless `images` is a batch that the model can read.
 
-    Values are looked at in NumPy arrays only: a tensor is checked for its shape and type when
-    the model is called on it.
+    Values are checked in NumPy arrays only; a tensor's shape and type are checked when the model
+    is called on it.
 
     Args:
         images: NumPy array ``(n, height, width, channels)``: integers in 0..255, float in [0, 1],
             or bool.
-        image_shape: The model's ``(height, width, channels)``, None where it may be any.
+        image_shape: The model's ``(height, width, channels)``, None where any size is allowed.
         argument: The name to use in the message.
 
     Raises:
-        ValueError: If the shape, the type or the range is another.
+        ValueError: If the shape, the type or the range is wrong.
     """
     if not hasattr(images, "shape"):
         raise ValueError(
@@ -28,8 +28,8 @@ def check_images(images, image_shape, argument="x"):
         )
     if isinstance(images, np.ma.MaskedArray):
         raise ValueError(
-            f"Argument `{argument}` must be an array without a mask, for no loss leaves out single "
-            f"pixels. Received: a masked array. Use `{argument}.filled(0)` to make them black."
+            f"Argument `{argument}` must be an array without a mask, since no loss can omit single "
+            f"pixels. Received: a masked array. `{argument}.filled(0)` makes them black."
         )
     shape = tuple(images.shape)
     if not fits(shape[1:], image_shape):
@@ -43,7 +43,7 @@ def check_images(images, image_shape, argument="x"):
         elif image_shape[-1] == 1 and fits(shape[1:], image_shape[:-1]):
             message += f" Grey images need a channel axis: `{argument}[..., None]`."
         raise ValueError(message)
-    if getattr(images.dtype, "kind", "f") in "OSUMm":  # of NumPy's, those that Keras does not know
+    if getattr(images.dtype, "kind", "f") in "OSUMm":  # NumPy types unknown to Keras
         kind, known = str(images.dtype), False
     else:
         kind = keras.backend.standardize_dtype(images.dtype)
@@ -51,11 +51,11 @@ def check_images(images, image_shape, argument="x"):
     if not known:
         raise ValueError(
             f"Argument `{argument}` must be {EXPECTED}. Received: dtype={kind}. Use "
-            f"`{argument}.astype('uint8')` for values in 0..255, `'float32'` for those in [0, 1]."
+            f"`{argument}.astype('uint8')` for values in 0..255, `'float32'` for values in [0, 1]."
         )
     if isinstance(images, np.ndarray) and images.size and kind not in ("uint8", "bool"):
         low, high = images.min(), images.max()
-        if not (low >= 0 and high <= white(kind)):  # so that NaN is refused as well
+        if not (low >= 0 and high <= white(kind)):  # also rejects NaN
             raise ValueError(out_of_range(argument, kind, low, high))
 
 
@@ -63,7 +63,7 @@ EXPECTED = "uint8 in 0..255 or float in [0, 1]"
 
 
 def out_of_range(argument, kind, low, high):
-    """Returns the message about images with values that none may have."""
+    """Returns the error message for images with values out of range."""
     return (
         f"Argument `{argument}` must be {EXPECTED}. "
         f"Received: dtype={kind}, with values from {low} to {high}. "
@@ -72,14 +72,14 @@ def out_of_range(argument, kind, low, high):
 
 
 def fits(shape, image_shape):
-    """Returns whether a shape is the images', as far as both are known."""
+    """Returns whether a shape equals `image_shape` where both are known."""
     return len(shape) == len(image_shape) and all(
         one is None or other is None or one == other for one, other in zip(shape, image_shape)
     )
 
 
 def white(kind):
-    """Returns the largest value of a pixel of this type, by the type's name."""
+    """Returns the largest value of a pixel, for the name of a dtype."""
     return 255 if "int" in kind else 1
 
 

@@ -1,5 +1,5 @@
-"""Layers of a VAE: `Sampling`, `DepthToSpace` (the up-sampling that is fast everywhere) and
-`DynamicBinarization`, which makes binary images of grey ones."""
+"""Layers of a VAE: `Sampling`, `DepthToSpace` (up-sampling that is fast on every backend) and
+`DynamicBinarization`, which draws binary images from grey ones."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ class Sampling(keras.layers.Layer):
 
     The reparameterisation trick (Kingma & Welling 2014, section 2.4):
     ``z = z_mean + exp(z_log_var / 2) * eps`` with ``eps ~ N(0, I)``. Every call draws fresh
-    noise; two layers with the same seed draw the same sequence. Always in float32.
+    noise; two layers with the same seed draw the same sequence. It computes in float32.
 
     Args:
         seed: None or a non-negative integer.
@@ -28,7 +28,7 @@ class Sampling(keras.layers.Layer):
         ``z``, of shape ``(n, latent_dim)``.
 
     Raises:
-        ValueError: If the seed is unusable or the inputs are not two tensors of one shape.
+        ValueError: If the seed is invalid or the inputs are not two tensors of one shape.
 
     Example:
 
@@ -70,25 +70,25 @@ class Sampling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class DynamicBinarization(keras.layers.Layer):
-    """Makes each pixel 0 or 1 at random: 1 with the probability that its value in [0, 1] is.
+    """Sets each pixel to 1 with a probability equal to its value in [0, 1], otherwise to 0.
 
-    As the `augmentation` of a VAE with the Bernoulli likelihood it shows other binary images of
+    As the `augmentation` of a VAE with the Bernoulli likelihood it draws new binary images from
     the same grey ones in each epoch (Salakhutdinov & Murray 2008, section 5.1; "stochastically
-    binarised" in Burda et al. 2016, https://arxiv.org/abs/1509.00519). In validation images stay
-    as they are: binarise those once, by calling a layer with a seed.
+    binarised" in Burda et al. 2016, https://arxiv.org/abs/1509.00519). It does not change
+    validation images: binarise those once, by calling a layer with a seed.
 
     Args:
         seed: None or a non-negative integer.
 
     Call arguments:
         x: Pixels in [0, 1], of any shape.
-        training: If False, ``x`` is returned as it is.
+        training: If False, ``x`` is returned unchanged.
 
     Returns:
         Zeros and ones, of the shape of ``x``.
 
     Raises:
-        ValueError: If the seed is unusable, or pixels are whole numbers such as 0..255.
+        ValueError: If the seed is invalid, or the pixels are integers, such as 0..255.
 
     Example:
 
@@ -115,8 +115,8 @@ class DynamicBinarization(keras.layers.Layer):
             )
         if not training:
             return x
-        shares = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
-        return ops.cast(shares < x, self.compute_dtype)
+        thresholds = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator)
+        return ops.cast(thresholds < x, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -126,7 +126,7 @@ class DynamicBinarization(keras.layers.Layer):
 
 
 def seed_generator(seed):
-    """Returns Keras's generator; neighbouring seeds, which overlap on torch, are spread out."""
+    """Returns a generator for a hashed seed: neighbouring seeds overlap on torch."""
     if seed is not None:
         seed = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
     return keras.random.SeedGenerator(seed)
@@ -134,7 +134,7 @@ def seed_generator(seed):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Offset(keras.layers.Layer):
-    """Adds an image of constants: a weight, zero at first, learned unless ``trainable=False``.
+    """Adds a constant image: a weight, initially zero, learned unless ``trainable=False``.
 
     Call arguments:
         x: Of any shape ``(n, ...)``.
@@ -165,12 +165,12 @@ class Offset(keras.layers.Layer):
 class DepthToSpace(keras.layers.Layer):
     """Turns channels into pixels: each position becomes a square of `factor` by `factor`.
 
-    After a plain convolution this does the job of a transposed one (sub-pixel convolution, Shi
-    et al. 2016, https://arxiv.org/abs/1609.05158). The gradient of a strided transposed
-    convolution is slow on JAX; this is a mere change of order on every backend.
+    After a plain convolution this replaces a transposed one (sub-pixel convolution, Shi et al.
+    2016, https://arxiv.org/abs/1609.05158). The gradient of a strided transposed convolution is
+    slow on JAX; this layer only reorders values.
 
     Args:
-        factor: How many pixels a side a position becomes.
+        factor: Side of the square in pixels.
 
     Call arguments:
         x: ``(n, height, width, factor * factor * channels)``.
@@ -179,7 +179,7 @@ class DepthToSpace(keras.layers.Layer):
         ``(n, factor * height, factor * width, channels)``.
 
     Raises:
-        ValueError: If the factor is unusable or does not divide the channels.
+        ValueError: If the factor is invalid or does not divide the channels.
 
     Example:
 

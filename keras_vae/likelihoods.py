@@ -1,7 +1,7 @@
-"""p(x|z): how the decoder's raw outputs become pixels, and nats.
+"""p(x|z): converts the decoder's raw outputs to pixels, and to a loss in nats.
 
-A likelihood owns the decoder's last activation. To add one, write one class with `nats` and, where
-the defaults do not fit, `pixels` (a sigmoid), `update` (learns nothing) and `get_config`. It is a
+A likelihood includes the decoder's last activation. To add one, write a class with `nats` and, if
+the defaults do not fit, `pixels` (a sigmoid), `update` (does nothing) and `get_config`. It is a
 Keras layer: variables made with `add_weight` are trained, saved and loaded with the model.
 
 ```python
@@ -17,7 +17,7 @@ An attribute that is set later, ``model.likelihood.scale = 2.0``, takes effect w
 of `fit`, `evaluate` and the like, and within `fit` with the next epoch. After a change inside a
 list or an array, call `compile`.
 
-Losses of different likelihoods do not compare: each has its own scale, and some omit a constant.
+Losses of different likelihoods are not comparable: scales differ, and some omit a constant.
 Across likelihoods compare ``test_mse`` and ``bits_per_dim``, see `keras_vae.evaluate`.
 """
 
@@ -34,7 +34,7 @@ class Likelihood(keras.layers.Layer):
 
     Attributes:
         values: The pixels that ``exp(-nats)`` is a distribution of: ``"continuous"``,
-            ``"binary"``, or None if it is no distribution.
+            ``"binary"``, or None if it is not a distribution.
         omitted: The constant that `nats` omits from ``-log p(x|z)``, in nats per pixel and channel.
     """
 
@@ -43,7 +43,7 @@ class Likelihood(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **{"dtype": "float32", **kwargs})
-        self.built = True  # its variables, if any, are made in the constructor
+        self.built = True  # variables are made in the constructor
 
     def call(self, outputs):
         return self.pixels(outputs)
@@ -66,7 +66,7 @@ class Likelihood(keras.layers.Layer):
         """
 
     def why_no_distribution(self, images):
-        """Returns why ``exp(-nats)`` is no distribution of these pixels, a string, or None.
+        """Returns why ``exp(-nats)`` is not a distribution of these pixels, as a string, or None.
 
         Args:
             images: uint8 in 0..255 or float in [0, 1], an array or of a streamed data set.
@@ -87,9 +87,9 @@ class MSE(Likelihood):
     """Squared error, summed over pixels: ``||x - x'||^2`` with ``x' = sigmoid(outputs)``.
 
     Up to a constant this is a Gaussian of variance 1/2 around ``x'`` (the constant,
-    ``D/2 log(pi)`` for D pixels and channels, is left out). Real pixel errors are far smaller
-    than 1/2, so the KL weighs much and pictures are smooth; `Gaussian` learns the variance.
-    Its losses do not compare with those of other likelihoods.
+    ``D/2 log(pi)`` for D pixels and channels, is omitted). Real pixel errors are far smaller
+    than 1/2, so the KL has a large weight and reconstructions are blurred; `Gaussian` learns
+    the variance. Its losses are not comparable with those of other likelihoods.
 
     Example:
 
@@ -113,9 +113,10 @@ class Bernoulli(Likelihood):
     """Each pixel is 1 with probability ``sigmoid(outputs)``: for images of zeros and ones.
 
     The negative log-likelihood is the binary cross-entropy, computed from the logits, so that
-    sure outputs keep their gradient. On grey pixels it still trains, but it is a density of
-    nothing, and its least value is not 0 (Loaiza-Ganem & Cunningham 2019,
-    https://arxiv.org/abs/1907.06845). Its losses do not compare with those of other likelihoods.
+    confident outputs keep their gradient. It can be trained on grey pixels, but is not a density
+    of them, and its minimum is not 0 (Loaiza-Ganem & Cunningham 2019,
+    https://arxiv.org/abs/1907.06845). Its losses are not comparable with those of other
+    likelihoods.
 
     Example:
 
@@ -141,7 +142,7 @@ class Gaussian(Likelihood):
     the training batches, saved with the model and fixed when the model is evaluated, so that
     a loss depends neither on the test images nor on their batch size. Never below
     (1/255)^2, the step between two grey values. The constant of the density is included.
-    Its losses do not compare with those of other likelihoods; sharp models have negative ones.
+    Its losses are not comparable with those of other likelihoods, and negative for sharp models.
 
     Args:
         variance: The initial one, in pixels squared; training replaces it.
@@ -180,14 +181,14 @@ class Gaussian(Likelihood):
         errors = squared_error(x, self.pixels(outputs)) / math.prod(outputs.shape[1:])  # (n,)
         if sample_weight is None:
             error = ops.mean(errors)
-        else:  # images of weight 0 do not count; nor does a batch that has no others
+        else:  # images of weight 0 do not count, nor a batch of only such images
             weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
             error = ops.sum(weights * errors) / ops.sum(weights)
         error = ops.stop_gradient(error)
         before = ops.convert_to_tensor(self.variance)
         rate = ops.maximum(self.RATE, 1 / (self.updates + 1))
         variance = ops.maximum(before + rate * (error - before), self.LEAST)
-        # One batch whose outputs overflowed must not spoil the mean for ever.
+        # A batch whose outputs overflowed must not spoil the running mean.
         finite = ops.isfinite(error)
         self.variance.assign(ops.where(finite, variance, before))
         self.updates.assign_add(ops.cast(finite, "float32"))
@@ -202,7 +203,7 @@ def squared_error(x, pixels):
 
 
 def is_binary(images):
-    """Returns whether images have no value but the least and the largest; few are read at once."""
+    """Returns whether all values are 0 or the largest; reads 1000 images at a time."""
     white = 255 if images.dtype.kind in "iu" else 1
     blocks = (images[start : start + 1000] for start in range(0, len(images), 1000))
     return all(bool(((block == 0) | (block == white)).all()) for block in blocks)
@@ -212,7 +213,7 @@ BY_NAME = {"mse": MSE, "bernoulli": Bernoulli, "gaussian": Gaussian}
 
 
 def get(likelihood):
-    """Returns the likelihood for a name or an object.
+    """Returns the likelihood of this name, or the object itself.
 
     Args:
         likelihood: ``"mse"``, ``"bernoulli"``, ``"gaussian"``, or a `Likelihood`.

@@ -1,4 +1,4 @@
-"""Encoders and decoders, ready to use. Any two Keras models of the same shapes serve as well."""
+"""Encoders and decoders, ready to use. Other Keras models of the same shapes work as well."""
 
 import math
 
@@ -9,7 +9,7 @@ from keras import layers
 from keras_vae.checks import check_integer, check_number, check_sizes
 from keras_vae.layers import DepthToSpace, Offset
 
-STRAIGHT_SIDE = 64  # pixels: larger images take the straight path at a smaller size
+STRAIGHT_SIDE = 64  # pixels: the linear map sees larger images at a reduced size
 
 
 def build_mlp(
@@ -24,8 +24,8 @@ def build_mlp(
     """Returns a fully connected encoder and a decoder that mirrors it.
 
     Each hidden layer is followed by root-mean-square normalisation (Zhang & Sennrich 2019,
-    https://arxiv.org/abs/1910.07467): MNIST then takes less than half of the steps to the same
-    loss.
+    https://arxiv.org/abs/1910.07467): with it MNIST reaches the same loss in less than half as
+    many steps.
 
     Args:
         image_shape: ``(height, width, channels)``.
@@ -33,20 +33,19 @@ def build_mlp(
         hidden: Widths of the encoder's hidden layers; the decoder has them in reverse order.
         activation: Name of a Keras activation.
         pixel_mean: Mean of the training images, in [0, 1]: an array of the images' shape, or a
-            number for all pixels. It is subtracted from what the encoder sees, and the decoder
-            starts from it: with the mean image, training starts where it would otherwise get to
-            in some hundred steps.
-        variational: If True the encoder gives ``(z_mean, z_log_var)``, for a `VAE`; if False
-            it gives ``z``, for an `AutoEncoder`.
-        straight: Whether a linear map leads past the hidden layers, from the image to
-            ``z_mean`` and from ``z`` to the outputs, see `connect`.
+            number for all pixels. It is subtracted from the encoder's input, and the
+            decoder's outputs start from it. The mean image saves some hundred training steps.
+        variational: If True the encoder returns ``(z_mean, z_log_var)``, for a `VAE`; if False
+            it returns ``z``, for an `AutoEncoder`.
+        straight: Whether a linear map bypasses the hidden layers, from the image to ``z_mean``
+            and from ``z`` to the outputs, see `connect`.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
         in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
 
     Raises:
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -85,30 +84,30 @@ def build_conv(
 ):
     """Returns a convolutional encoder and a decoder that mirrors it, for images of any size.
 
-    The encoder reads the image in squares of `patch` by `patch` pixels, one position each, and
-    halves height and width with every further entry of `filters`. The decoder has a dense
-    hidden layer (four times the last entry wide), then goes back by plain 3x3 convolutions, each
-    followed by `DepthToSpace`: no transposed convolution, so it is quick on every backend.
-    Images whose sides do not divide evenly are padded, and what is drawn is cropped. Each layer
-    is followed by root-mean-square normalisation over the channels.
+    The encoder's first layer maps each patch of `patch` by `patch` pixels to one position, and
+    each further entry of `filters` halves height and width. The decoder has a dense hidden layer
+    (four times as wide as the last entry), then plain 3x3 convolutions, each followed by
+    `DepthToSpace`: without transposed convolutions it is fast on every backend. Images whose
+    sides do not divide evenly are padded, and the decoder's outputs are cropped. Each layer is
+    followed by root-mean-square normalisation over the channels.
 
     Args:
         image_shape: ``(height, width, channels)``.
         latent_dim: Length of a code.
         filters: Channels of the encoder's layers; the decoder has them in reverse order.
         patch: Side of a patch in pixels. Default: the power of two nearest to an eighth of the
-            shorter side, so that there are about 8x8 positions. A smaller one costs more time.
+            shorter side, so that there are about 8x8 positions. A smaller patch is slower.
         activation: Name of a Keras activation.
         pixel_mean: Mean of the training images, see `build_mlp`.
         variational: Whether the network is for a `VAE`, see `build_mlp`.
-        straight: Whether a linear map leads past the hidden layers, see `connect`.
+        straight: Whether a linear map bypasses the hidden layers, see `connect`.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
         in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
 
     Raises:
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -126,10 +125,10 @@ def build_conv(
     if patch > 2 * longer or len(filters) > most:
         raise ValueError(
             f"Argument `filters` must have at most {most} entries for images of {height}x{width} "
-            f"pixels and patches of {patch}, and a patch no more than twice their side. "
+            f"pixels and patches of {patch}, and `patch` at most twice the longer side. "
             f"Received: filters={filters!r}, patch={patch}"
         )
-    step = patch * 2 ** (len(filters) - 1)  # pixels a side behind each of the last positions
+    step = patch * 2 ** (len(filters) - 1)  # pixels per side for each of the last positions
     margin = margins(image_shape, step)
     shape = ((height + sum(margin[0])) // step, (width + sum(margin[1])) // step, filters[-1])
 
@@ -141,8 +140,8 @@ def build_conv(
         return layers.Flatten()(x)
 
     def draw(z):
-        # From a code to the positions by way of a hidden layer: without it the map is next to
-        # linear, and codes between those of the images decode to speckles.
+        # A hidden layer between the code and the positions: without it the map is almost linear,
+        # and codes between those of images decode to speckles.
         x = normalise_and_activate(layers.Dense(4 * filters[-1])(z), activation)
         x = layers.Reshape(shape)(layers.Dense(math.prod(shape))(x))
         x = normalise_and_activate(x, activation)
@@ -169,32 +168,33 @@ def build_patches(
 ):
     """Returns an encoder that reads images in patches and a decoder that draws them in patches.
 
-    Every patch has weights of its own, as nearby pixels do in a locally connected layer: eyes are
-    where eyes are. The encoder reads each into a few numbers, and a dense layer sees those of
-    all; the decoder mirrors it, and draws each patch by a small network. A plain MLP with one
-    hidden layer adds up a few hundred pictures of the whole image instead, which shows as halos;
-    on drawn faces, patches halve its squared error at equal time. Each hidden layer is followed
-    by root-mean-square normalisation, see `build_mlp`. Images whose sides a patch does not
-    divide are padded, and what is drawn is cropped.
+    Each patch has its own weights, as each position in a locally connected layer has, which suits
+    aligned images, where eyes are always in the same place. The encoder maps each patch to a few
+    features, and a dense layer combines those of all patches; the decoder mirrors it, and draws
+    each patch with a small network. A plain MLP with one hidden layer adds up a few hundred
+    full-size images instead, which shows as halos; on drawn faces, patches halve its squared
+    error at equal time. Each hidden layer is followed by root-mean-square normalisation, see
+    `build_mlp`. Images whose sides a patch does not divide are padded, and the decoder's outputs
+    are cropped.
 
     Args:
         image_shape: ``(height, width, channels)``.
         latent_dim: Length of a code.
-        widths: Three sizes: of the dense layer between code and patches, of what a patch is
-            read into and drawn from, and of the hidden layer that draws a patch.
+        widths: Three sizes: of the dense layer between code and patches, of the features of a
+            patch, and of the hidden layer that draws a patch.
         patch: Side of a patch in pixels. Default: the power of two nearest to an eighth of the
             shorter side, so that there are about 8x8 patches.
         activation: Name of a Keras activation.
         pixel_mean: Mean of the training images, see `build_mlp`.
         variational: Whether the network is for a `VAE`, see `build_mlp`.
-        straight: Whether a linear map leads past the hidden layers, see `connect`.
+        straight: Whether a linear map bypasses the hidden layers, see `connect`.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
         in [0, 1] to codes ``(n, latent_dim)``, and codes to unactivated outputs of image shape.
 
     Raises:
-        ValueError: If an argument is unusable.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -246,16 +246,16 @@ def connect(
 ):
     """Returns the encoder and the decoder around two networks.
 
-    The mean image is subtracted from what `read` sees and added to what `draw` gives. With
-    `straight`, a linear map leads past each, ``z_mean = A (x - mean) + read(x - mean)`` and
-    ``outputs = B z + draw(z) + mean``, the decoder's half being close to the skip-VAE of Dieng
-    et al. 2019 (https://arxiv.org/abs/1807.04863). Hidden layers that end in a normalisation
-    lose how much of something there is, and spend many steps on finding it again. It pays where
-    the likelihood's variance is learned and there are many latents: photographs of faces with
-    256 latents come to half of the squared error in the same number of steps. With few latents
-    and the fixed variance of ``"mse"`` it costs nats instead. Larger sides than 64 pixels are
-    divided for it by a whole number, the picture being enlarged again: what is straight is
-    smooth.
+    The mean image is subtracted from the input of `read` and added to the output of `draw`. With
+    `straight`, a linear map bypasses each: ``z_mean = A (x - mean) + read(x - mean)`` and
+    ``outputs = B z + draw(z) + mean``. The decoder's half is close to the skip-VAE of Dieng et
+    al. 2019 (https://arxiv.org/abs/1807.04863). Hidden layers that end in a normalisation lose
+    the scale of their inputs, and need many steps to recover it; the linear map keeps it. It
+    helps if the likelihood's variance is learned and there are many latents: on photographs of
+    faces with 256 latents it halves the squared error after the same number of steps. With few
+    latents and the fixed variance of ``"mse"`` it raises the loss instead. For images with a
+    side above 64 pixels the map works on images reduced by an integer factor, and its output is
+    enlarged again, since it is smooth.
 
     Args:
         read: A function of images ``(n, height, width, channels)`` that returns features.
@@ -267,7 +267,7 @@ def connect(
     """
     check_arguments(image_shape, latent_dim, activation, pixel_mean, variational, straight)
     factor = -(-max(image_shape[:2]) // STRAIGHT_SIDE)
-    exact = {"dtype": "float32"}  # codes and outputs are float32 under any precision
+    exact = {"dtype": "float32"}  # codes and outputs are float32 under any policy
     images, minus_mean = keras.Input(image_shape, name="image"), Offset(trainable=False, **exact)
     x = minus_mean(images)
     codes = code_heads(read(x), int(latent_dim), variational)
@@ -285,7 +285,7 @@ def connect(
         outputs = layers.Add(**exact)([outputs, larger(picture, image_shape, factor)])
     decoder = keras.Model(z, mean_image(outputs), name="decoder")
 
-    mean = whole_mean(pixel_mean, image_shape)
+    mean = mean_of_images(pixel_mean, image_shape)
     minus_mean.offset.assign(-mean)
     mean_image.offset.assign(logits(mean))
     return encoder, decoder
@@ -297,20 +297,20 @@ def patch_side(image_shape):
 
 
 def margins(image_shape, step):
-    """Returns how much to pad above and below, left and right, so that `step` divides the sides."""
+    """Returns how much to pad (above, below), (left, right) so that `step` divides the sides."""
     extras = (-side % step for side in image_shape[:2])
     return [(extra // 2, extra - extra // 2) for extra in extras]
 
 
 def padded(x, margin):
-    """Returns images with a margin of zeros; without a layer, which copies, if it is empty."""
+    """Returns images with a margin of zeros; an empty one adds no layer, which would copy."""
     if not any(map(any, margin)):
         return x
     return layers.ZeroPadding2D(margin, data_format="channels_last")(x)
 
 
 def cropped(x, margin):
-    """Returns images without their margin, see `padded`; in float32 under any precision."""
+    """Returns images without their margin, see `padded`; in float32 under any policy."""
     if not any(map(any, margin)):
         return x
     return layers.Cropping2D(margin, data_format="channels_last", dtype="float32")(x)
@@ -344,31 +344,31 @@ def check_pixel_mean(pixel_mean, image_shape):
         )
 
 
-def whole_mean(pixel_mean, image_shape):
-    """Returns the mean image: `pixel_mean`, or an image that is the same everywhere."""
+def mean_of_images(pixel_mean, image_shape):
+    """Returns the mean image: `pixel_mean`, or a constant image of it."""
     return np.broadcast_to(np.asarray(pixel_mean, "float32"), tuple(image_shape))
 
 
 def logits(pixels):
-    """Returns the outputs that stand for pixels, within limits: none may be certain at first."""
+    """Returns the outputs that decode to pixels, clipped: none may be certain at first."""
     pixels = np.clip(pixels, 0.01, 0.99)
     return np.log(pixels / (1 - pixels))
 
 
 def smaller(x, factor):
-    """Returns images ``(n, height, width, channels)`` at a size that is `factor` times smaller."""
+    """Returns images ``(n, height, width, channels)`` with sides divided by `factor`."""
     if factor == 1:
         return x
     return layers.AveragePooling2D(int(factor), padding="same", data_format="channels_last")(x)
 
 
 def larger(x, image_shape, factor):
-    """Returns images at the size of `image_shape`, of some that are `factor` times smaller."""
+    """Returns images from `smaller`, enlarged to the size of `image_shape`."""
     if factor == 1:
         return x
     settings = {"data_format": "channels_last", "dtype": "float32"}
     x = layers.UpSampling2D(int(factor), interpolation="bilinear", **settings)(x)
-    return cropped(x, [(0, there - wanted) for there, wanted in zip(x.shape[1:3], image_shape)])
+    return cropped(x, [(0, side - wanted) for side, wanted in zip(x.shape[1:3], image_shape)])
 
 
 def conv(filters, size, **arguments):
@@ -380,11 +380,11 @@ def normalise_and_activate(x, activation):
 
 
 def code_heads(x, latent_dim, variational):
-    """Returns the last layers of an encoder, in float32 under any precision."""
+    """Returns the outputs of an encoder, in float32 under any policy."""
     if not variational:
         return [layers.Dense(latent_dim, dtype="float32", name="z")(x)]
     z_mean = layers.Dense(latent_dim, dtype="float32", name="z_mean")(x)
-    # Little noise at first, so that the decoder learns to read the code before the KL empties it.
+    # Little noise at first: the decoder learns to use the code before the KL removes it.
     z_log_var = layers.Dense(
         latent_dim,
         dtype="float32",

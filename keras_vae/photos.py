@@ -1,7 +1,7 @@
-"""A user's own photo, of any size: what the model sees of it, and how a change gets back into it.
+"""A user's photo of any size: the model's view of it, and edits applied to it at full size.
 
-A photo is read once, in full or as large as wanted. The model sees the middle of it, small; what
-an edit changes there is enlarged and added to the photo, which stays as sharp as it was.
+A photo is read once, at full size or reduced to a given size. The model sees its middle, reduced
+further; the change that an edit makes there is enlarged and added to the photo, which stays sharp.
 """
 
 import math
@@ -12,24 +12,24 @@ from PIL import Image, ImageOps
 from keras_vae import checks
 from keras_vae.datasets import pictures
 
-FADE = 0.1  # of the part that the model sees: where a change fades out towards the rest
+FADE = 0.1  # width of the border in which a change fades out, as a share of the visible part
 
 
 def read(file, longest=None, most_pixels=None):
-    """Returns a photo, turned as its EXIF entry says, on white if transparent.
+    """Returns a photo in RGB, rotated by its EXIF entry, with white for transparency.
 
     Args:
-        file: Path or bytes of a picture file of any format and mode.
-        longest: How many pixels the longer side may have; a larger photo is shrunk. None keeps
-            its full size.
-        most_pixels: A photo with more pixels is refused before it is decoded; None leaves it at
-            what Pillow allows, about 89 million.
+        file: Path or bytes of an image file of any format and mode.
+        longest: Largest length of the longer side in pixels; a larger photo is reduced. None
+            keeps the full size.
+        most_pixels: A photo with more pixels is rejected before it is decoded. None is the
+            limit of Pillow, about 89 million.
 
     Returns:
         uint8 ``(height, width, 3)``.
 
     Raises:
-        ValueError: If the file cannot be read, with the reason, or an argument is unusable.
+        ValueError: If the file cannot be read, with the reason, or an argument is invalid.
 
     Example:
 
@@ -42,23 +42,23 @@ def read(file, longest=None, most_pixels=None):
             checks.check_integer(name, size, 1)
     with pictures.opened(file, most_pixels) as image:
         if longest is not None:
-            # Twice the size at least: a JPEG is quicker to decode so, and looks the same.
+            # A JPEG decodes faster at a reduced size. At twice the final size it looks the same.
             scale = 2 * longest / max(image.size)
             image.draft("RGB", [math.ceil(scale * side) for side in image.size])
         image = pictures.flatten(ImageOps.exif_transpose(image), "RGB")
         if longest is not None:
-            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)  # never enlarges
+            image.thumbnail((longest, longest), Image.Resampling.LANCZOS)  # only reduces
         return np.array(image)
 
 
 def colour_profile(file):
-    """Returns the ICC profile of a photo, bytes, to be written with what `read` gave, or None.
+    """Returns the ICC profile of a photo as bytes, to be saved with the result of `read`, or None.
 
-    Phones write one, and without it colours look duller. One of another mode than RGB is left
-    out, since it means nothing to RGB pixels.
+    Phones write a profile, and without it colours look duller. A profile of another mode than RGB
+    is omitted, since it does not apply to RGB pixels.
 
     Args:
-        file: Path or bytes of a picture file.
+        file: Path or bytes of an image file.
 
     Raises:
         ValueError: If the file cannot be read, with the reason.
@@ -76,7 +76,7 @@ def colour_profile(file):
 
 
 def view(photo, image_shape, resize="crop"):
-    """Returns what a model sees of a photo, made as its training images were.
+    """Returns the model's view of a photo, prepared as the training images were.
 
     Args:
         photo: uint8 ``(height, width, 3)``.
@@ -98,17 +98,17 @@ def view(photo, image_shape, resize="crop"):
 
 
 def seen(photo_shape, image_shape, resize="crop"):
-    """Returns which part of a photo the model sees, and where in the model's image it lies.
+    """Returns the part of a photo that the model sees, and its place in the model's image.
 
     Args:
         photo_shape: ``(height, width, ...)`` of the photo.
         image_shape: ``(height, width, ...)`` of the model's images.
         resize: ``"crop"``: the largest part in the middle that has the image's proportions.
-            ``"pad"``: the whole photo, in the middle of the image.
+            ``"pad"``: the complete photo, in the middle of the image.
 
     Returns:
-        Two boxes ``(left, top, right, bottom)``, in pixels, possibly fractions of them: of the
-        photo, and of the model's image.
+        Two boxes ``(left, top, right, bottom)`` in pixels, not always integers: in the photo, and
+        in the model's image.
 
     Example:
 
@@ -125,16 +125,15 @@ def seen(photo_shape, image_shape, resize="crop"):
 
 
 def add(photo, change, resize="crop"):
-    """Returns a photo with a change to what the model sees of it.
+    """Returns a photo with a change added to the part that the model sees.
 
-    The change is enlarged smoothly. Where the model does not see the photo up to its edge, the
-    change fades out, so that no border shows. If all of it is zero the photo stays what it is,
-    to the last bit.
+    The change is enlarged smoothly. It fades out at each border of that part inside the photo, so
+    that the border is invisible. A change of zero leaves every pixel as it is.
 
     Args:
         photo: uint8 ``(height, width, 3)``.
-        change: ``(height, width, channels)`` in the model's size: what to add to pixels in
-            [0, 1]. One channel is added to all three.
+        change: ``(height, width, channels)`` in the model's size: the values to add to pixels
+            in [0, 1]. A single channel is added to all three.
         resize: ``"crop"`` or ``"pad"``, as the model sees the photo.
 
     Returns:
@@ -151,7 +150,7 @@ def add(photo, change, resize="crop"):
     box, (left, top, right, bottom) = seen(photo.shape, change.shape, resize)
     change = 255 * np.asarray(change, "float32")[top:bottom, left:right]
     changed = photo.copy()
-    # The photo's whole pixels inside of the box, and their place in the change.
+    # The photo's pixels that are completely inside the box, and their place in the change.
     x, y = inside(box[0], box[2]), inside(box[1], box[3])
     if not (x and y):
         return changed
@@ -171,12 +170,12 @@ def add(photo, change, resize="crop"):
 
 
 def inside(start, stop):
-    """Returns the whole pixels between two places, a range; float noise does not matter."""
+    """Returns the range of complete pixels between two positions; ignores rounding errors."""
     return range(math.ceil(start - 1e-6), math.floor(stop + 1e-6))
 
 
 def fade(pixels, length):
-    """Returns a weight for each pixel of a range: 1, and less towards an end within the photo."""
+    """Returns a weight for each pixel of a range: 1, falling towards ends inside the photo."""
     places = (np.arange(len(pixels), dtype="float32") + 0.5) / (FADE * len(pixels))
     weights = np.ones(len(pixels), "float32")
     for is_within, distances in (
@@ -185,5 +184,5 @@ def fade(pixels, length):
     ):
         if is_within:
             ramp = np.minimum(distances, 1)
-            weights *= ramp * ramp * (3 - 2 * ramp)  # without a kink at either end
+            weights *= ramp * ramp * (3 - 2 * ramp)  # smooth at both ends
     return weights

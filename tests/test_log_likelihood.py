@@ -232,7 +232,7 @@ def test_mistakes_are_named(make_vae, images, arguments, message):
 
 
 def test_what_has_no_likelihood_says_why(make_vae, images):
-    with pytest.raises(ValueError, match="likelihood Nothing is no distribution of pixels"):
+    with pytest.raises(ValueError, match="likelihood Nothing is not a distribution of pixels"):
         make_vae(likelihood=Nothing()).log_likelihood(images)
     with pytest.raises(ValueError, match="Bernoulli is a distribution of black and white"):
         make_vae(likelihood="bernoulli").log_likelihood(images)

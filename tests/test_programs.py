@@ -176,7 +176,7 @@ def test_other_weights_to_train_ask_for_compile(images, loop, change):
 
 
 @loops
-def test_a_callback_that_freezes_a_part_is_told(make_vae, images, loop):
+def test_freezing_a_part_in_a_callback_raises(make_vae, images, loop):
     model = make_vae()
     late = keras.callbacks.LambdaCallback(on_epoch_begin=lambda e, logs: e and freeze(model))
     with pytest.raises(ValueError, match="Call `compile` again before training"):
@@ -340,7 +340,7 @@ class Wide(keras.layers.Layer):
         return x * 0.01 + 12
 
 
-def test_skipping_every_step_is_told_once(images):
+def test_skipping_every_step_warns_once(images):
     x = keras.Input((6, 5, 3))
     dense = keras.layers.Dense(2, dtype="mixed_float16")
     flat = keras.layers.Flatten(dtype="mixed_float16")(x)

@@ -87,9 +87,9 @@ def test_a_user_may_set_the_steps(rows, make_vae):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"sample_weight": np.ones(37)}, "`sample_weight` does not go with images that stay on"),
+        ({"sample_weight": np.ones(37)}, "`sample_weight` is not supported for images on disk"),
         ({"class_weight": {0: 2.0}}, "`class_weight` needs labels"),
-        ({"validation_split": 0.5}, "`validation_split` does not go with"),
+        ({"validation_split": 0.5}, "`validation_split` is not supported for"),
         ({"batch_size": -1}, "Argument `batch_size` must be a positive integer"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_stream_of_another_shape_is_refused_and_harms_nothing(rows, images, ma
     np.save(tmp_path / "other.npy", images[:, :4])
     with pytest.raises(ValueError, match=r"must be a batch of images of shape \(n, 6, 5, 3\)"):
         model.fit(Rows(tmp_path / "other.npy", np.arange(37)), verbose=0)
-    with pytest.raises(ValueError, match="`sample_weight` does not go with"):
+    with pytest.raises(ValueError, match="`sample_weight` is not supported for"):
         model.fit(images, validation_data=(rows, None, np.ones(37)), verbose=0)
     assert np.isfinite(model.evaluate(images, verbose=0)).all()
 

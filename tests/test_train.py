@@ -375,7 +375,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(ru
     code, output, errors = run_here("--limit", 50, *network, "--output", folder)
     assert (code, output) == (2, "")
     _, last = errors.splitlines()
-    assert last.startswith("train.py: error: not enough memory: to train 49,544,000.0M parameters")
+    assert last.startswith("train.py: error: not enough memory: training 49,544,000.0M parameters")
     assert not folder.parent.exists()
 
 

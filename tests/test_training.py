@@ -1,4 +1,4 @@
-"""The loop of `fit` and `evaluate`: what runs in one go, and that it changes no number."""
+"""The loop of `fit` and `evaluate`: executions of several steps, with unchanged results."""
 
 import keras
 import numpy as np
@@ -563,7 +563,7 @@ class TestRecordings:
         heads = [keras.layers.Dense(2)(x), keras.layers.Dense(2)(x)]
         model = keras_vae.VAE(keras.Model(inputs, heads), model.decoder, seed=0)
         seen = Seen()
-        with pytest.warns(UserWarning, match="layer by layer, which is slower.*torch says") as told:
+        with pytest.warns(UserWarning, match="layer by layer, which is slower.*Reason: ") as told:
             train(model, images, steps=1, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
         recording = model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True]

@@ -1,4 +1,4 @@
-"""AutoEncoder: an encoder, a decoder and a reconstruction loss. The plain baseline."""
+"""AutoEncoder: an encoder, a decoder and a reconstruction loss. A baseline for `VAE`."""
 
 import keras
 import numpy as np
@@ -16,25 +16,25 @@ from keras_vae.training.programs import Programs
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class AutoEncoder(Fitting):
-    """Learns to squeeze an image into a short code ``z`` and to draw it again from there.
+    """Autoencoder: compresses an image to a short code ``z`` and reconstructs it from there.
 
     The loss is the likelihood's, in nats per image: for ``"mse"`` the squared error
-    ``||x - x'||^2`` summed over pixels and averaged over the batch. Nothing shapes the space
-    of codes, so there is nothing to sample from: that is what `VAE` adds.
+    ``||x - x'||^2`` summed over pixels and averaged over the batch. The codes follow no known
+    distribution, so the model cannot sample new images; `VAE` can.
 
     Args:
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to
             ``z`` of shape ``(n, latent_dim)``.
         decoder: Keras model, ``z`` to *unactivated* outputs
-            ``(n, height, width, channels)``; the likelihood has the last activation.
+            ``(n, height, width, channels)``; the likelihood applies the last activation.
         likelihood: Name or object, see `keras_vae.likelihoods`.
         augmentation: Keras layer that changes pixels in [0, 1] at random in training, such as
-            ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. What it gives
-            is both the input and what is to be reconstructed; it is clipped to [0, 1].
+            ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. Its output,
+            clipped to [0, 1], is both the input and the target of the reconstruction.
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-        raw: If True, the result has one more entry, ``outputs``: what the decoder gave,
+        raw: If True, the result has one more entry, ``outputs``: the decoder's outputs,
             before the likelihood's activation.
 
     Returns:
@@ -42,7 +42,7 @@ class AutoEncoder(Fitting):
         ``z`` ``(n, latent_dim)``.
 
     Raises:
-        ValueError: If an argument is unusable, or encoder and decoder do not fit together.
+        ValueError: If an argument is invalid, or encoder and decoder do not fit together.
 
     Example:
 
@@ -55,11 +55,11 @@ class AutoEncoder(Fitting):
     """
 
     code = ("z",)  # the encoder's outputs, by name
-    has_prior = False  # p(z), to sample from
+    has_prior = False  # whether there is a p(z) to sample from
     loss_names = ("loss", "reconstruction_loss")
 
     def __init__(self, encoder, decoder, likelihood="mse", augmentation=None, **kwargs):
-        # The encoder casts for itself; the loss must see float32 pixels under any policy.
+        # The encoder casts its inputs; the loss needs float32 pixels under any policy.
         super().__init__(autocast=False, **kwargs)
         for name, model in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(model, keras.Model):
@@ -78,8 +78,8 @@ class AutoEncoder(Fitting):
         self.means = EpochMeans(self.loss_names)
         self.programs, self.asked_steps = Programs(), None
         self.image_shape = self.latent_dim = None
-        # Models made from keras.Input know their shape: then everything is checked right here,
-        # otherwise when the first images arrive.
+        # Models made from keras.Input have a known shape and are checked here, others when the
+        # first images arrive.
         if getattr(encoder, "inputs", None):
             self._connect(encoder.inputs[0].shape)
 
@@ -90,7 +90,7 @@ class AutoEncoder(Fitting):
     @likelihood.setter
     def likelihood(self, likelihood):
         likelihood = likelihoods.get(likelihood)
-        if before := getattr(self, "_likelihood", None):  # Keras would keep it among the layers
+        if before := getattr(self, "_likelihood", None):  # otherwise it stays in Keras's list
             self._tracker.unlock()
             self._layers.remove(before)
         self._likelihood = likelihood
@@ -99,7 +99,7 @@ class AutoEncoder(Fitting):
         self._connect(input_shape)
 
     def _connect(self, input_shape):
-        """Checks that encoder and decoder fit together; learns `image_shape`, `latent_dim`."""
+        """Checks that encoder and decoder fit together; sets `image_shape` and `latent_dim`."""
         self.image_shape = tuple(input_shape[1:])
         if len(self.image_shape) != 3 or None in self.image_shape:
             raise ValueError(
@@ -140,13 +140,13 @@ class AutoEncoder(Fitting):
         return to_pixels(x)
 
     def draw(self, z, code, raw):
-        """Returns `call`'s dict: the picture decoded from `z`, and the code it came from."""
+        """Returns the dict of `call`: the image decoded from `z`, and the entries of `code`."""
         outputs = ops.cast(self.decoder(z), "float32")
         result = {"reconstruction": self.likelihood.pixels(outputs), **code}
         return {**result, "outputs": outputs} if raw else result
 
     def __call__(self, x, *args, **kwargs):
-        # Here and not in `call`, where Keras would put its own words around.
+        # Checked here, since Keras wraps the messages of errors in `call` in its own text.
         if isinstance(x, (np.ndarray, dict, list)):
             x = self._images(x)
         elif self.image_shape is not None:
@@ -155,12 +155,12 @@ class AutoEncoder(Fitting):
         if kwargs.get("raw") and not (isinstance(result, dict) and "outputs" in result):
             what = sorted(result) if isinstance(result, dict) else type(result).__name__
             raise ValueError(
-                "`call` must return a dict, with the entry 'outputs' if `raw`: return what "
-                f"`self.draw(z, code, raw)` gives. Received: {what}"
+                "`call` must return a dict, with an entry 'outputs' if `raw` is True: return "
+                f"`self.draw(z, code, raw)`. Received: {what}"
             )
         return result
 
-    # The losses. `fit` is in fitting.py, the gradient is taken in trainers/.
+    # The losses. For `fit` see training/fitting.py, for the gradient training/backends/.
 
     @property
     def metrics(self):
@@ -175,7 +175,7 @@ class AutoEncoder(Fitting):
 
         Args:
             data: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; ``y`` is not used. In
-                training a batch as `training_batch` gives it.
+                training, a batch that `training_batch` has returned.
             training: Whether layers behave as in training.
 
         Returns:
@@ -188,7 +188,7 @@ class AutoEncoder(Fitting):
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
 
     def noise_of_a_step(self, x):
-        """Returns what `compute_losses` would draw for a batch, as arguments to it."""
+        """Returns the noise that `compute_losses` would draw for a batch, as its arguments."""
         return {}
 
     def training_batch(self, data):
@@ -197,7 +197,7 @@ class AutoEncoder(Fitting):
         return self.augmented(x), y, sample_weight
 
     def augmented(self, x):
-        """Returns a batch of images as the augmentation changes them, if there is one."""
+        """Returns a batch of images after the augmentation, if the model has one."""
         if self.augmentation is None:
             return x
         if not self.built:
@@ -206,12 +206,12 @@ class AutoEncoder(Fitting):
         if tuple(images.shape[1:]) != self.image_shape:
             raise ValueError(
                 f"Argument `augmentation` must keep the images' shape {self.image_shape}. "
-                f"Received: a layer that gives {tuple(images.shape[1:])}"
+                f"Received: a layer that returns {tuple(images.shape[1:])}"
             )
         return ops.clip(images, 0.0, 1.0)
 
     def reconstruction_loss(self, x, outputs, sample_weight, training):
-        """Returns ``-log p(x|z)``, the batch mean; in training the likelihood learns, too."""
+        """Returns the batch mean of ``-log p(x|z)``; in training it updates the likelihood."""
         pixels = to_pixels(x)
         if training:
             self.likelihood.update(pixels, outputs, sample_weight)
@@ -224,7 +224,7 @@ class AutoEncoder(Fitting):
         return self.means.result()
 
     def epoch_means(self):
-        """Returns the means over the batches of this epoch so far, as numbers by name."""
+        """Returns the means over the batches of this epoch so far, as floats by name."""
         return self.means.numbers()
 
     # Using the trained model: arrays in, NumPy out.
@@ -234,7 +234,7 @@ class AutoEncoder(Fitting):
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-            batch_size: How many images to work on at once.
+            batch_size: How many images to process at once.
 
         Returns:
             NumPy float32 ``z`` of shape ``(n, latent_dim)``.
@@ -254,32 +254,61 @@ class AutoEncoder(Fitting):
         return self._in_batches(self._encode, x, batch_size)
 
     def posterior(self, x, batch_size=128):
-        """Returns ``(z_mean, z_log_var)`` of images; ``z_log_var`` is None if codes are exact.
+        """Returns the posterior of images, in one form for `AutoEncoder` and `VAE`.
 
-        The same for `AutoEncoder` and `VAE`: of the former ``z_mean`` is ``z``. Arguments and
-        errors are those of `encode`.
+        Args:
+            x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+            batch_size: How many images to process at once.
+
+        Returns:
+            The pair ``(z_mean, z_log_var)`` of NumPy float32 arrays ``(n, latent_dim)``. The
+            codes of an `AutoEncoder` have no variance: ``z_mean`` is ``z``, and ``z_log_var``
+            is None.
+
+        Raises:
+            ValueError: If the images do not fit the model.
+
+        Example:
+
+        ```python
+        z_mean, z_log_var = model.posterior(images)
+        ```
         """
         return self.encode(x, batch_size), None
 
     def codes(self, x, batch_size=128):
-        """Returns one code for each image, ``z`` or ``z_mean``: NumPy float32 ``(n, latent_dim)``.
+        """Returns one code per image: ``z`` of an `AutoEncoder`, ``z_mean`` of a `VAE`.
 
-        Arguments and errors are those of `encode`.
+        Args:
+            x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+            batch_size: How many images to process at once.
+
+        Returns:
+            NumPy float32 codes ``(n, latent_dim)``, which `decode` accepts.
+
+        Raises:
+            ValueError: If the images do not fit the model.
+
+        Example:
+
+        ```python
+        z = model.codes(images)
+        ```
         """
         return self.posterior(x, batch_size)[0]
 
     def decode(self, z, batch_size=128):
-        """Returns the images that codes stand for.
+        """Returns the images decoded from codes.
 
         Args:
             z: Codes ``(n, latent_dim)``.
-            batch_size: How many codes to work on at once.
+            batch_size: How many codes to process at once.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
 
         Raises:
-            ValueError: If the codes have another shape.
+            ValueError: If the codes have the wrong shape, or the model has seen no images yet.
 
         Example:
 
@@ -302,7 +331,7 @@ class AutoEncoder(Fitting):
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-            batch_size: How many images to work on at once.
+            batch_size: How many images to process at once.
 
         Returns:
             NumPy float32 images of the same shape, pixels in [0, 1].
@@ -313,7 +342,7 @@ class AutoEncoder(Fitting):
         Example:
 
         ```python
-        pictures = model.reconstruct(images)
+        reconstructions = model.reconstruct(images)
         ```
         """
         return self.decode(self.codes(x, batch_size), batch_size)
@@ -321,16 +350,16 @@ class AutoEncoder(Fitting):
     def sample(self, n, seed=None, temperature=1.0):
         """Raises `ValueError`: a plain autoencoder has no prior to sample from."""
         raise ValueError(
-            "An `AutoEncoder` cannot sample: nothing ties its codes to a known distribution, so "
-            "there is no p(z) to draw from. Train a `VAE`, or draw codes from a mixture fitted "
-            "to those of real images, see `keras_vae.latent.fit_mixture`."
+            "An `AutoEncoder` cannot sample: its codes have no known distribution, so there is "
+            "no p(z) to draw from. Train a `VAE`, or draw codes from a mixture that is fitted to "
+            "the codes of real images (`keras_vae.latent.fit_mixture`)."
         )
 
     def log_likelihood(self, x, k=100, batch_size=128, seed=0, progress=None):
         """Raises `ValueError`: a plain autoencoder does not define p(x)."""
         raise ValueError(
             "An `AutoEncoder` has no log-likelihood: without a p(z) there is no p(x). Train a "
-            "`VAE`, or compare `test_mse`, see `keras_vae.evaluate`."
+            "`VAE`, or compare `test_mse` (`keras_vae.evaluate`)."
         )
 
     def _encode(self, x):
@@ -341,7 +370,7 @@ class AutoEncoder(Fitting):
         return self.likelihood.pixels(ops.cast(outputs, "float32"))
 
     def program(self, function):
-        """Returns a method of the model, compiled once, and again when the model has changed."""
+        """Returns a method of the model, compiled once and again after changes to the model."""
         programs.refresh(self)
         name = function.__name__
         functions = self.programs.functions
@@ -374,7 +403,7 @@ class AutoEncoder(Fitting):
 
 
 def weighted_mean(nats, sample_weight=None):
-    """Returns the batch mean of per-image nats, as Keras weighs: ``sum(w * nats) / n``."""
+    """Returns the batch mean of per-image nats, weighted as in Keras: ``sum(w * nats) / n``."""
     if sample_weight is not None:
         weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         nats = nats * (weights if len(nats.shape) == 1 else weights[:, None])

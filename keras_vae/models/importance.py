@@ -1,4 +1,4 @@
-"""log p(x) of a VAE by importance sampling: what each image costs, better than the ELBO says."""
+"""log p(x) of a VAE by importance sampling, a tighter bound than the ELBO."""
 
 import itertools
 
@@ -19,13 +19,13 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
 
     Args:
         model: A `VAE`.
-        x: Images, see `VAE.log_likelihood`; so are the other arguments.
+        x, k, batch_size, seed, progress: See `VAE.log_likelihood`.
 
     Returns:
         Two NumPy float64 arrays ``(n,)``, in nats per image.
 
     Raises:
-        ValueError: If an argument is unusable, or the likelihood is no distribution of `x`.
+        ValueError: If an argument is invalid, or the likelihood is not a distribution of `x`.
 
     Example:
 
@@ -41,11 +41,11 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
         model.build(x.shape)
     reason = model.likelihood.why_no_distribution(x)
     if reason:
-        raise ValueError(f"There is no log-likelihood of these images: {reason}")
+        raise ValueError(f"These images have no log-likelihood: {reason}")
     log_sums, sums = np.full(len(x), -np.inf), np.zeros(len(x))
     program, before = model.program(model._log_weights), None
-    # What the device computes is read after it has the next chunk, so that it does not wait
-    # while that one's noise is drawn.
+    # Results are read after the next chunk is dispatched, so that the device does not wait while
+    # noise is drawn.
     for rows, arrays in itertools.chain(chunks(model, x, k, batch_size, seed), [(None, None)]):
         result = program(*map(ops.convert_to_tensor, arrays)) if arrays else None
         if before:
@@ -61,14 +61,14 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
 
 
 def chunks(model, x, k, batch_size, seed):
-    """Yields which images, and the arguments of `log_weights` for some of their samples.
+    """Yields a slice of images, and the arguments of `log_weights` for some of their samples.
 
-    All have one shape, for a new one costs a compilation: several images with all their
-    samples, or one image with an even share of them.
+    All chunks have one shape, since a new one costs a compilation: several images with all their
+    samples, or one image with an equal share of them.
     """
     samples = -(-k // -(-k // batch_size))
     together = min(batch_size // samples, 1 << max(len(x) - 1, 0).bit_length())
-    block = batch_size // together * together  # images that are encoded at once
+    block = batch_size // together * together  # images to encode at once
     for first in range(0, len(x), block):
         images = x[first : first + block]
         codes = model.encode(images, batch_size)
@@ -86,7 +86,7 @@ def chunks(model, x, k, batch_size, seed):
 
 
 def log_weights(model, x, z_mean, z_log_var, eps, count):
-    """Returns the log of the sum of the weights, and the sum of their logs, of each image.
+    """Returns, for each image, the log of the sum of the weights and the sum of their logs.
 
     Args:
         model: A `VAE`.
@@ -94,10 +94,10 @@ def log_weights(model, x, z_mean, z_log_var, eps, count):
         z_mean: ``(n, latent_dim)``.
         z_log_var: ``(n, latent_dim)``.
         eps: Noise ``(n, samples, latent_dim)``.
-        count: How many samples count; the others only fill the shape.
+        count: Number of samples that count; the others are padding.
 
     Returns:
-        Two tensors ``(n,)``, without the constant that the likelihood leaves out.
+        Two tensors ``(n,)``, without the constant that the likelihood omits.
     """
     n, samples, latent_dim = ops.shape(eps)
     z = z_mean[:, None] + ops.exp(z_log_var / 2)[:, None] * eps
@@ -105,7 +105,7 @@ def log_weights(model, x, z_mean, z_log_var, eps, count):
     repeated = ops.broadcast_to(to_pixels(x)[:, None], (n, samples, *model.image_shape))
     repeated = ops.reshape(repeated, (-1, *model.image_shape))
     nats = model.likelihood.nats(repeated, ops.cast(outputs, "float32"))
-    # log p(z) - log q(z|x): what both have of 2 pi is the same
+    # log p(z) - log q(z|x): the terms with 2 pi cancel
     prior = -0.5 * ops.sum(ops.square(z) - ops.square(eps) - z_log_var[:, None], axis=2)
     logs = prior - ops.reshape(nats, (n, samples))
     counts = ops.arange(samples) < count

@@ -1,4 +1,4 @@
-"""Settings of a model that a user may change at any time, such as beta."""
+"""Settings of a model that may be changed at any time, such as beta."""
 
 import keras
 from keras import ops
@@ -10,8 +10,8 @@ from keras_vae.training.programs import sync
 class Setting:
     """An attribute of a model: a number of at least 0 that compiled programs read in each step.
 
-    Reading it gives a variable, like `optimizer.learning_rate`; a number is assigned to it. The
-    variable is no weight: a model's config saves it, see `number`, and `load_weights` leaves it.
+    Like `optimizer.learning_rate` it is read as a variable and set to a number. The variable is not
+    a weight: it is saved in the model's config (see `number`), and `load_weights` ignores it.
     """
 
     def __set_name__(self, owner, name):
@@ -21,7 +21,7 @@ class Setting:
         if model is None:
             return self
         settings = vars(model).get("_settings", {})
-        if self.name not in settings:  # TensorFlow looks before it is set
+        if self.name not in settings:  # TensorFlow reads it before it is set
             raise AttributeError(self.name)
         return settings[self.name]
 
@@ -38,10 +38,10 @@ class Setting:
 
 
 def settings(model):
-    """Returns the variables behind a model's settings, which are to be among its `variables`."""
+    """Returns the variables of a model's settings, to be included in its `variables`."""
     return list(vars(model).get("_settings", {}).values())
 
 
 def number(setting):
-    """Returns a setting as the number that it was set to, up to 7 digits: 0.1, not 0.100000001."""
+    """Returns a setting as the number it was set to, with 7 digits: 0.1, not 0.100000001."""
     return float(str(ops.convert_to_numpy(setting)))

@@ -1,4 +1,4 @@
-"""VAE: an AutoEncoder whose code is a distribution."""
+"""VAE: an AutoEncoder that encodes an image as a distribution over codes."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ from keras_vae.models import importance
 from keras_vae.models.autoencoder import AutoEncoder, mean_weight, weighted_mean
 from keras_vae.models.settings import Setting, number, settings
 
-# How many different draws of noise an evaluation uses, one an image, and how many numbers in all.
+# Limits for the noise of an evaluation: draws, one per image, and values in total.
 NOISE_ROWS, NOISE_VALUES = 4096, 2**20
 
 
@@ -19,46 +19,46 @@ NOISE_ROWS, NOISE_VALUES = 4096, 2**20
 class VAE(AutoEncoder):
     """Variational autoencoder (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114).
 
-    The encoder gives a Gaussian ``q(z|x) = N(z_mean, exp(z_log_var))``, a draw from it is
+    The encoder returns a Gaussian ``q(z|x) = N(z_mean, exp(z_log_var))``, a draw from it is
     decoded, and the loss, in nats per image, is summed over pixels and latents and averaged
     over the batch:
 
     ``loss = reconstruction_loss + beta * kl_loss``
 
     with ``kl_loss = KL[q(z|x) || N(0, I)]`` (see `gaussian_kl`). With ``beta=1`` this is the
-    negative ELBO, up to the likelihood's constant; other values make the beta-VAE (Higgins
-    2017). Training draws fresh noise at each step; `evaluate` numbers the images and always
-    uses the same noise for each number, so it gives the same losses twice, on every backend and
-    for every batch size. `predict` and a plain call draw nothing: they decode ``z_mean``.
+    negative ELBO, up to the likelihood's constant; other values give the beta-VAE (Higgins
+    2017). Training draws fresh noise at each step; `evaluate` always uses the same noise for
+    the image at each position, so its losses are the same in every call, on every backend and
+    for every batch size. `predict` and a plain call draw no noise: they decode ``z_mean``.
 
-    Warm-up and free bits act on what training optimises. ``kl_loss`` is always the raw KL, and
-    `evaluate` always weighs it by the final beta, so ``val_loss`` means the same in every
-    epoch. ``kl_weight`` in the logs is the weight used, in an epoch on average. ``beta`` and
-    ``free_bits`` may be set at any time, ``model.beta = 4.0``, also by a callback: the next step
-    uses them. Reading one gives a variable, like ``optimizer.learning_rate``.
+    Warm-up and free bits change only the loss that training optimises. ``kl_loss`` is always
+    the raw KL, and `evaluate` always weights it by the final beta, so ``val_loss`` means the
+    same in every epoch. ``kl_weight`` in the logs is the mean weight over the epoch. ``beta``
+    and ``free_bits`` may be set at any time (``model.beta = 4.0``), also by a callback, and the
+    next step uses them. Each is read as a variable, like ``optimizer.learning_rate``.
 
     Args:
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to the pair
             ``(z_mean, z_log_var)``, each ``(n, latent_dim)``.
         decoder: Keras model, ``z`` to *unactivated* outputs
-            ``(n, height, width, channels)``; the likelihood has the last activation.
+            ``(n, height, width, channels)``; the likelihood applies the last activation.
         likelihood: Name or object, see `keras_vae.likelihoods`.
         beta: Weight of the KL, a finite number of at least 0.
-        kl_warmup_steps: Over how many training steps the weight rises from 0 to beta, along a
-            line (Bowman et al. 2016, https://arxiv.org/abs/1511.06349). How far it has come is
-            saved with the model.
-        free_bits: KL that each latent may have for free, in nats: training optimises
+        kl_warmup_steps: Number of training steps in which the weight rises linearly from 0 to
+            beta (Bowman et al. 2016, https://arxiv.org/abs/1511.06349). Its progress is saved
+            with the model.
+        free_bits: KL that each latent may have at no cost, in nats: training optimises
             ``sum_j max(free_bits, batch mean of KL_j)`` in place of the KL (Kingma et al. 2016,
             https://arxiv.org/abs/1606.04934, appendix C.8, with each latent a group).
         augmentation: Keras layer that changes pixels in [0, 1] at random in training, or None,
             see `AutoEncoder`.
-        seed: None or a non-negative integer; the noise of training starts from it.
+        seed: Seeds the noise of training: None or a non-negative integer.
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-        training: Whether to draw ``z`` with fresh noise. If not, it is ``z_mean``.
+        training: Whether to draw ``z`` with fresh noise; otherwise it is ``z_mean``.
         eps: Optional noise ``(n, latent_dim)`` to draw ``z`` with.
-        raw: If True, the result has one more entry, ``outputs``: what the decoder gave,
+        raw: If True, the result has one more entry, ``outputs``: the decoder's outputs,
             before the likelihood's activation.
 
     Returns:
@@ -66,7 +66,7 @@ class VAE(AutoEncoder):
         ``z_mean``, ``z_log_var`` and ``z``, each ``(n, latent_dim)``.
 
     Raises:
-        ValueError: If an argument is unusable, or encoder and decoder do not fit together.
+        ValueError: If an argument is invalid, or encoder and decoder do not fit together.
 
     Example:
 
@@ -99,13 +99,13 @@ class VAE(AutoEncoder):
         check_integer("kl_warmup_steps", kl_warmup_steps, 0, below=2**31)
         check_integer("seed", seed, 0, optional=True)
         super().__init__(encoder, decoder, likelihood, augmentation, **kwargs)
-        self.beta, self.free_bits = beta, free_bits  # checked there
+        self.beta, self.free_bits = beta, free_bits  # checked by `Setting`
         self.kl_warmup_steps = int(kl_warmup_steps)
         self.seed = seed
         self.sampling = Sampling(seed=seed)
         if self.built:
             self._build_sampling()
-        if self.kl_warmup_steps:  # how many there have been; saved with the model
+        if self.kl_warmup_steps:  # counts the steps so far; saved with the model
             self.steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
         self._noise = None
 
@@ -114,7 +114,7 @@ class VAE(AutoEncoder):
         self._build_sampling()
 
     def _build_sampling(self):
-        self.sampling.build([(None, self.latent_dim)] * 2)  # `quantize` wants all layers built
+        self.sampling.build([(None, self.latent_dim)] * 2)  # `quantize` requires built layers
 
     @property
     def variables(self):
@@ -130,7 +130,7 @@ class VAE(AutoEncoder):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build(x.shape)
-        if not training:  # how many images the evaluation has seen says which noise comes next
+        if not training:  # the number of images seen so far selects the noise
             eps = self.fixed_noise(self.means.count, ops.shape(x)[0])
         y = self(x, training=training, eps=eps, raw=True)
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
@@ -153,7 +153,7 @@ class VAE(AutoEncoder):
         return {"eps": self.sampling.noise((x.shape[0], self.latent_dim))}
 
     def kl_weight(self, training):
-        """Returns the KL's weight in this step; in training the warm-up goes one step on."""
+        """Returns the weight of the KL in this step; training advances the warm-up."""
         beta = ops.convert_to_tensor(self.beta)
         if not (training and self.kl_warmup_steps):
             return beta
@@ -162,9 +162,9 @@ class VAE(AutoEncoder):
         return beta * ops.minimum(share, 1.0)
 
     def fixed_noise(self, first, n):
-        """Returns the noise of images number ``first`` to ``first + n`` of an evaluation.
+        """Returns the noise of the `n` images from number `first` on in an evaluation.
 
-        The same on every backend (it comes from NumPy) and for every batch size.
+        It is the same on every backend, since NumPy draws it, and for every batch size.
         """
         if self._noise is None:
             rows = max(1, min(NOISE_ROWS, NOISE_VALUES // self.latent_dim))
@@ -174,11 +174,11 @@ class VAE(AutoEncoder):
         return ops.take(ops.convert_to_tensor(self._noise), ops.mod(rows, len(self._noise)), axis=0)
 
     def encode(self, x, batch_size=128):
-        """Returns the distributions over codes that images stand for.
+        """Returns the distributions over codes of images.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
-            batch_size: How many images to work on at once.
+            batch_size: How many images to process at once.
 
         Returns:
             The pair ``(z_mean, z_log_var)`` of NumPy float32 arrays ``(n, latent_dim)``.
@@ -200,10 +200,10 @@ class VAE(AutoEncoder):
     def sample(self, n, seed=None, temperature=1.0):
         """Returns new images, decoded from ``z ~ N(0, temperature^2 I)``.
 
-        The codes are drawn with NumPy: one seed shows one picture on every backend.
+        NumPy draws the codes, so a seed gives the same codes on every backend.
 
         Args:
-            n: How many.
+            n: Number of images.
             seed: None or a non-negative integer.
             temperature: Scale of the codes; below 1 images are more typical and less diverse.
 
@@ -211,7 +211,7 @@ class VAE(AutoEncoder):
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
 
         Raises:
-            ValueError: If an argument is unusable.
+            ValueError: If an argument is invalid.
 
         Example:
 
@@ -231,27 +231,27 @@ class VAE(AutoEncoder):
         ``log 1/k sum_i p(x|z_i) p(z_i) / q(z_i|x)`` with ``z_i ~ q(z|x)`` (Burda, Grosse &
         Salakhutdinov 2016, https://arxiv.org/abs/1509.00519, equation 8). On average it is a
         lower bound that rises with k: the ELBO at ``k=1``, log p(x) in the limit; papers use
-        5000. It has the likelihood's whole constant, also what the loss leaves out, so it is a
-        log density of pixels in [0, 1], or a log probability of binary ones. Beta, free bits
-        and warm-up do not matter. The noise comes from NumPy, for each image by itself: the
-        result depends neither on the batch size nor on the backend, up to rounding.
+        5000. It includes the constant that the loss omits, so it is a log density of pixels in
+        [0, 1], or a log probability of binary ones. Beta, free bits and warm-up do not affect
+        it. NumPy draws the noise for each image separately, so the result depends neither on
+        the batch size nor on the backend, up to rounding.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an
                 array, or images of a streamed data set.
-            k: How many draws of z for each image.
-            batch_size: How many codes to decode at once. With a large k a larger one than the
-                default is quicker, memory permitting.
+            k: Number of draws of z for each image.
+            batch_size: How many codes to decode at once. With a large k, a larger batch than
+                the default is faster if it fits into memory.
             seed: A non-negative integer.
-            progress: Called with the number of images that were just finished, if given; the
-                `update` of a bar of tqdm will do.
+            progress: None, or a function that is called with the number of images just
+                finished, such as `update` of a tqdm bar.
 
         Returns:
             NumPy float64 ``(n,)``, in nats per image.
 
         Raises:
-            ValueError: If an argument is unusable, or if the likelihood is no distribution of
-                these pixels, such as Bernoulli's of grey ones.
+            ValueError: If an argument is invalid, or if the likelihood is not a distribution
+                of these pixels, such as `Bernoulli` of grey ones.
 
         Example:
 

@@ -1,4 +1,4 @@
-"""Running a compiled function over an array, some of it at a time."""
+"""Runs a compiled function over an array in batches."""
 
 import keras
 import numpy as np
@@ -6,23 +6,23 @@ from keras import ops
 
 from keras_vae.checks import check_integer
 
-MOST_STEPS = 64  # of training or evaluation in one go
+MOST_STEPS = 64  # of training or evaluation in one execution
 
 
 def in_batches(program, array, batch_size):
-    """Returns what a compiled function gives for an array, NumPy in, NumPy out.
+    """Returns the results of a compiled function for an array, NumPy in, NumPy out.
 
     Args:
-        program: A function of one tensor, see `without_gradient` in the
-            backends. It returns one tensor or several, with as many items as it gets.
-        array: What to run it on, item by item; what gives arrays when it is sliced will do.
-        batch_size: How many items to work on at once.
+        program: A compiled function of one tensor (`without_gradient` of the backends). It
+            returns one tensor or several, with as many items as its input.
+        array: The input: an array, or an object whose slices are arrays.
+        batch_size: How many items to process at once.
 
     Returns:
         NumPy arrays with as many items as `array`, in the structure that `program` returns.
 
     Raises:
-        ValueError: If `batch_size` is no positive integer.
+        ValueError: If `batch_size` is not a positive integer.
 
     Example:
 
@@ -37,7 +37,7 @@ def in_batches(program, array, batch_size):
     results = []
     for start in range(0, len(array), batch_size):
         batch = array[start : start + batch_size]
-        # A new shape costs a compilation, so a short batch is filled up to a power of two.
+        # A new shape costs a compilation, so a short batch is padded to a power of two.
         size = min(batch_size, 1 << (len(batch) - 1).bit_length())
         result = program(ops.convert_to_tensor(filled(batch, size)))
         results.append(keras.tree.map_structure(ops.convert_to_numpy, result))
@@ -45,5 +45,5 @@ def in_batches(program, array, batch_size):
 
 
 def filled(batch, size):
-    """Returns a batch of `size` items: what is missing repeats the last one."""
+    """Returns a batch padded to `size` items by repeating the last one."""
     return np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])

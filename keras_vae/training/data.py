@@ -1,4 +1,4 @@
-"""What `fit`, `evaluate` and `predict` are given, once its values are checked."""
+"""The checked data of `fit`, `evaluate` and `predict`."""
 
 import contextlib
 import dataclasses
@@ -10,11 +10,11 @@ from keras_vae.training import inputs, streams
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Images with labels and weights, as an array, on disk, or in batches.
+    """Images with labels and weights: an array, images on disk, or a data set of batches.
 
     Attributes:
         x: A NumPy array, images on disk (`keras_vae.datasets.stream.Rows`), or a data set whose
-            batches are checked on their way.
+            batches are checked as they are read.
         y: Labels, or None.
         sample_weight: float32 ``(n,)``, or None.
         look: The `keras_vae.training.streams.Look` that checks batches, or None.
@@ -26,11 +26,11 @@ class Data:
     look: streams.Look | None = None
 
     def plain_errors(self):
-        """Returns a context that removes other libraries' words around an error in a batch."""
+        """Returns a context that removes other libraries' text around an error in a batch."""
         return contextlib.nullcontext() if self.look is None else self.look.plain_errors()
 
     def split(self, share):
-        """Returns the data without their last share, and that share."""
+        """Returns the data in two parts; the second is the last `share` of the images."""
         first, last = inputs.split(self.x, self.y, self.sample_weight, share)
         return Data(*first), Data(*last)
 
@@ -39,7 +39,7 @@ class Data:
 
         Args:
             batch_size, shuffle, first_epoch: As those of `fit`.
-            **others: Arguments that images on disk do not go with; they must be left out then.
+            **others: Arguments that must not be set for images on disk.
         """
         if inputs.is_on_disk(self.x):
             others |= {"sample_weight": self.sample_weight}
@@ -50,15 +50,15 @@ class Data:
 
 
 def prepare(x, y, sample_weight, image_shape, class_weight=None, argument="x"):
-    """Returns `Data` whose values are checked, which compiled code cannot do.
+    """Returns `Data` after checking its values, which compiled code cannot do.
 
     Args:
         x, y, sample_weight, class_weight: As those of `fit`.
-        image_shape: The model's ``(height, width, channels)``, or None if it is not known yet.
+        image_shape: The model's ``(height, width, channels)``, or None if not known yet.
         argument: The name to use in messages.
 
     Raises:
-        ValueError: If the data are unusable.
+        ValueError: If the data are invalid.
     """
     if inputs.is_stream(x):
         look = streams.Look(image_shape, argument, class_weight)

@@ -1,9 +1,9 @@
-"""`compile`, `fit`, `evaluate` and `predict`, and which loop runs which data.
+"""`compile`, `fit`, `evaluate` and `predict`, and the choice between two loops.
 
 Our loop (`loop.py`) runs arrays and images on disk (`keras_vae.datasets.stream.Rows`). Keras's own
 runs everything else: `tf.data`, `PyDataset`, `DataLoader`, grain and generators; `class_weight`,
-`steps_per_epoch` and `run_eagerly`; distribution; and models whose subclass overrides the step or
-the losses. The methods `fit` and `_is_ours` decide.
+`steps_per_epoch` and `run_eagerly`; distributed training; and models whose subclass overrides the
+step or the losses. The choice is made in `fit` and `_is_ours`.
 """
 
 import contextlib
@@ -20,25 +20,28 @@ from keras_vae.training.guards import StopOnNonFinite, Watch
 
 
 class Fitting(Trainer, keras.Model):
-    """What `AutoEncoder` and `VAE` have from `keras.Model`, for images."""
+    """The training methods of `keras.Model`, for models of images: `AutoEncoder` and `VAE`."""
 
-    _in_epoch = False  # of a `fit`, see `Watch`
+    _in_epoch = False  # whether `fit` is in an epoch, see `Watch`
 
     def compile(self, optimizer="adam", *, steps_per_execution="auto", **kwargs):
-        """Keras's `compile`, without `loss` and `metrics`: the model has its own.
+        """Keras's `compile` without `loss` and `metrics`, which the model defines.
 
         Args:
-            optimizer: Name or object.
+            optimizer: Name of a Keras optimizer, or the optimizer.
             steps_per_execution: How many steps to take between two calls of the callbacks'
-                batch methods. By default as many as this backend runs quickest; 1 calls them
-                at each step.
-            **kwargs: See Keras.
+                batch methods. The default is the fastest number on this backend; 1 calls
+                them at each step.
+            **kwargs: Other arguments of Keras's `compile`.
+
+        Raises:
+            ValueError: If `loss` or `metrics` are passed, or `steps_per_execution` is invalid.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise ValueError(
-                    f"`{type(self).__name__}` has its own losses and takes no `{name}`: choose "
-                    f"`likelihood` at construction. Received: {name}={kwargs[name]!r}"
+                    f"`{type(self).__name__}` has its own losses and takes no `{name}`: set "
+                    f"`likelihood` in its constructor. Received: {name}={kwargs[name]!r}"
                 )
         if steps_per_execution == "auto":
             steps_per_execution = None
@@ -49,12 +52,12 @@ class Fitting(Trainer, keras.Model):
         self.programs.clear()
 
     def compile_from_config(self, config):
-        # How a step is run belongs to the backend and the machine, and Keras stores what "auto"
-        # resolved to: a model from JAX would ask for XLA everywhere.
+        # How steps are run depends on backend and machine, but Keras saves the value that "auto"
+        # resolved to: a model saved on JAX would request XLA on every backend.
         optimizer = config.get("optimizer")
         module = optimizer.get("module") if isinstance(optimizer, dict) else None
         if (module or "").startswith("keras.src.backend."):
-            # On torch Keras stores a class of its own, which other backends do not have.
+            # On torch Keras saves its own optimizer class, which other backends lack.
             optimizer = {**optimizer, "module": "keras.optimizers", "registered_name": None}
             config = {**config, "optimizer": optimizer}
         config = keras.saving.deserialize_keras_object(config)
@@ -80,16 +83,24 @@ class Fitting(Trainer, keras.Model):
         validation_batch_size=None,
         validation_freq=1,
     ):
-        """Keras's `fit` on images; labels are not needed and not used.
+        """Keras's `fit` on images; labels are neither needed nor used.
 
-        Images may be an array, a list of arrays of one size, a dict with an entry ``image``,
-        images of a streamed data set, or any data set that Keras takes, whose batches may be such
-        dicts as well.
+        Args:
+            x: Images: an array, a list of images of one size, a dict with an entry ``image``,
+                images of a streamed data set, or any data set that Keras accepts. Its batches
+                may be such dicts, too.
+            validation_data: Images in one of these forms, alone or as ``(x, y)`` or
+                ``(x, y, sample_weight)``.
+
+        The other arguments are those of Keras.
+
+        Returns:
+            Keras's `History`; its losses are in nats per image.
 
         Raises:
-            FloatingPointError: If the loss becomes infinite or not a number, see
+            FloatingPointError: If the loss becomes infinite or NaN, see
                 `keras_vae.training.guards.StopOnNonFinite`.
-            ValueError: If the data are unusable.
+            ValueError: If the data are invalid.
         """
         data = self._data(x, y, sample_weight, class_weight)
         validation = self._validation(validation_data)
@@ -138,7 +149,7 @@ class Fitting(Trainer, keras.Model):
                 callbacks=callbacks,
                 validation_split=validation_split,
                 validation_data=validation_data,
-                shuffle=shuffle and steps is None,  # a stream is in its order
+                shuffle=shuffle and steps is None,  # a stream is shuffled already
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,
@@ -149,7 +160,7 @@ class Fitting(Trainer, keras.Model):
             )
 
     def _is_ours(self, data):
-        """Returns whether our own loop runs these data, in this setting."""
+        """Returns whether our own loop can run these data with the current settings."""
         return (
             self.compiled
             and not self.run_eagerly
@@ -162,7 +173,7 @@ class Fitting(Trainer, keras.Model):
     def _is_as_made(self):
         """Returns True unless a subclass or instance overrides the step or the losses.
 
-        Our loop reads no labels and no logs, and on torch it takes a step apart.
+        Our loop uses neither labels nor logs, and on torch it records the parts of a step.
         """
         names = "train_step", "test_step", "compute_losses", "update_means", "metrics"
         made = [getattr(type(self), name) for name in names]
@@ -190,15 +201,16 @@ class Fitting(Trainer, keras.Model):
             self.build(x.shape)
         if inputs.is_on_disk(x):
             return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
-        # From NumPy's global state, so that `keras.utils.set_random_seed` sets the order, too.
+        # Drawn from NumPy's global state, so that `keras.utils.set_random_seed` sets the order.
         seed = np.random.randint(2**31) if shuffle else None
         x = self.hold(x) if hold else x
         return sources.ArraySource(x, data.sample_weight, batch_size, seed)
 
     def _with_guards(self, callbacks):
-        """Returns callbacks with a guard first, so that nothing of a broken epoch is saved.
+        """Returns the callbacks with `StopOnNonFinite` first and `Watch` last.
 
-        `Watch` comes last, so that it notices what the others change.
+        The first stops `fit` before another callback saves a broken epoch. The last sees what
+        the other callbacks have changed.
         """
         guard, watch = StopOnNonFinite(), Watch()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
@@ -217,7 +229,7 @@ class Fitting(Trainer, keras.Model):
     def _set_mode(self, callbacks):
         """Sets ``mode`` of callbacks that monitor one of our losses: lower is better.
 
-        Keras knows that of ``loss`` only, and of metrics that it compiled.
+        Keras infers this only for ``loss`` and for compiled metrics.
         """
         losses = {name for name in self.loss_names if name.endswith("loss")}
         for callback in callbacks:
@@ -227,7 +239,7 @@ class Fitting(Trainer, keras.Model):
 
     @contextlib.contextmanager
     def _beside_an_epoch(self):
-        """A context that evaluates the model; the means of an epoch of `fit` then go on."""
+        """A context for evaluating the model; within `fit` it then restores the epoch means."""
         programs.refresh(self)
         before = self._in_epoch and [np.array(v.value) for v in self.metrics_variables]
         yield
@@ -249,12 +261,12 @@ class Fitting(Trainer, keras.Model):
         steps=None,
         callbacks=None,
         return_dict=False,
-        _use_cached_eval_dataset=False,  # in Keras's own loop
+        _use_cached_eval_dataset=False,  # passed by Keras's `fit`
     ):
-        """Keras's `evaluate`: the losses on images, in nats per image; twice gives the same."""
+        """Keras's `evaluate`: the losses on images in nats per image, the same in every call."""
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        if _use_cached_eval_dataset:  # `fit` has checked the data
+        if _use_cached_eval_dataset:  # already checked by `fit`
             data = Data(x, y, sample_weight)
         else:
             data = self._data(x, y, sample_weight)
@@ -282,7 +294,7 @@ class Fitting(Trainer, keras.Model):
         return losses if return_dict else [losses[name] for name in self.loss_names]
 
     def predict(self, x, batch_size=None, **kwargs):
-        """Keras's `predict`: what `call` returns, as NumPy arrays; no noise is drawn."""
+        """Keras's `predict`: the results of `call` as NumPy arrays, without noise."""
         data = self._data(x)
         programs.refresh(self)
         x = data.x
@@ -311,7 +323,7 @@ class Fitting(Trainer, keras.Model):
         return super().predict_on_batch(self._batch(x)[0])
 
     def _batch(self, x, y=None, sample_weight=None, class_weight=None):
-        """Returns the images and the weights of one batch, checked."""
+        """Checks one batch and returns its images and weights."""
         inputs.check_class_weight(class_weight, y)
         x = self._images(x)
         return np.asarray(x), inputs.as_weights(sample_weight, len(x))

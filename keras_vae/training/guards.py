@@ -1,4 +1,4 @@
-"""Callbacks of every `fit`: stop at a loss that is not finite, notice changes of the model."""
+"""Callbacks of every `fit`: stop at a loss that is not finite, react to changes of the model."""
 
 import math
 import warnings
@@ -10,13 +10,13 @@ from keras_vae.training import programs
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Raises `FloatingPointError` at the first loss that is infinite or not a number.
+    """Raises `FloatingPointError` at the first loss that is infinite or NaN.
 
-    A step's loss says how the weights were before that step, so what the last step of an epoch
-    broke is seen by validation, if there is any, and otherwise at the next step. Under float16
-    a step that overflowed is skipped and the next may be fine: there the validation loss is
-    judged, or else the weights. Looking at each step makes Keras wait for each; run aside
-    (`async_safe`), the steps would be seen out of order.
+    A step computes its loss before it changes the weights. If the last step of an epoch breaks
+    them, the validation loss shows it, or without validation the loss of the next step. Under
+    float16 a step that overflows is skipped and the next may be fine, so there the validation
+    loss is checked, or without validation the weights. Since this callback reads the loss, Keras
+    waits for each step; an asynchronous one (`async_safe`) could see the steps out of order.
     """
 
     def __init__(self):
@@ -49,10 +49,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
 
 class Watch(keras.callbacks.Callback):
-    """Notices what callbacks before it change in the model; warns if float16 stops all learning.
+    """Refreshes programs after changes by other callbacks; warns if float16 stops all learning.
 
-    Under ``mixed_float16`` a step whose gradients overflow changes no weight and halves the scale
-    of the loss, which is in order for some steps of a training.
+    Under ``mixed_float16`` a step whose gradients overflow changes no weight and halves the loss
+    scale. A few such steps are normal.
     """
 
     def on_train_begin(self, logs=None):
@@ -72,10 +72,10 @@ class Watch(keras.callbacks.Callback):
             return
         self.warned = True
         warnings.warn(
-            f"Nothing was learned in epoch {epoch + 1}: the gradients overflowed float16 in each "
-            "step, so each was skipped. Every skipped step halves the scale of the loss, now "
-            f"{float(model.optimizer.dynamic_scale):g}: train on, begin with a smaller one "
-            "(`LossScaleOptimizer(optimizer, initial_scale=...)`), raise the KL's weight slowly "
-            "(`kl_warmup_steps`), or use mixed_bfloat16 or float32",
+            f"Nothing was learned in epoch {epoch + 1}: the gradients of every step overflowed "
+            "float16, so every step was skipped. Each skipped step halves the loss scale, now "
+            f"{float(model.optimizer.dynamic_scale):g}. Continue training, start with a smaller "
+            "scale (`LossScaleOptimizer(optimizer, initial_scale=...)`), raise the KL weight "
+            "slowly (`kl_warmup_steps`), or use mixed_bfloat16 or float32",
             stacklevel=2,
         )

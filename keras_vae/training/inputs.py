@@ -1,4 +1,4 @@
-"""Inputs of `fit`, `evaluate` and `predict` that Keras alone would misread."""
+"""Checks and conversions of the inputs of `fit`, `evaluate` and `predict`."""
 
 import math
 
@@ -8,11 +8,11 @@ from keras import ops
 from keras_vae.checks import check_integer
 from keras_vae.images import check_images, fits
 
-BATCH_SIZE = 32  # Keras's own default
+BATCH_SIZE = 32  # Keras's default
 
 
 def as_images(x, image_shape, argument="x"):
-    """Returns images as one NumPy array that the model can read, or those on disk as they are.
+    """Returns images as one NumPy array that the model can read; images on disk unchanged.
 
     Args:
         x: An array, a tensor, a list of images of one size, or a dict whose entry ``image`` is
@@ -21,7 +21,7 @@ def as_images(x, image_shape, argument="x"):
         argument: The name to use in messages.
 
     Raises:
-        ValueError: See `keras_vae.images.check_images`.
+        ValueError: If the images do not fit the model, see `keras_vae.images.check_images`.
     """
     if isinstance(x, dict):
         x = entry(x, argument)
@@ -38,17 +38,17 @@ def as_images(x, image_shape, argument="x"):
 
 
 def is_array_like(x):
-    """Returns whether `x` becomes one array, and is no data set."""
+    """Returns whether NumPy can convert `x` to an array; False for images on disk."""
     return hasattr(x, "shape") and hasattr(x, "__array__") and not is_on_disk(x)
 
 
 def is_stream(x):
-    """Returns whether `x` hands out batches, unlike an array, or what becomes one."""
+    """Returns whether `x` is a data set that yields batches, not an array, a list or a dict."""
     return not (x is None or isinstance(x, (list, tuple, dict)) or hasattr(x, "shape"))
 
 
 def entry(x, argument="x"):
-    """Returns the entry ``image`` of a dict, as data sets of TFDS have it."""
+    """Returns the entry ``image`` of a dict, the form that TFDS data sets yield."""
     if "image" not in x:
         keys = ", ".join(map(repr, x)) or "none"
         raise ValueError(
@@ -65,15 +65,15 @@ def stacked(images, argument="x"):
         raise ValueError(
             f"Argument `{argument}` must be one array of images. Received: a "
             f"{type(images).__name__} of arrays of the shapes {shapes_of(parts)}. "
-            "`np.concatenate` makes one of several; labels are an argument of their own, `y`."
+            "Join several arrays with `np.concatenate`; pass labels as `y`."
         )
     if len({part.shape for part in parts}) > 1:
         raise ValueError(
             f"Argument `{argument}` must be images of one size. Received: {len(parts)} images of "
-            f"the sizes {shapes_of(parts)}. Crop or resize them to one, see `keras_vae.photos`."
+            f"the sizes {shapes_of(parts)}. Crop or resize them to one size."
         )
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-        return np.ma.stack(parts)  # to be refused
+        return np.ma.stack(parts)  # which `check_images` rejects
     return np.stack(parts) if parts else np.empty((0,))
 
 
@@ -86,13 +86,13 @@ def as_array(image):
 
 
 def shapes_of(parts, most=5):
-    """Returns the shapes of arrays in words, each once."""
+    """Returns the distinct shapes of arrays as a string that lists at most `most` of them."""
     shapes = list(dict.fromkeys(str(tuple(part.shape)) for part in parts))
     return ", ".join(shapes[:most]) + (f" and {len(shapes) - most} more" * (len(shapes) > most))
 
 
 def is_list_of_images(x, image_shape):
-    """Returns whether a list is one of images, and not one of images, labels and weights."""
+    """Returns whether a list holds single images, rather than images, labels and weights."""
     if not (isinstance(x, (list, tuple)) and x):
         return False
     shape = getattr(x[0], "shape", ())
@@ -126,35 +126,35 @@ def as_weights(sample_weight, n):
 
 
 def bad_weights(low, high):
-    """Returns the message about weights of images that training can't use."""
+    """Returns the error message for weights that are negative or not finite."""
     return (
         "Argument `sample_weight` must be finite numbers of at least 0. Received: values from "
-        f"{low} to {high}. A negative weight would train towards worse pictures."
+        f"{low} to {high}. A negative weight would maximise the loss of its image."
     )
 
 
 def check_class_weight(class_weight, y):
-    """Raises `ValueError` if there are weights of classes, and no labels that name them."""
+    """Raises `ValueError` if there are class weights but no labels."""
     if class_weight and y is None:
         raise ValueError(
-            "Argument `class_weight` needs labels: give `y`, or batches (x, y). Received none."
+            "Argument `class_weight` needs labels: pass `y`, or batches (x, y). Received no labels."
         )
 
 
 def labels(x, y, sample_weight):
-    """Returns labels that mean nothing where Keras, having none, would forget the weights."""
+    """Returns dummy labels for weights without labels: Keras would drop `sample_weight`."""
     if y is None and sample_weight is not None and hasattr(x, "shape"):
         return np.zeros(x.shape[0], "uint8")
     return y
 
 
 def is_on_disk(x):
-    """Returns whether `x` are images of a streamed data set."""
+    """Returns whether `x` holds the images of a streamed data set."""
     return hasattr(x, "stream") and hasattr(x, "shape")
 
 
 def is_array(x, y=None, sample_weight=None):
-    """Returns whether `x` is an array of images, with one label and weight each, if any."""
+    """Returns whether `x` is an array of images; labels and weights must match its length."""
     if not (isinstance(x, np.ndarray) and x.ndim == 4 and len(x)):
         return False
     return all(
@@ -164,14 +164,14 @@ def is_array(x, y=None, sample_weight=None):
 
 
 def is_plain(x, y=None, sample_weight=None):
-    """Returns whether `x` are images that our own loop takes: an array, or images on disk."""
+    """Returns whether our own loop can run on `x`: an array, or images on disk."""
     if is_on_disk(x):
         return sample_weight is None and len(x) > 0
     return is_array(x, y, sample_weight)
 
 
 def split(x, y, sample_weight, share):
-    """Returns x, y, weights without the last share of them, and the same of that share."""
+    """Returns ``[x, y, weights]`` without the last share of the images, and of that share."""
     n = math.floor(len(x) * (1 - share))
     if not 0 < n < len(x):
         raise ValueError(
@@ -185,15 +185,15 @@ def split(x, y, sample_weight, share):
 
 
 def stream(x, batch_size, shuffle=False, first_epoch=0, **others):
-    """Returns images that stay on disk as a stream, and its number of batches in an epoch.
+    """Returns images on disk as a stream, and its number of batches in an epoch.
 
-    Keras would warn at the end of each epoch of a stream that has one. Raises `ValueError` for
-    `others`, arguments that do not go with a stream, unless they are left at nothing.
+    The stream is endless, since Keras warns of one that ends with the epoch. Raises `ValueError`
+    if one of `others`, arguments that streams do not support, is set.
     """
     for name, value in others.items():
         if value is not None and not (np.isscalar(value) and value in (0, 1)):
             raise ValueError(
-                f"`{name}` does not go with images that stay on disk. Leave it out, or load the "
+                f"Argument `{name}` is not supported for images on disk. Omit it, or load the "
                 "data set with a larger `memory`"
             )
     batch_size = BATCH_SIZE if batch_size is None else batch_size

@@ -1,8 +1,8 @@
 """The loop behind `fit` and `evaluate`: many steps in one execution, exact means over an epoch.
 
-A backend takes all steps of an execution without returning to Python in between; callbacks are
-called once an execution, as Keras does with `steps_per_execution`. Which data this loop runs, and
-which Keras's own, is decided in `fitting.py`.
+A backend runs all steps of an execution before it returns to this loop. Callbacks are called once
+per execution, as with Keras's `steps_per_execution`. `fitting.py` decides which data this loop runs
+and which Keras's own.
 """
 
 import time
@@ -11,8 +11,8 @@ import keras
 
 from keras_vae.training import programs
 
-MOST_BYTES = 100e6  # of images that are copied for one execution
-ENOUGH_SECONDS = 0.1  # of an execution: longer ones save nothing, and delay Ctrl-C
+MOST_BYTES = 100e6  # of images copied for one execution
+ENOUGH_SECONDS = 0.1  # per execution: longer ones are no faster, and delay Ctrl-C
 
 
 def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, validation_freq):
@@ -22,7 +22,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
         model: An `AutoEncoder` or `VAE`, compiled and built.
         source: See `keras_vae.training.sources`.
         validate: A function of the list of callbacks that returns losses by name, or None.
-        callbacks, verbose, epochs, first_epoch, validation_freq: As those of Keras's `fit`.
+        callbacks, verbose, epochs, first_epoch, validation_freq: As in Keras's `fit`.
 
     Returns:
         Keras's `History`.
@@ -35,7 +35,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
     model.stop_training = False
     logs = {}
     callbacks.on_train_begin()
-    first_epoch = getattr(model, "_initial_epoch", None) or first_epoch  # of `BackupAndRestore`
+    first_epoch = getattr(model, "_initial_epoch", None) or first_epoch  # `BackupAndRestore`
     for epoch in range(first_epoch, epochs):
         model.reset_metrics()
         callbacks.on_epoch_begin(epoch)
@@ -51,7 +51,7 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
         if model.stop_training:
             break
     if isinstance(model.optimizer, keras.optimizers.Optimizer) and epochs > first_epoch:
-        model.optimizer.finalize_variable_values(model.trainable_weights)  # those of an EMA
+        model.optimizer.finalize_variable_values(model.trainable_weights)  # applies an EMA
     callbacks.on_train_end(logs)
     return model.history
 
@@ -88,13 +88,13 @@ def is_due(epoch, validation_freq):
 
 
 class Pace:
-    """How many steps to take in one go: `steps` at first, and up to `most` if they are quick."""
+    """The steps per execution: `steps` at first, doubled up to `most` while they are quick."""
 
     def __init__(self, steps, most):
         self.steps, self.most = steps, most
 
     def go(self, model, take, training):
-        """Takes steps; returns how many, and the means of the epoch so far."""
+        """Runs one execution; returns its number of steps, and the means of the epoch so far."""
         started = time.perf_counter()
         images, rows, weights = take(self.steps)
         model.run_steps(images, rows, weights, self.steps, training)
@@ -105,7 +105,7 @@ class Pace:
 
 
 def choose_pace(model, source):
-    """Returns the pace given at `compile`, or else the best one on this backend."""
+    """Returns the pace set by `compile`, or the best one on this backend."""
     if model.asked_steps:
         steps = most = model.asked_steps
     else:

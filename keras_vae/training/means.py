@@ -6,14 +6,14 @@ from keras import ops
 
 
 class EpochMeans(keras.metrics.Metric):
-    """Means of several losses over images: one metric, since each costs time in every step.
+    """Means of several losses over images. One metric for all, since each one slows every step.
 
     Args:
-        names: Of the losses.
+        names: Names of the losses.
 
     Attributes:
-        count: How many images there were.
-        good: How many batches there were before the first loss that is not finite.
+        count: Number of images so far.
+        good: Number of batches before the first one whose loss is not finite.
 
     Example:
 
@@ -32,7 +32,12 @@ class EpochMeans(keras.metrics.Metric):
         self.good = self.add_variable((), "zeros", name="good")
 
     def update_state(self, losses, images):
-        """Adds a batch: losses by name, means over its images, and how many those are."""
+        """Adds a batch.
+
+        Args:
+            losses: Means over the batch, by name.
+            images: Number of images in the batch.
+        """
         images = ops.cast(images, "float32")
         values = ops.stack([ops.cast(losses[name], "float32") for name in self.names])
         self.total.assign_add(images * values)
@@ -45,6 +50,6 @@ class EpochMeans(keras.metrics.Metric):
         return {name: means[i] for i, name in enumerate(self.names)}
 
     def numbers(self):
-        """Returns the means by name, as numbers."""
+        """Returns the means by name, as floats."""
         total, count = (ops.convert_to_numpy(part) for part in (self.total, self.count))
         return dict(zip(self.names, (total / np.maximum(count, 1)).tolist()))

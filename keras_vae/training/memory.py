@@ -1,4 +1,4 @@
-"""How much memory training a network takes, and how much is free, before anything is made."""
+"""Estimates the memory that training needs, before networks are made, and reads what is free."""
 
 import math
 import random
@@ -7,25 +7,25 @@ from pathlib import Path
 
 import keras
 
-# Weights, gradients and Adam's two moments are 16; when the model is saved, Keras puts weights and
-# moments together in memory, which measured 32 in all on each backend.
+# Weights, gradients and Adam's two moments take 16. When a model is saved, Keras collects weights
+# and moments in memory: measured 32 in total on each backend.
 BYTES_A_PARAMETER = 32
-# A layer's outputs, their gradients, and as much again inside of the layer.
+# A layer's outputs and their gradients, and the same amount for values inside the layer.
 BYTES_AN_OUTPUT = 16
 
 
 def to_train(build, batch_size):
-    """Returns what training takes, without making the networks.
+    """Returns the memory that training needs, without making the networks.
 
-    In a stateless scope Keras makes variables without values, and whatever builds networks of
-    Keras layers can be measured so.
+    In a stateless scope Keras creates variables without values, so any networks of Keras layers
+    can be measured this way.
 
     Args:
         build: A function without arguments that returns Keras models, such as encoder and decoder.
-        batch_size: How many images there are in a step.
+        batch_size: Number of images in a step.
 
     Returns:
-        The pair ``(parameters, bytes)`` of whole numbers.
+        The pair ``(parameters, bytes)`` of integers.
 
     Example:
 
@@ -43,8 +43,8 @@ def to_train(build, batch_size):
         outputs = [tensor.shape[1:] for layer in layers for tensor in as_list(layer.output)]
         return weights, outputs
 
-    # Keras keeps a list of variables without values, for each thread: this one's goes with it.
-    # Seeds of initial weights come from Python's generator, which is put back.
+    # Keras keeps a list of variables without values for each thread; that of a new thread is
+    # discarded with it. Initial weights draw seeds from Python's generator, which is restored.
     state = random.getstate()
     with ThreadPoolExecutor(1) as thread:
         weights, outputs = thread.submit(shapes).result()
@@ -55,7 +55,7 @@ def to_train(build, batch_size):
 
 
 def check(build, batch_size):
-    """Raises `ValueError` if training on the CPU takes more memory than is free."""
+    """Raises `ValueError` if training on the CPU needs more memory than is free."""
     available = free()
     if available is None:
         return
@@ -63,7 +63,7 @@ def check(build, batch_size):
     if needed > available:
         raise ValueError(
             f"not enough memory: training {parameters / 1e6:,.1f}M parameters at a batch size of "
-            f"{batch_size} takes about {needed / 1e9:,.1f} GB, and {available / 1e9:,.1f} GB are "
+            f"{batch_size} needs about {needed / 1e9:,.1f} GB, and {available / 1e9:,.1f} GB are "
             "free. Try smaller --widths or a smaller --batch-size"
         )
 
@@ -73,13 +73,13 @@ def as_list(value):
 
 
 def free(root="/"):
-    """Returns how many bytes of memory this process may still use; None if Linux does not say.
+    """Returns how many bytes of memory this process may still use; None if unknown (no Linux).
 
-    That is the least of what the machine has and what is left in each control group of the
-    process (versions 1 and 2).
+    The minimum of the machine's free memory and what is left in each control group of the process
+    (versions 1 and 2).
 
     Args:
-        root: Where ``proc`` and ``sys`` are.
+        root: The folder with ``proc`` and ``sys``.
     """
     bounds = []
     for line in lines_of(Path(root, "proc/meminfo")):
@@ -104,19 +104,19 @@ def free(root="/"):
 
 
 def to_spare():
-    """Returns how many bytes a copy of the data may take: half of what is free, or else 1 GB."""
+    """Returns how many bytes a copy of the data may take: half of the free memory, else 1 GB."""
     available = free()
     return 1e9 if available is None else available / 2
 
 
 def left_in(group, limit, usage, cache):
-    """Returns ``[bytes]`` that a control group has left, ``[]`` if it has no limit."""
+    """Returns ``[bytes]`` left in a control group, or ``[]`` if it has no limit."""
     numbers = [*lines_of(group / limit), *lines_of(group / usage)]
     if len(numbers) < 2 or not all(number.isdigit() for number in numbers):
         return []
     most, used = map(int, numbers)
     for line in lines_of(group / "memory.stat"):
-        if line.split()[0] == cache:  # of files, which give way
+        if line.split()[0] == cache:  # the file cache, which the kernel can reclaim
             used -= int(line.split()[1])
     return [most - used]
 

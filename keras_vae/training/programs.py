@@ -1,8 +1,8 @@
 """The compiled programs of a model, and when they are out of date.
 
-On JAX and TensorFlow a program holds everything that was not a variable when it was compiled: the
-layers, which of them are trained, their types and settings. Each call of `fit`, `evaluate`,
-`encode` and the like first checks whether these are still the same.
+On JAX and TensorFlow everything that is not a variable is compiled into a program: the layers,
+which of them are trainable, their dtypes and settings. Each call of `fit`, `evaluate`, `encode` and
+the like first checks whether any of these has changed.
 """
 
 import numpy as np
@@ -10,21 +10,21 @@ import numpy as np
 from keras_vae.training.backends.adam import learning_rate, trained_variables
 
 PLAIN = bool, int, float, str, type(None)
-# Attributes that change while a model is used, and that programs do not depend on.
+# Attributes that change during use and do not affect programs.
 PASSING = {"training", "built", "history"}
 PASSING |= {"stop_training", "stop_evaluating", "stop_predicting"}
 PASSING |= {f"{kind}_function" for kind in ("train", "test", "predict")}
 
 
 class Programs:
-    """The compiled programs of one model. It is a plain object, so Keras does not look inside.
+    """The compiled programs of one model. A plain object, so that Keras does not track them.
 
     Attributes:
-        functions: Methods of the model, compiled, by name, see `AutoEncoder.program`.
-        steps: What takes training and evaluation steps; the keys are the backend's.
-        loops_are_quick: On JAX, whether a loop over steps may be compiled; None if not known yet.
-        warned: Whether the user was told why steps are not recorded, on torch.
-        made_for: The `signature` of the model that the programs were compiled from.
+        functions: Compiled methods of the model by name, see `AutoEncoder.program`.
+        steps: Functions that run training and evaluation steps; each backend has its own keys.
+        loops_are_quick: On JAX, whether to compile loops over steps; None if not known yet.
+        warned: On torch, whether the user was warned that steps are not recorded.
+        made_for: The `signature` of the model when the programs were compiled.
     """
 
     def __init__(self):
@@ -37,14 +37,14 @@ class Programs:
 
 
 def refresh(model, training=False):
-    """Drops a model's programs, Keras's too, if the model has changed since the last call.
+    """Discards a model's programs, Keras's too, if the model has changed since the last call.
 
     Args:
         model: A Keras model with `programs`, a `Programs`.
         training: Whether it is about to be trained.
 
     Raises:
-        ValueError: If it is, and the optimizer was built for other weights.
+        ValueError: If `training` and the optimizer was built for other weights.
     """
     sync(model)
     before, now = model.programs.made_for, signature(model)
@@ -64,7 +64,7 @@ def sync(model):
 
 
 def signature(model):
-    """Returns what was compiled into a model's programs, as a flat list."""
+    """Returns everything that is compiled into a model's programs, as a flat list."""
     optimizer = getattr(model, "optimizer", None)
     parts = [optimizer, getattr(optimizer, "inner_optimizer", None)]
     found = [learning_rate(part) for part in parts]
@@ -93,16 +93,16 @@ def is_same(before, now):
 
 
 def check_optimizer(model):
-    """Raises `ValueError` unless the optimizer was built for the weights that are trainable."""
+    """Raises `ValueError` unless the optimizer was built for the trainable weights."""
     optimizer = model.optimizer
     if not getattr(optimizer, "built", False) or has_own_step(model):
         return
     known, now = trained_variables(optimizer), model.trainable_variables
     if [id(variable) for variable in known] != [id(variable) for variable in now]:
         raise ValueError(
-            f"The trainable weights are not those that the optimizer was built for ({len(known)} "
-            f"then, {len(now)} now): layers were frozen, replaced, quantized or given weights. "
-            "Call `compile` again before training"
+            f"The trainable weights must be the {len(known)} that the optimizer was built for. "
+            f"Received: {len(now)} weights, after layers were frozen, replaced, quantized or "
+            "extended. Call `compile` again before training"
         )
 
 

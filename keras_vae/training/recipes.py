@@ -1,15 +1,15 @@
-"""The settings that train.py uses where none are given: they measured best in short trainings."""
+"""The default settings of train.py, chosen by short trainings, and its optimizer."""
 
 import math
 
 import keras
 from keras import ops
 
-# Measured on validation images after one to three minutes of training on two CPU cores, see
-# benchmarks/README.md. Settings that depend on the network stand under its name; networks other
-# than the "network" of a data set were tuned less. Data sets other than faces take the settings of
-# mnist if their images are small and grey, and else those of photographs. "images" is the number
-# of training images over all epochs.
+# Chosen on validation images after one to three minutes of training on two CPU cores, see
+# benchmarks/README.md. Settings that depend on the network are under its name; networks other than
+# the default "network" were tuned less. Data sets other than faces use the settings of mnist if
+# their images are small and grey, otherwise those of photographs. "images" is the number of
+# training images over all epochs.
 DEFAULTS = {
     "faces": {
         "network": "patches",
@@ -60,7 +60,7 @@ def settings_for(dataset, image_shape, images, network=None):
         dataset: Its name or path; only ``"faces"`` has settings of its own.
         image_shape: ``(height, width, channels)``.
         images: The number of training images.
-        network: ``"patches"``, ``"mlp"`` or ``"conv"``; None is the best one.
+        network: ``"patches"``, ``"mlp"`` or ``"conv"``; None selects the default.
 
     Returns:
         A dict with ``network``, ``widths``, ``straight``, ``activation``, ``latent_dim``,
@@ -88,12 +88,12 @@ def settings_for(dataset, image_shape, images, network=None):
 def make_optimizer(learning_rate, steps):
     """Returns Adam with a learning rate that warms up and then falls to 0 along a cosine.
 
-    Its memory of squared gradients is short (``beta_2=0.98``), which suits runs of a few
+    It averages squared gradients over few steps (``beta_2=0.98``), which suits runs of a few
     thousand steps.
 
     Args:
-        learning_rate: The highest one, reached after a twentieth of the steps.
-        steps: How many steps training takes in all.
+        learning_rate: The peak, reached after a twentieth of the steps.
+        steps: Total number of training steps.
 
     Returns:
         A Keras optimizer.
@@ -110,15 +110,15 @@ def make_optimizer(learning_rate, steps):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class WarmUpAndCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises along a line and then falls to 0 along a cosine.
+    """A learning rate that rises linearly and then falls to 0 along a cosine.
 
-    Keras's `CosineDecay` is the same in four times as many operations, which torch takes one by
-    one in each step.
+    Keras's `CosineDecay` computes the same with four times as many operations, which torch runs
+    one by one in each step.
 
     Args:
         peak: The highest learning rate; the first is a twentieth of it.
-        warmup: How many steps it rises.
-        steps: How many steps there are in all.
+        warmup: Number of steps during which it rises.
+        steps: Total number of steps.
 
     Example:
 

@@ -1,9 +1,9 @@
-"""Where `fit` and `evaluate` take their batches from: an array, or images that stay on disk.
+"""The sources of batches for `fit` and `evaluate`: an array, or images on disk.
 
 A source returns the batches of several steps at once as a triple:
 
-- the images that batches are taken from: all of the data set, held where compiled programs can
-  read them (`hold` of the backends), or else just those of these steps;
+- the images that batches are drawn from: the complete data set, held where compiled programs can
+  read it (`hold` of the backends), or only the images of these steps;
 - ``rows``, int32 ``(steps, batch)``: which of these images form each batch;
 - weights ``(steps, batch)``, or None.
 """
@@ -19,8 +19,8 @@ class ArraySource:
 
     Args:
         images: ``(n, height, width, channels)``: a NumPy array, or what `hold` returned for one.
-        weights: Of the images, ``(n,)``, or None.
-        batch_size: The last batch of an epoch may be smaller.
+        weights: Weights of the images, ``(n,)``, or None.
+        batch_size: Images in a batch; the last batch of an epoch may be smaller.
         seed: Seeds the order of each epoch; None keeps the order of the array.
     """
 
@@ -28,11 +28,11 @@ class ArraySource:
         self.images, self.weights, self.batch_size, self.seed = images, weights, batch_size, seed
         self.steps = -(-len(images) // batch_size)
         self.is_held = not isinstance(images, np.ndarray)
-        # What a step copies.
+        # Bytes of images that a step copies.
         self.batch_bytes = 1 if self.is_held else batch_size * images[:1].nbytes
 
     def epoch(self, number):
-        """Returns a function that returns the batches of up to so many next steps."""
+        """Returns a function that returns the batches of the next steps, at most `steps`."""
         n, size, done = len(self.images), self.batch_size, 0
         order = np.arange(n)
         if self.seed is not None:
@@ -41,13 +41,13 @@ class ArraySource:
         def take(steps):
             nonlocal done
             steps = min(steps, (n - done) // size)
-            batch = size if steps else n - done  # the rest at the end is a step of its own
+            batch = size if steps else n - done  # a smaller last batch is returned alone
             rows = order[done : done + max(1, steps) * batch].reshape(-1, batch)
             done += rows.size
             weights = None if self.weights is None else self.weights[rows]
             if self.is_held:
                 return self.images, rows.astype("int32"), weights
-            # A slice where the order is the array's: copying is quicker than gathering.
+            # Without shuffling a slice, since copying is faster than gathering.
             block = self.images[slice(rows[0, 0], done) if self.seed is None else rows.ravel()]
             return as_float32(block), numbered(rows), weights
 
@@ -74,7 +74,7 @@ class StreamSource:
                 batch = next(self.batches) if self.ahead is None else self.ahead
                 self.ahead = None
                 if batches and len(batch) != len(batches[0]):
-                    self.ahead = batch  # the smaller one at the end is a step of its own
+                    self.ahead = batch  # a smaller last batch is returned alone
                     break
                 batches.append(batch)
             left -= len(batches)
@@ -85,29 +85,30 @@ class StreamSource:
 
 
 def numbered(rows):
-    """Returns the rows of a block that holds only these images, in their order."""
+    """Returns the numbers of these rows in a block that holds exactly them, in this order."""
     return np.arange(rows.size, dtype="int32").reshape(rows.shape)
 
 
 def as_float32(images):
-    """Returns images with floats as float32, the type that Keras would convert them to."""
+    """Returns float images as float32, as Keras would, and other images unchanged."""
     return images.astype("float32", copy=False) if images.dtype.kind == "f" else images
 
 
 def aligned(images, limit):
-    """Returns images in memory that JAX and TensorFlow on a CPU can use without copying it.
+    """Returns images in memory that JAX and TensorFlow can use on a CPU without a copy.
 
-    That is a C-contiguous array that begins at a multiple of 64 bytes.
+    That is a C-contiguous array that starts at a multiple of 64 bytes.
 
     Args:
         images: ``(n, height, width, channels)``.
-        limit: The most bytes that a copy may have.
+        limit: How many bytes a copy may take.
 
     Returns:
-        `images` if they lie so, a copy, or None if that would be too large.
+        `images` if they are aligned, or an aligned copy; None if a copy would be too large, and for
+        bool images.
     """
     images = as_float32(images)
-    if images.dtype == bool:  # not every framework takes it from another
+    if images.dtype == bool:  # not every framework accepts bool memory of another
         return None
     if images.flags.c_contiguous and images.flags.writeable and images.ctypes.data % 64 == 0:
         return images

@@ -1,7 +1,7 @@
-"""Batches that other libraries hand out: looked at one by one, before a step gets them.
+"""Checks the batches of `tf.data`, `PyDataset`, `DataLoader`, grain and generators.
 
-Keras's own loop runs such data, and inside a compiled step nobody can look at values. So each kind
-of data gets a function that its batches pass through on the way.
+Keras's own loop runs such data, and a compiled step cannot raise an error for bad values. So each
+kind of data set is wrapped in a function that checks every batch before it reaches the step.
 """
 
 import contextlib
@@ -16,14 +16,14 @@ import numpy as np
 from keras_vae.images import check_images, fits, out_of_range, white
 from keras_vae.training import inputs
 
-# In the text of TensorFlow's own error, which the numbers follow in brackets.
-MARK = "keras_vae refuses"
+# Marks our assertions among TensorFlow's errors; the values follow it in brackets.
+MARK = "keras_vae rejects"
 
 
 class Look:
-    """A function of batches: returns ``(x,)``, ``(x, y)`` or ``(x, y, weights)``, or raises.
+    """Checks a batch: returns ``(x,)``, ``(x, y)`` or ``(x, y, weights)``, or raises `ValueError`.
 
-    Goes to the worker processes of a loader.
+    It can be pickled, so that the worker processes of a loader can call it.
 
     Args:
         image_shape: The model's, or None.
@@ -33,7 +33,7 @@ class Look:
 
     def __init__(self, image_shape, argument="x", class_weight=None):
         self.image_shape, self.argument, self.class_weight = image_shape, argument, class_weight
-        self.error = None  # what was raised, perhaps in a thread of another library
+        self.error = None  # the last error raised, perhaps in a thread of another library
 
     def __call__(self, batch):
         try:
@@ -45,7 +45,7 @@ class Look:
         except ValueError as error:
             self.error = error
             raise
-        # Keras wants the tensors of a loader of torch as they are.
+        # Tensors of a torch loader are not converted: Keras expects tensors from it.
         x = images if isinstance(x, (list, tuple, np.ndarray)) else x
         if weights is not None:
             return x, y, weights if isinstance(sample_weight, (list, tuple)) else sample_weight
@@ -67,7 +67,7 @@ class Look:
 
     @contextlib.contextmanager
     def plain_errors(self):
-        """Raises what was found in a batch, without the words that other libraries put around."""
+        """A context that raises the error in a batch without other libraries' text around it."""
         self.error = None
         try:
             yield
@@ -86,11 +86,11 @@ class Look:
 
 
 def checked(x, look):
-    """Returns a data set whose batches pass through `look`: the same kind of data set.
+    """Returns a data set of the same kind whose batches are checked by `look`.
 
     Args:
         x: A `tf.data.Dataset`, `keras.utils.PyDataset`, torch `DataLoader`, grain data set or
-            loader, or a generator. Anything else is returned as it is, for Keras to refuse.
+            loader, or a generator. Anything else is returned unchanged, and Keras rejects it.
         look: A `Look`.
     """
     kinds = {f"{kind.__module__.split('.')[0]} {kind.__name__}" for kind in type(x).__mro__}
@@ -114,7 +114,7 @@ def checked(x, look):
 
 
 class Chain:
-    """One function after another; goes to workers."""
+    """Applies one function after another; worker processes can unpickle it."""
 
     def __init__(self, first, second):
         self.first, self.second = first, second
@@ -124,7 +124,7 @@ class Chain:
 
 
 class Checked(keras.utils.PyDataset):
-    """A `PyDataset` whose batches pass through a function."""
+    """A `PyDataset` whose batches are checked by a function."""
 
     def __init__(self, dataset, look):
         super().__init__(dataset.workers, dataset.use_multiprocessing, dataset.max_queue_size)
@@ -145,7 +145,7 @@ class Checked(keras.utils.PyDataset):
 
 
 class InBatches(keras.utils.PyDataset):
-    """Images on disk, in batches in their order."""
+    """Images on disk as a `PyDataset`, in their order."""
 
     def __init__(self, images, batch_size):
         super().__init__()
@@ -159,30 +159,30 @@ class InBatches(keras.utils.PyDataset):
 
 
 def checked_by_tensorflow(dataset, look):
-    """Returns a `tf.data.Dataset` that fails at a batch with unusable values.
+    """Returns a `tf.data.Dataset` that raises an error at a batch with invalid values.
 
-    What is known before there is a batch, its parts, shapes and types, is checked right here.
+    The parts, shapes and dtypes are known in advance and checked here.
     """
-    tf = sys.modules["tensorflow"]  # which the data set came from
+    tf = sys.modules["tensorflow"]  # imported already by the data set
 
     x, _, sample_weight = look.parts(dataset.element_spec)
     if isinstance(x, tf.TensorSpec) and x.shape.rank is not None:
         shape = look.image_shape or (None, None, None)
         if x.shape.rank == 3 and fits(tuple(x.shape), shape):
             raise ValueError(
-                f"Argument `{look.argument}` must give batches of images. Received: a data set of "
+                f"Argument `{look.argument}` must yield batches of images. Received: a data set of "
                 f"single images of shape {tuple(x.shape)}. Use `dataset.batch(32)`."
             )
         check_images(x, shape, look.argument)
     if sample_weight is not None and not isinstance(sample_weight, tf.TensorSpec):
-        inputs.as_weights(sample_weight, 0)  # which refuses it
+        inputs.as_weights(sample_weight, 0)  # raises `ValueError`
 
-    def refuse(name, values, good):
+    def reject(name, values, good):
         def fail():
-            strange = tf.reduce_any(tf.math.is_nan(values)) if values.dtype.is_floating else False
+            has_nan = tf.reduce_any(tf.math.is_nan(values)) if values.dtype.is_floating else False
             low, high = tf.reduce_min(values), tf.reduce_max(values)
             numbers = [tf.as_string(part, shortest=part.dtype.is_floating) for part in (low, high)]
-            low, high = (tf.where(strange, "nan", number) for number in numbers)
+            low, high = (tf.where(has_nan, "nan", number) for number in numbers)
             text = f"{MARK} {name} {values.dtype.name}"
             return tf.debugging.Assert(False, [text, low, high], summarize=1)
 
@@ -195,11 +195,11 @@ def checked_by_tensorflow(dataset, look):
         if kind not in ("uint8", "bool"):
             limits = tf.cast(0, x.dtype), tf.cast(white(kind), x.dtype)
             good = tf.reduce_all((x >= limits[0]) & (x <= limits[1]))
-            checks.append(refuse(look.argument, x, good))
+            checks.append(reject(look.argument, x, good))
         if sample_weight is not None:
             sample_weight = tf.cast(sample_weight, "float32")
             good = tf.reduce_all((sample_weight >= 0) & (sample_weight < np.inf))
-            checks.append(refuse("sample_weight", sample_weight, good))
+            checks.append(reject("sample_weight", sample_weight, good))
         with tf.control_dependencies(checks):
             x = tf.identity(x)
         if sample_weight is not None:

@@ -1,8 +1,22 @@
-"""The one backend-specific place: how a step is differentiated, how a function is compiled.
+"""All code that depends on the backend: gradients, compilation, loops over steps.
 
-Each file defines a `Trainer` of the same shape: `train_step` and `test_step` as Keras has them, and
-`run_steps`, `best_pace`, `can_run_steps` and `on_device` for our loop; and then `without_gradient`,
-`keep_compiled` and `device_name`.
+The module of each backend defines the same names. `Trainer` is a base class of the models:
+
+- ``train_step``, ``test_step``: one step, with the arguments that Keras passes on this backend.
+- ``can_run_steps()``: whether our loop may run; otherwise Keras's own does.
+- ``hold(images)``: the images, if possible in memory that `run_steps` reads without a copy of each
+  batch; otherwise the array itself.
+- ``best_pace(batch_size)``: the number of steps in the first execution, and the largest number.
+- ``run_steps(images, rows, weights, at_once, training)``: one execution. Step ``i`` takes the
+  images ``images[rows[i]]`` and, unless `weights` is None, their weights ``weights[i]``, and adds
+  its losses to the epoch means. The last executions of an epoch have fewer steps than the others:
+  ``at_once`` is the number in a full one, so that a backend can pad them.
+
+Functions:
+
+- ``without_gradient(model, function)``: `function` of tensors, compiled, without gradients.
+- ``keep_compiled(folder)``: caches compiled programs there, if the backend can.
+- ``device_name()``: the device that Keras uses, such as ``"cpu"``.
 """
 
 import keras

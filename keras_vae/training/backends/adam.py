@@ -1,6 +1,6 @@
-"""What is read of a Keras optimizer beyond its public attributes, and when Adam may be fused.
+"""Access to private attributes of Keras optimizers, and the check whether Adam may be fused.
 
-The names with an underscore belong to Keras and may change with its version. They stand here only.
+Names with an underscore are Keras's own and may change between versions. Only this file uses them.
 """
 
 import keras
@@ -18,7 +18,7 @@ def is_plain_adam(optimizer):
         "gradient_accumulation_steps",
         "amsgrad",
     )
-    # On torch Keras puts a class of its own, of the same name, over Adam.
+    # On torch Keras replaces Adam by a subclass of the same name.
     kind = type(optimizer)
     is_adam = isinstance(optimizer, keras.optimizers.Adam) and kind.__name__ == "Adam"
     return (
@@ -29,7 +29,7 @@ def is_plain_adam(optimizer):
 
 
 def can_be_fused(optimizer, variables):
-    """Returns whether the framework's fused Adam gives the same step for these variables."""
+    """Returns whether the framework's fused Adam takes the same step for these variables."""
     return is_plain_adam(optimizer) and all(
         variable.dtype == "float32"
         and variable.constraint is None
@@ -43,7 +43,7 @@ def moments(optimizer, variables):
 
     Args:
         optimizer: A built `keras.optimizers.Adam`.
-        variables: Of those that it trains.
+        variables: Variables that it trains.
 
     Returns:
         Two lists of Keras variables, each as long as `variables`.
@@ -54,13 +54,13 @@ def moments(optimizer, variables):
 
 
 def trained_variables(optimizer):
-    """Returns the variables that a built optimizer was set up to train."""
+    """Returns the variables that a built optimizer was built for."""
     return optimizer._trainable_variables
 
 
 def learning_rate(optimizer):
-    """Returns what the learning rate comes from, a variable or a schedule; None if there is none.
+    """Returns the variable or the schedule of the learning rate, or None without one.
 
-    The public attribute gives the rate of the current step.
+    The public attribute returns the rate of the current step.
     """
     return getattr(optimizer, "_learning_rate", None)

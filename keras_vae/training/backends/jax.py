@@ -14,20 +14,20 @@ from keras_vae.training import memory
 from keras_vae.training.batches import MOST_STEPS, filled
 from keras_vae.training.sources import aligned, as_float32
 
-OPERATIONS = 25e9  # in one go on a CPU: some tenths of a second
+OPERATIONS = 25e9  # per execution on a CPU: a few tenths of a second
 
 
 class Trainer:
     def _forward(self, trainable, non_trainable, metrics, optimizer, data, training):
-        """One batch without side effects: the loss to differentiate, then (logs, next state)."""
+        """Returns the loss of a batch and ``(logs, next state)``, without side effects."""
         mapping = [
             *zip(self.trainable_variables, trainable),
             *zip(self.non_trainable_variables, non_trainable),
             *zip(self.metrics_variables, metrics),
             *zip(self.optimizer.variables if training else [], optimizer),
         ]
-        # Forward pass and loss share one scope, so every variable they read stays an input of
-        # the compiled program instead of being frozen into it.
+        # Forward pass and loss share one scope, so that every variable they read is an input of
+        # the compiled program, not a constant.
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
             data = self.training_batch(data) if training else data
             losses = self.compute_losses(data, training)
@@ -52,11 +52,11 @@ class Trainer:
         )
         return logs, (trainable, non_trainable, metrics)
 
-    # Keras takes the values out of the variables while its loop runs, and an error, in the user's
-    # data for one, would leave the model without weights.
+    # While its loop runs, Keras takes the values out of the variables. An error, for example in the
+    # user's data, would leave the model without weights.
 
     def _purge_model_variables(self, **groups):
-        """Leaves the values where they are: what a step may overwrite takes no memory twice."""
+        """Does nothing: a step may overwrite the values, so keeping them takes no more memory."""
 
     def evaluate(self, *args, **kwargs):
         try:
@@ -74,7 +74,7 @@ class Trainer:
         return bool(self.jit_compile) and keras.distribution.distribution() is None
 
     def run_steps(self, images, rows, weights, at_once, training):
-        """Takes a step on each batch: the images with the numbers ``rows[i]``."""
+        """Runs one execution, see `keras_vae.training.backends`."""
         steps = self.programs.steps
         if training not in steps:
             step = self.train_step if training else self.test_step
@@ -90,17 +90,17 @@ class Trainer:
                 variable.assign(value)
 
     def best_pace(self, batch_size):
-        """Returns how many steps to take in one execution: (at first, at most)."""
+        """Returns the number of steps in the first execution, and the largest number."""
         if not self._loops_are_quick():
             return 1, MOST_STEPS
-        steps = MOST_STEPS  # each number of steps is a program of its own, so it must not change
+        steps = MOST_STEPS  # one number for all, since each one costs a compilation
         if jax.default_backend() == "cpu":
             weights = sum(math.prod(variable.shape) for variable in self.trainable_variables)
             steps = min(steps, OPERATIONS // (6 * weights * batch_size))
         return max(1, int(steps)), max(1, int(steps))
 
     def _loops_are_quick(self):
-        """Returns whether a loop over steps may be part of the program.
+        """Returns whether several steps should be compiled into one loop.
 
         On a CPU, XLA runs a convolution in a loop on one core, 5 to 30 times slower than outside.
         """
@@ -121,26 +121,26 @@ class Trainer:
     def hold(self, images):
         """Returns images where programs read them without copying each batch from the host.
 
-        On a CPU that is memory that JAX shares with NumPy, elsewhere the accelerator's, if half of
-        it will hold them. If there is no room, it is the array itself.
+        On a CPU that is memory shared with NumPy; on an accelerator its own memory, if they fit
+        into half of it. Otherwise the array itself is returned.
         """
         if jax.default_backend() == "cpu":
-            there = aligned(images, memory.to_spare())
-            return images if there is None else jax.device_put(there)
+            shared = aligned(images, memory.to_spare())
+            return images if shared is None else jax.device_put(shared)
         limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0)
         return images if images.nbytes > limit / 2 else jax.device_put(as_float32(images))
 
 
 def unshared(value, held):
-    """Returns an array, or a copy if it is one of those held: donating one twice is an error."""
-    if id(value) in held:  # Keras puts an EMA's averages into the weights without a copy
+    """Returns an array, or a copy if it is in `held`: donating one buffer twice is an error."""
+    if id(value) in held:  # Keras assigns an EMA's averages to the weights without a copy
         value = jax.numpy.array(value, copy=True)
     held.add(id(value))
     return value
 
 
 def in_one_program(step):
-    """Returns a function that takes several steps in one compiled program."""
+    """Returns a function that runs several steps in one compiled program."""
 
     @partial(jax.jit, donate_argnums=0)
     def program(state, images, rows, weights, count):
@@ -151,18 +151,18 @@ def in_one_program(step):
 
         return one(0, state) if len(rows) == 1 else jax.lax.fori_loop(0, count, one, state)
 
-    whole = set()  # shapes of full blocks, which are compiled
+    compiled = set()  # shapes of full executions that have run
 
     def run(state, images, rows, weights, at_once):
-        count, filled_up = len(rows), (at_once, rows.shape[1], *images.shape[1:])
+        count, full_shape = len(rows), (at_once, rows.shape[1], *images.shape[1:])
         if count == at_once:
-            whole.add(filled_up)
-        # At the end of an epoch another number of steps would cost a compilation. So does a
-        # smaller last batch, but it is a step of its own, which is the quickest to compile.
-        elif count > 1 or filled_up in whole:
+            compiled.add(full_shape)
+        # Fewer steps at the end of an epoch are padded: another number would cost a compilation.
+        # A smaller last batch, which comes alone, is not: a single step compiles fastest.
+        elif count > 1 or full_shape in compiled:
             rows = filled(rows, at_once)
             weights = None if weights is None else filled(weights, at_once)
-            if isinstance(images, np.ndarray):  # just those of these steps
+            if isinstance(images, np.ndarray):  # only the images of these steps
                 images = filled(images, rows.size)
         return program(state, images, rows, weights, np.int32(count))
 
@@ -170,7 +170,7 @@ def in_one_program(step):
 
 
 def one_by_one(step):
-    """Returns a function that takes several steps, each a call of the same compiled program."""
+    """Returns a function that runs several steps, each a call of the same compiled program."""
 
     @jax.jit
     def program(state, images, rows, weights):
@@ -180,7 +180,7 @@ def one_by_one(step):
     def run(state, images, rows, weights, at_once):
         for i in range(len(rows)):
             batch, numbers = images, rows[i]
-            if isinstance(images, np.ndarray):  # one batch at a time, so that the shape stays
+            if isinstance(images, np.ndarray):  # this batch: the same shape each time
                 batch, numbers = images[rows[i]], np.arange(rows.shape[1], dtype="int32")
             state = program(state, batch, numbers, None if weights is None else weights[i])
         return state
@@ -189,7 +189,7 @@ def one_by_one(step):
 
 
 def without_gradient(model, function):
-    """Returns `function`, compiled: tensors in, tensors out, no variable changed."""
+    """Returns `function` of tensors, compiled; it changes no variables."""
     variables = model.variables
 
     @jax.jit
@@ -201,12 +201,12 @@ def without_gradient(model, function):
 
 
 def keep_compiled(folder):
-    """Keeps compiled programs for the next process; seconds of compiling become tenths."""
-    if jax.config.jax_compilation_cache_dir is None:  # the user has not chosen one
+    """Caches compiled programs for later processes: seconds of compilation become tenths."""
+    if jax.config.jax_compilation_cache_dir is None:  # not set by the user
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:  # JAX would warn of each program
+        except OSError as error:  # JAX would warn for each program
             why = f"{folder.parent} cannot be written ({error.strerror or error})"
             print(f"The cache {why}: compiling at each start.", file=sys.stderr, flush=True)
             return

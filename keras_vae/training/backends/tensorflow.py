@@ -1,4 +1,4 @@
-"""Training on TensorFlow: a gradient tape, in a `tf.function` that loops over the steps."""
+"""Training on TensorFlow: a gradient tape in a `tf.function` that loops over the steps."""
 
 import tensorflow as tf
 
@@ -25,7 +25,7 @@ class Trainer:
         return not (tf.distribute.has_strategy() or self._distribute_strategy)
 
     def run_steps(self, images, rows, weights, at_once, training):
-        """Takes a step on each batch, the images with the numbers ``rows[i]``, in one program."""
+        """Runs one execution, see `keras_vae.training.backends`."""
         steps, key = self.programs.steps, (training, as_dtype(images), weights is None)
         if key not in steps:
             step = self.train_step if training else self.test_step
@@ -33,19 +33,19 @@ class Trainer:
         steps[key](images, rows) if weights is None else steps[key](images, rows, weights)
 
     def best_pace(self, batch_size):
-        """Returns how many steps to take in one execution: (at first, at most)."""
+        """Returns the number of steps in the first execution, and the largest number."""
         return 1, MOST_STEPS
 
     def hold(self, images):
         """Returns images where programs read them without copying each batch from the host.
 
-        On a CPU that is memory that TensorFlow shares with NumPy. With a GPU, or if there is no
-        room, it is the array itself.
+        On a CPU that is memory shared with NumPy. With a GPU, or if memory is short, the array
+        itself is returned.
         """
         if tf.config.list_logical_devices("GPU"):
             return images
-        there = aligned(images, memory.to_spare())
-        return images if there is None else tf.experimental.dlpack.from_dlpack(there.__dlpack__())
+        shared = aligned(images, memory.to_spare())
+        return images if shared is None else tf.experimental.dlpack.from_dlpack(shared.__dlpack__())
 
 
 def as_dtype(images):
@@ -53,7 +53,7 @@ def as_dtype(images):
 
 
 def steps_program(step, jit_compile, image_shape, dtype, unweighted):
-    """Returns a function that takes several steps; traced once, for any number of any size."""
+    """Returns a function that runs several steps; traced once for all numbers and batch sizes."""
     images = tf.TensorSpec((None, *image_shape), dtype)
     rows, weights = tf.TensorSpec((None, None), "int32"), tf.TensorSpec((None, None), "float32")
 
@@ -82,7 +82,7 @@ def steps_program(step, jit_compile, image_shape, dtype, unweighted):
 
 
 def apply(optimizer, gradients, variables):
-    """Keras's `optimizer.apply`; a plain Adam by TensorFlow's fused kernel: one pass, not ten."""
+    """Keras's `optimizer.apply`; plain Adam uses TensorFlow's fused kernel: one pass, not ten."""
     if (
         tf.distribute.has_strategy()
         or not can_be_fused(optimizer, variables)
@@ -91,7 +91,7 @@ def apply(optimizer, gradients, variables):
         optimizer.apply(gradients, variables)
         return
     with tf.init_scope():
-        optimizer.build(variables)  # nothing, if it is built
+        optimizer.build(variables)  # does nothing if it is built
     step = tf.cast(optimizer.iterations.value + 1, "float32")
     momentums, velocities = moments(optimizer, variables)
     for variable, m, v, gradient in zip(variables, momentums, velocities, gradients):
@@ -111,12 +111,12 @@ def apply(optimizer, gradients, variables):
 
 
 def without_gradient(model, function):
-    """Returns `function`, compiled: tensors in, tensors out, no gradient kept."""
+    """Returns `function` of tensors, compiled, without gradients."""
     return tf.function(function, reduce_retracing=True)
 
 
 def keep_compiled(folder):
-    """Keeps compiled programs for the next process; TensorFlow keeps none."""
+    """Does nothing: TensorFlow has no cache of compiled programs on disk."""
 
 
 def device_name():

@@ -1,4 +1,4 @@
-"""Training on torch: `backward`, then the optimizer; most steps play back a `Recording`."""
+"""Training on torch: `backward`, then the optimizer; most steps replay a `Recording`."""
 
 import contextlib
 import warnings
@@ -16,8 +16,9 @@ from keras_vae.training.sources import as_float32
 
 class Trainer:
     def compile(self, *args, jit_compile="auto", steps_per_execution=1, **kwargs):
-        # Compiled by torch's inductor is what was recorded; Keras would have it compile its layers,
-        # which takes minutes and makes a step slower. Nor would Keras hear of several steps.
+        # With `jit_compile=True` torch's inductor compiles the recorded steps. Keras would compile
+        # the layers instead, which takes minutes and makes a step slower. Keras also rejects
+        # several steps per execution on torch.
         super().compile(*args, jit_compile=False, **kwargs)
         self.compiles_recordings = jit_compile is True
 
@@ -38,8 +39,8 @@ class Trainer:
         return True
 
     def run_steps(self, images, rows, weights, at_once, training):
-        """Takes a step on each batch: the images with the numbers ``rows[i]``."""
-        self.train(training)  # for layers made of torch modules
+        """Runs one execution, see `keras_vae.training.backends`."""
+        self.train(training)  # for layers that are torch modules
         device = keras.ops.zeros(()).device
         images, rows = as_tensor(images).to(device), as_tensor(rows).to(device)
         weights = None if weights is None else as_tensor(weights).to(device)
@@ -51,23 +52,23 @@ class Trainer:
             recording.step((batch, None, None if weights is None else weights[i]))
 
     def best_pace(self, batch_size):
-        """Returns how many steps to take in one execution: (at first, at most)."""
+        """Returns the number of steps in the first execution, and the largest number."""
         return 1, MOST_STEPS
 
     def hold(self, images):
-        """Returns images as a tensor: of the same memory on a CPU, or in the GPU's.
+        """Returns images as a tensor: on a CPU in the same memory, with a GPU in the GPU's.
 
-        If half of the GPU's free memory will not hold them, it is the array itself.
+        If they do not fit into half of the GPU's free memory, the array itself is returned.
         """
         device = keras.ops.zeros(()).device
         if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
             return images
-        with warnings.catch_warnings():  # nothing writes to images that may not be written to
+        with warnings.catch_warnings():  # the images are only read
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             return torch.as_tensor(np.ascontiguousarray(as_float32(images))).to(device)
 
-    # A DataLoader draws from torch's global generator even when it does not shuffle; left alone,
-    # validating between two epochs would change the order of the training images.
+    # A DataLoader draws from torch's global generator even when it does not shuffle, so validation
+    # between two epochs would change the order of the training images.
 
     def evaluate(self, *args, **kwargs):
         with torch.random.fork_rng(devices=[]), kept_mode(self):
@@ -80,14 +81,14 @@ class Trainer:
 
 @contextlib.contextmanager
 def kept_mode(module):
-    """A context after which a module is in training or not, as it was before."""
+    """A context that restores a module's training mode at its end."""
     mode = module.training
     yield
     module.train(mode)
 
 
 def as_tensor(array):
-    """`torch.as_tensor`, also of arrays that are read-only or have negative strides."""
+    """`torch.as_tensor`, also for arrays that are read-only or have negative strides."""
     if isinstance(array, np.ndarray):
         flags = array.flags
         if not (flags.c_contiguous and flags.writeable and min(array.strides) >= 0):
@@ -96,13 +97,13 @@ def as_tensor(array):
 
 
 def updater(optimizer, variables):
-    """Returns `optimizer.apply` as a function of the gradients; of a plain Adam torch's fused one.
+    """Returns `optimizer.apply` as a function of the gradients; fused for a plain Adam.
 
-    That takes one pass over the weights, not ten.
+    Torch's fused kernel makes one pass over the weights, not ten.
     """
     if not can_be_fused(optimizer, variables):
         return lambda gradients: optimizer.apply(gradients, variables)
-    optimizer.build(variables)  # nothing, if it is built
+    optimizer.build(variables)  # does nothing if it is built
     weights, beta_2 = values(variables), optimizer.beta_2
     momentums, velocities = map(values, moments(optimizer, variables))
     step = int(optimizer.iterations)
@@ -110,17 +111,17 @@ def updater(optimizer, variables):
 
     def update(gradients):
         nonlocal step
-        if any(gradient is None for gradient in gradients):  # a layer that is not used
+        if any(gradient is None for gradient in gradients):  # of a layer that is not used
             optimizer.apply(gradients, variables)
             return
         step += 1
         adam(
             weights,
-            [gradient.contiguous() for gradient in gradients],  # the kernel takes that for granted
+            [gradient.contiguous() for gradient in gradients],  # assumed by the kernel
             momentums,
             velocities,
             [],
-            steps,  # counted up there
+            steps,  # incremented by the kernel
             fused=True,
             amsgrad=False,
             beta1=optimizer.beta_1,
@@ -137,12 +138,12 @@ def updater(optimizer, variables):
 
 
 def without_gradient(model, function):
-    """Returns `function`: tensors in, tensors out, no gradient kept."""
+    """Returns `function` of tensors, without gradients; torch does not compile it."""
     return torch.no_grad()(function)
 
 
 def keep_compiled(folder):
-    """Keeps compiled programs for the next process; torch compiles none here."""
+    """Does nothing: torch compiles no programs here."""
 
 
 def device_name():

@@ -1,7 +1,7 @@
-"""Recordings of steps on torch: the operations of one step, gradient included, to play back.
+"""Recordings of steps on torch: the operations of one step, gradient included, to be replayed.
 
-A Keras layer spends more time on finding out what to do than torch on doing it: of a step of the
-MLP on MNIST, a third. The operations are the same in each step, so they are found out once.
+Keras layers spend much time on choosing the operations to run: a third of a step of the MLP on
+MNIST. The operations are the same in each step, so they are recorded once.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ import torch
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
-STEPS_BEFORE = 3  # steps on a shape before it is recorded: a last, smaller batch is not worth it
+STEPS_BEFORE = 3  # on a shape before it is recorded: recording a smaller last batch does not pay
 
 
 class Recording:
-    """Steps on batches of one shape: layer by layer at first, then played back.
+    """Steps on batches of one shape: layer by layer at first, then replayed.
 
-    A step that cannot be recorded goes on layer by layer, with the same results: the network draws
-    random numbers of its own (dropout), or looks at values to decide what to do.
+    A step that cannot be recorded continues to run layer by layer, with the same results. That is
+    so if the network draws random numbers itself (dropout) or branches on values.
 
     Args:
         model: A compiled model with a `Trainer` of torch.
@@ -59,11 +59,11 @@ class Recording:
             torch._foreach_copy_(changed, new)
 
     def forget_tensors(self):
-        """Has the next step look up the variables' tensors, which may have been replaced."""
+        """Makes the next step look up the variables' tensors again, in case they were replaced."""
         self.tensors = None
 
     def inputs(self, data):
-        """Returns a batch as a step works on it, augmented and with its noise."""
+        """Returns the inputs of a step: an augmented batch and noise."""
         x, _, weight = self.model.training_batch(data) if self.training else data
         return x, weight, self.model.noise_of_a_step(x) if self.training else {}
 
@@ -73,7 +73,7 @@ class Recording:
         before = [value.clone() for value in drawn_from]
         try:
             self.record(*self.inputs(data))
-        except Exception as error:  # of any kind: the same step went well layer by layer
+        except Exception as error:  # of any kind: layer by layer the same step works
             self.warn(error)
         with torch.no_grad():  # the step itself draws these random numbers again
             for value, old in zip(drawn_from, before):
@@ -85,9 +85,9 @@ class Recording:
             self.model.programs.warned = True
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             warnings.warn(
-                "Steps run layer by layer, which is slower and changes no number: a step of this "
-                "model can't be recorded, as when layers draw random numbers of their own or look "
-                f"at values. torch says: {reason}",
+                "Steps run layer by layer, which is slower but gives the same results: a step of "
+                "this model cannot be recorded, for example because a layer draws random numbers "
+                f"or branches on values. Reason: {reason}",
                 stacklevel=2,
             )
 
@@ -107,7 +107,8 @@ class Recording:
             changed[:] = [i for i, value in enumerate(new) if value is not state[i]]
             loss = model.optimizer.scale_loss(losses["loss"]) if training else None
             gradients = torch.autograd.grad(loss, parameters) if training else ()
-            # Copies: a new value may be another variable's old one, which may be written first.
+            # Copies, since a new value may be another variable's old one, which may be overwritten
+            # first.
             return list(gradients), [new[i].detach().clone() for i in changed]
 
         parameters = [value.detach().requires_grad_() for value in values(self.trained)]
@@ -125,7 +126,7 @@ def trace(function, *arguments):
     operations on equal inputs have equal results (`leave_out_repeats`). If the function writes
     into its arguments, so does the graph, at its end.
     """
-    # With tensors that have no values: a step that depends on values is not recorded by mistake.
+    # Fake tensors have no values, so tracing a step that depends on values fails.
     graph = make_fx(function, tracing_mode="fake")(*arguments)
     with torch.no_grad():
         graph = make_fx(functionalize(graph), tracing_mode="fake")(*arguments)
@@ -135,15 +136,15 @@ def trace(function, *arguments):
 
 
 def leave_out_repeats(graph):
-    """Removes operations that a graph has computed before, and those whose result is not used.
+    """Removes repeated operations from a graph, and those whose results are not used.
 
     The Gaussian likelihood computes the same squared errors for its loss and for its variance.
-    Without the repeats a step of `mlp-64` (benchmarks/cases.py) takes 8 % less CPU time, the median
-    of 250 paired runs on one thread; one of `mlp-28` or `conv-28` 1 %.
+    Without the repeats a step of `mlp-64` (benchmarks/cases.py) takes 8 % less CPU time (median of
+    250 paired runs on one thread), and one of `mlp-28` or `conv-28` 1 % less.
     """
     seen = {}
     for node in graph.nodes:
-        if node.op == "call_function" and not node.is_impure():  # draws nothing, writes nothing
+        if node.op == "call_function" and not node.is_impure():  # no random numbers, no writes
             key = node.target, str(node.args), str(node.kwargs)
             first = seen.setdefault(key, node)
             if first is not node:
