@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_vae
+from keras_vae.images import aligned_empty
 from keras_vae.training import backends
 from keras_vae.training.batches import MOST_STEPS, filled
 from keras_vae.training.recipes import WarmUpAndCosine, make_optimizer
@@ -232,14 +233,16 @@ def test_a_seed_gives_the_order_and_so_do_all_backends(make_vae, images, monkeyp
 
 def test_images_are_held_where_programs_read_them(make_vae, images):
     model = make_vae()
-    lying_well = aligned(images, images.nbytes)
-    assert aligned(lying_well, 0) is lying_well and lying_well is not images
+    unaligned = aligned_empty((images.nbytes + 1,), "uint8")[1:].reshape(images.shape)
+    unaligned[...] = images
+    lying_well = aligned(unaligned, images.nbytes)
+    assert aligned(lying_well, 0) is lying_well and lying_well is not unaligned
     held = model.hold(lying_well)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(held), images)
     lying_well[0, 0, 0, 0] += 1  # the same memory
     if backends.device_name() == "cpu":
         assert keras.ops.convert_to_numpy(held)[0, 0, 0, 0] == lying_well[0, 0, 0, 0]
-    assert aligned(images[::2], 1) is None  # too large to copy
+    assert aligned(unaligned, 1) is None  # too large to copy
     half = images.astype("float16") / 255
     assert keras.backend.standardize_dtype(model.hold(half).dtype) == "float32"
 

@@ -112,9 +112,9 @@ class Fitting(Trainer, keras.Model):
         others = class_weight, steps_per_epoch, validation_steps, validation_split
         ours = self._is_ours(data) and (validation is None or self._is_ours(validation))
         if ours and not any(others):
-            self.optimizer.build(self.trainable_variables)
             batch_size = batch_size or inputs.BATCH_SIZE
             source = self._source(data, batch_size, shuffle, initial_epoch, hold=True)
+            self.optimizer.build(self.trainable_variables)
             validate = validation and functools.partial(
                 self._evaluate_ours, validation, validation_batch_size or batch_size
             )
