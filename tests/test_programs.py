@@ -266,8 +266,11 @@ def test_another_likelihood_is_used_learns_and_is_saved(make_vae, images, loop, 
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert float(loaded.likelihood.variance) == float(model.likelihood.variance) < 0.3
     assert evaluate(loaded, images, loop) == pytest.approx(evaluate(model, images, loop))
-    with pytest.raises(ValueError, match="Argument `likelihood` must be"):
-        model.likelihood = "l2"
+    for wrong in ("l2", keras.layers.Dense(1)):
+        with pytest.raises(ValueError, match="Argument `likelihood` must be"):
+            model.likelihood = wrong
+    kinds = [type(layer).__name__ for layer in model._flatten_layers()]
+    assert kinds.count("Gaussian") == 1  # the one before is gone
 
 
 def test_programs_are_kept_while_nothing_changes(make_vae, images):

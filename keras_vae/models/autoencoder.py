@@ -83,17 +83,14 @@ class AutoEncoder(Fitting):
         if getattr(encoder, "inputs", None):
             self._connect(encoder.inputs[0].shape)
 
-    @property
-    def likelihood(self):
-        return self._likelihood
-
-    @likelihood.setter
-    def likelihood(self, likelihood):
-        likelihood = likelihoods.get(likelihood)
-        if before := getattr(self, "_likelihood", None):  # otherwise it stays in Keras's list
-            self._tracker.unlock()
-            self._layers.remove(before)
-        self._likelihood = likelihood
+    def __setattr__(self, name, value):
+        # Not a property: torch registers a layer that is assigned without calling a setter.
+        if name == "likelihood":
+            value = likelihoods.get(value)
+            if before := getattr(self, "likelihood", None):  # Keras would keep it as a sublayer
+                self._tracker.unlock()
+                self._layers.remove(before)
+        super().__setattr__(name, value)
 
     def build(self, input_shape):
         self._connect(input_shape)
