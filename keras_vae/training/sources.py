@@ -57,8 +57,6 @@ class ArraySource:
 class StreamSource:
     """Batches of images on disk, read ahead (`keras_vae.datasets.stream.Rows`)."""
 
-    is_held = False
-
     def __init__(self, images, batch_size, shuffle=False, first_epoch=0):
         stream, self.steps = inputs.stream(images, batch_size, shuffle, first_epoch)
         self.batch_size, self.batches, self.ahead = batch_size, iter(stream), None
