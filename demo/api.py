@@ -115,7 +115,7 @@ def build(actions, images, space_map):
         """
         images = actions.interpolate(pictures.read(first), pictures.read(last), way, steps)
         path = gr.processing_utils.save_bytes_to_cache(
-            pictures.gif(images), "between.gif", animation.GRADIO_CACHE
+            plots.animation(images), "between.gif", animation.GRADIO_CACHE
         )
         return row(images), path
 

@@ -58,22 +58,6 @@ def encode(image):
     return file.getvalue(), kind
 
 
-def gif(images):
-    """Returns the content of a GIF that plays the images forwards, then backwards."""
-    frames = [Image.fromarray(np.ascontiguousarray(to_photo(image))) for image in images]
-    durations = [600, *[90] * (len(frames) - 2), 600, *[90] * (len(frames) - 2)]
-    file = io.BytesIO()
-    frames[0].save(
-        file,
-        "gif",
-        save_all=True,
-        append_images=[*frames[1:], *frames[-2:0:-1]],
-        duration=durations,
-        loop=0,
-    )
-    return file.getvalue()
-
-
 def uri(content, kind):
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 

@@ -2,15 +2,14 @@
 
 import argparse
 import os
-import warnings
-from pathlib import Path
 
 from keras_vae_cli import pictures
 from keras_vae_cli.alone import folders
 from keras_vae_cli.program import number, shown
 from keras_vae_cli.sample import check_once
 
-MOST_BYTES = 500_000_000  # largest photo
+OUTPUTS = (*pictures.ENDINGS, ".gif")
+FRAMES, LONGEST = 12, 512  # of an animation, and of the longer side of a photo in it
 USAGE = "edit [RUN] PHOTO --set NAME=NUMBER"
 
 
@@ -53,15 +52,15 @@ def add_to(commands):
         help="add the change to the photo, which keeps its size and sharpness; without it, the "
         "result is a decoded image of the model's size",
     )
-    pictures.add_output(parser, "edited.png")
+    pictures.add_output(parser, "edited.png", OUTPUTS)
     return parser
 
 
-def add_photo(parser):
+def add_photos(parser):
     parser.add_argument("photo", nargs="?", metavar="PHOTO", help="picture of any size and format")
 
 
-def find_places(parser, args, others):
+def find_photos(parser, args, others):
     """Finds RUN and PHOTO among all positional arguments; returns the arguments left over."""
     places = [place for place in (args.run, args.photo, *others) if place is not None]
     flags = [place for place in others if place.startswith("-")]
@@ -73,20 +72,15 @@ def find_places(parser, args, others):
         parser.error(f"no photo given; expected: {USAGE}")
     *run, args.photo = places
     args.run = run[0] if run else None
-    if os.path.isdir(args.photo) or not os.path.exists(args.photo):
-        if not run and any(os.path.isdir(Path(root, args.photo)) for root in ("", "runs")):
-            parser.error(f"no photo given; expected: edit {args.photo} PHOTO --set NAME=NUMBER")
-        what = "is a folder" if os.path.isdir(args.photo) else "does not exist"
-        parser.error(f"the photo {args.photo or repr('')} {what}; expected: edit [RUN] PHOTO")
+    pictures.check_photo(parser, args.photo, args.run, USAGE)
     return []
 
 
 def check(parser, args):
     check_once(parser, args.strengths)
     args.strengths = dict(args.strengths)
-    if os.path.exists(args.output) and os.path.samefile(args.photo, args.output):
-        parser.error(f"{args.output} is the photo itself, which must not change; choose another -o")
-    pictures.check_output(parser, args.output)
+    pictures.check_kept(parser, args.output, args.photo)
+    pictures.check_output(parser, args.output, OUTPUTS)
 
 
 def check_run(args):
@@ -100,33 +94,35 @@ def check_run(args):
 
 def perform(args):
     """Writes a photo with attributes changed; returns the text to print."""
+    import numpy as np
     from PIL import Image
 
     from keras_vae import latent, photos, runs
     from keras_vae.images import to_uint8
 
-    # Pillow warns of large pictures, which are rejected below.
-    warnings.filterwarnings("ignore", "Image size .* decompression bomb")
-    try:
-        with open(args.photo, "rb") as file:  # read once, since it may be a pipe
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"more than {MOST_BYTES / 1e6:,.0f} MB")
-        photo, profile = photos.read(content), photos.colour_profile(content)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ValueError(f"the photo {args.photo}: {why}") from None
+    moving = args.output.lower().endswith(".gif")
+    photo, profile = pictures.read(args.photo, LONGEST if moving else None)
     run = runs.load(args.folder)
     image = photos.view(photo, run.model.image_shape, run.resize)[None]
-    z = latent.codes_of(run.model, image)
-    edited = latent.edit(run.model, z, run.edits, args.strengths)
+    z, wanted = latent.codes_of(run.model, image), args.strengths.items()
+    shares = np.linspace(0, 1, FRAMES) if moving else [1]
+    edited = [
+        latent.edit(run.model, z, run.edits, {name: share * strength for name, strength in wanted})[
+            0
+        ]
+        for share in shares
+    ]
     if args.keep_detail:
-        change = (edited - run.model.decode(z))[0]
-        picture = Image.fromarray(photos.add(photo, change, run.resize))
+        before = run.model.decode(z)[0]
+        edited = [photos.add(photo, after - before, run.resize) for after in edited]
     else:
-        pixels = to_uint8(edited[0])
-        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        edited = [to_uint8(after) for after in edited]
         profile = None  # the photo's profile does not apply to decoded colours
-    pictures.write(picture, args.output, icc_profile=profile)
+    if moving:
+        pictures.write_animation(np.stack(edited), args.output)
+    else:
+        (pixels,) = edited
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        pictures.write(picture, args.output, icc_profile=profile)
     changes = " ".join(f"{name}={strength:g}" for name, strength in args.strengths.items())
     return shown(f"{args.output}: {args.photo} with {changes} by {run.folder}")

@@ -8,10 +8,16 @@ and `perform(args)`, which returns the text to print.
 import signal
 import sys
 
-from keras_vae_cli import backends, demo, edit, evaluate, program, sample
+from keras_vae_cli import backends, demo, edit, evaluate, interpolate, program, sample
 from keras_vae_cli.alone import folders
 
-COMMANDS = {"sample": sample, "edit": edit, "evaluate": evaluate, "demo": demo}
+COMMANDS = {
+    "sample": sample,
+    "edit": edit,
+    "interpolate": interpolate,
+    "evaluate": evaluate,
+    "demo": demo,
+}
 
 
 def main(arguments=None):
@@ -67,15 +73,15 @@ def parse(arguments=None):
             metavar="RUN",
             help="run folder, or its name in runs/; default: the newest completed run",
         )
-        if command is edit:
-            edit.add_photo(parsers[name])  # the second positional argument, after RUN
+        if hasattr(command, "add_photos"):  # positional arguments after RUN
+            command.add_photos(parsers[name])
         backends.add_backend(parsers[name].add_argument)
     args, others = parser.parse_known_args(arguments)
     if args.command is None:
         parser.error(f"no command given; expected one of {', '.join(COMMANDS)} (see --help)")
     parser = parsers[args.command]
-    if args.command == "edit":
-        others = edit.find_places(parser, args, others)
+    if hasattr(COMMANDS[args.command], "find_photos"):
+        others = COMMANDS[args.command].find_photos(parser, args, others)
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     with program.one_line_errors(parser.prog):

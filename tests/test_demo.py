@@ -261,18 +261,6 @@ def test_the_map_leads_from_a_pixel_to_a_code_and_back(run):
         np.testing.assert_allclose(changed, (len(space.picture) - y, x), atol=6)
 
 
-@pytest.mark.once
-def test_a_gif_goes_there_and_back():
-    images = np.zeros((4, 8, 8, 1), "uint8") + np.arange(4, dtype="uint8")[:, None, None, None] * 60
-    with Image.open(io.BytesIO(pictures.gif(images))) as gif:
-        assert gif.n_frames == 6
-        shades = []
-        for frame in range(6):
-            gif.seek(frame)
-            shades.append(np.asarray(gif.convert("L")).mean())
-    assert shades == pytest.approx([0, 60, 120, 180, 120, 60], abs=2)
-
-
 # Every kind of run has a page; what it cannot do is explained.
 
 

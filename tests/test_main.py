@@ -160,7 +160,7 @@ once = pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "no command given; expected one of sample, edit, evaluate, demo"),
+        ([], "no command given; expected one of sample, edit, interpolate, evaluate, demo"),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
@@ -358,6 +358,66 @@ def test_a_decompression_bomb_is_refused(run, command, tmp_path, monkeypatch):
         Image.new("RGB", (side, side)).save(tmp_path / "bomb.png")
         code, _, errors = command("edit", run, tmp_path / "bomb.png", "--set", "8=1")
         assert code == 2 and "bomb.png: refused: " in errors and len(errors.splitlines()) == 1
+
+
+def frames_of(path):
+    with Image.open(path) as picture:
+        found = []
+        for frame in range(picture.n_frames):
+            picture.seek(frame)
+            found.append(np.asarray(picture.convert("RGB"), "float32"))
+        return picture.format, found
+
+
+@pytest.mark.parametrize("keep_detail", [False, True])
+def test_an_edit_may_move(run, photo, command, tmp_path, keep_detail):
+    path = tmp_path / "smile.gif"
+    flags = ["--keep-detail"] if keep_detail else []
+    code, output, errors = command("edit", run, photo, "--set", "smiling=3", "-o", path, *flags)
+    assert (code, errors) == (0, "")
+    assert output == f"{path}: {photo} with smiling=3 by {run}\n"
+    kind, frames = frames_of(path)
+    assert kind == "GIF" and len(frames) == 22  # 12 forwards, 10 back
+    change = [np.abs(frame - frames[0]).mean() for frame in frames]
+    assert change[11] > change[6] > change[1] and change[12:] == change[10:0:-1]
+    # Enlarged to about 256 pixels: the model's 8x8, or the photo of 60x40.
+    assert frames[0].shape == ((160, 240, 3) if keep_detail else (256, 256, 3))
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_an_animation_from_photo_to_photo(run, photo, command, tmp_path, ending):
+    Image.open(photo).rotate(180).save(tmp_path / "other.png")
+    path = tmp_path / f"morph.{ending}"
+    arguments = ["interpolate", run, photo, tmp_path / "other.png", "-o", path, "--steps", 5]
+    code, output, errors = command(*arguments)
+    assert (code, errors) == (0, "")
+    assert output == f"{path}: from {photo} to {tmp_path}/other.png, straight, by {run}\n"
+    kind, frames = frames_of(path)
+    assert (kind, len(frames)) == (ending.upper(), 8)
+    model = runs.load_model(run)
+    for frame, place in ((frames[0], photo), (frames[4], tmp_path / "other.png")):
+        seen = photos.view(photos.read(place), (8, 8, 3))[None]
+        drawn = Image.fromarray(np.rint(255 * model.reconstruct(seen)[0]).astype("uint8"))
+        drawn = np.asarray(drawn.resize((256, 256), Image.Resampling.BICUBIC), "float32")
+        assert np.abs(frame - drawn).mean() < 6  # of 255: the format's loss
+
+
+@once
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["interpolate"], "two photos are needed; expected: interpolate [RUN] FIRST LAST"),
+        (["interpolate", "{photo}"], "two photos are needed"),
+        (["interpolate", "{photo}", "none.png"], "the photo none.png does not exist"),
+        (["interpolate", "{photo}", "{photo}", "{photo}", "{photo}"], "unrecognized arguments"),
+        (["interpolate", "{photo}", "{photo}", "-o", "a.png"], "must end in one of .gif, .webp"),
+        (["interpolate", "{photo}", "{photo}", "--steps", "1"], "whole number from 2 to 200"),
+        (["interpolate", "none", "{photo}", "{photo}"], "There is no run in none"),
+    ],
+)
+def test_a_mistake_in_an_interpolation(photo, command, arguments, message):
+    code, output, errors = command(*(argument.format(photo=photo) for argument in arguments))
+    assert (code, output) == (2, "") and message in errors and len(errors.splitlines()) == 1
 
 
 @once

@@ -1,5 +1,8 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_vae import plots
 from keras_vae.datasets.names import short
@@ -202,3 +205,20 @@ def test_samples_of_two_kinds_are_named(tmp_path):
     picture = rendered(figure, tmp_path)
     shades = shades_of(picture[40:, 60, 0])
     assert shades == [0.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_an_animation_goes_there_and_back(kind):
+    shades = np.arange(4, dtype="uint8")[:, None, None, None] * 60
+    for images in (np.zeros((4, 8, 6, 1), "uint8") + shades, np.zeros((4, 8, 6, 3)) + shades / 255):
+        content = plots.animation(images, kind, side=16)
+        with Image.open(io.BytesIO(content)) as picture:
+            assert (picture.format, picture.n_frames) == (kind.upper(), 6)
+            assert picture.size == (12, 16)
+            found, durations = [], []
+            for frame in range(6):
+                picture.seek(frame)
+                found.append(np.asarray(picture.convert("L")).mean())
+                durations.append(picture.info["duration"])
+        assert found == pytest.approx([0, 60, 120, 180, 120, 60], abs=2)
+        assert durations == [600, 90, 90, 600, 90, 90]

@@ -7,6 +7,7 @@ from demo import controls, pictures
 from demo.actions import MOST_STEPS
 from demo.events import LIVE, reporting
 from demo.picker import picker
+from keras_vae import plots
 
 WAYS = {
     "flow": ("Through the flow", "the codes are mapped to noise, the noise is interpolated and "
@@ -47,7 +48,7 @@ def build(actions, images):
         labels = labels if len(labels) <= 12 else [labels[0], *[""] * (len(labels) - 2), labels[-1]]
         return (
             pictures.strip(images, labels, ": ".join(WAYS[way])),
-            pictures.framed(pictures.gif(images), "gif", "Animation", "interpolation"),
+            pictures.framed(plots.animation(images), "gif", "Animation", "interpolation"),
         )
 
     inputs = [first, last, way, steps]

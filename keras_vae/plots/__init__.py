@@ -9,6 +9,7 @@ from keras_vae.plots.charts import plane as plane
 from keras_vae.plots.charts import project as project
 from keras_vae.plots.evaluation import EVALUATION as EVALUATION
 from keras_vae.plots.evaluation import evaluation as evaluation
+from keras_vae.plots.motion import animation as animation
 from keras_vae.plots.strips import data as data
 from keras_vae.plots.strips import edits as edits
 from keras_vae.plots.strips import interpolation as interpolation
