@@ -1,5 +1,16 @@
 """keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
 
+try:
+    import keras as _  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name not in ("jax", "tensorflow", "torch"):
+        raise
+    raise ImportError(
+        f"Keras would use the backend {error.name!r}, which is not installed. Set the environment "
+        "variable KERAS_BACKEND to one that is ('jax', 'tensorflow' or 'torch') before Keras is "
+        f'imported, or install it: pip install "keras_vae[{error.name}]"'
+    ) from None
+
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
 from keras_vae import latent as latent

@@ -168,3 +168,23 @@ def test_the_library_works_without_its_extras():
         text=True,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_backend_of_keras_that_is_not_installed_is_named():
+    code = (
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] == 'tensorflow':\n"
+        "            raise ModuleNotFoundError('No module', name='tensorflow')\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+        "import keras_vae\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "ImportError: Keras would use the backend 'tensorflow', which is not" in result.stderr
