@@ -21,10 +21,10 @@ class Progress(keras.callbacks.Callback):
             which compiles; None before the second epoch ends.
     """
 
-    def __init__(self, images, batch_size, epochs, file=sys.stdout):
+    def __init__(self, images, batch_size, epochs, file=None):
         super().__init__()
         self.images, self.batch_size, self.epochs = images, batch_size, epochs
-        self.file = file
+        self.file = file or sys.stdout
         self.images_per_second = None
         self.seconds = []  # training time of each epoch
 
