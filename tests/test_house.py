@@ -103,6 +103,16 @@ def test_only_the_backends_import_a_framework(graph):
             assert not FRAMEWORKS & {other.split(".")[0] for other in others}, name
 
 
+def run_code(code, backend, *arguments):
+    """Runs Python code in a process of its own, as another program would."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+
+
 def test_importing_the_package_only_defines_and_registers():
     code = (
         "import os, signal, sys\n"
@@ -114,12 +124,7 @@ def test_importing_the_package_only_defines_and_registers():
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         "assert keras.saving.get_registered_object('keras_vae>VAE') is keras_vae.VAE\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code, "--help"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
+    result = run_code(code, "jax", "--help")
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
 
 
@@ -161,12 +166,7 @@ def test_the_library_works_without_its_extras():
         "keras_vae.plots.reconstructions(faces.test.images[:4], model.sample(4))\n"
         "assert keras_vae.evaluate.test_metrics(model, faces.test.images[:64])['test_mse'] < 1\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-    )
+    result = run_code(code, "jax")
     assert result.returncode == 0, result.stderr
 
 
@@ -180,11 +180,6 @@ def test_a_backend_of_keras_that_is_not_installed_is_named():
         "sys.meta_path.insert(0, Hidden())\n"
         "import keras_vae\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
+    result = run_code(code, "tensorflow")
     assert result.returncode == 1
     assert "ImportError: Keras would use the backend 'tensorflow', which is not" in result.stderr
