@@ -104,14 +104,11 @@ def perform(args):
     photo, profile = pictures.read(args.photo, LONGEST if moving else None)
     run = runs.load(args.folder)
     image = photos.view(photo, run.model.image_shape, run.resize)[None]
-    z, wanted = latent.codes_of(run.model, image), args.strengths.items()
-    shares = np.linspace(0, 1, FRAMES) if moving else [1]
-    edited = [
-        latent.edit(run.model, z, run.edits, {name: share * strength for name, strength in wanted})[
-            0
-        ]
-        for share in shares
-    ]
+    z = latent.codes_of(run.model, image)
+    edited = []
+    for share in np.linspace(0, 1, FRAMES) if moving else [1]:
+        strengths = {name: share * strength for name, strength in args.strengths.items()}
+        edited += [latent.edit(run.model, z, run.edits, strengths)[0]]
     if args.keep_detail:
         before = run.model.decode(z)[0]
         edited = [photos.add(photo, after - before, run.resize) for after in edited]
