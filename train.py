@@ -13,13 +13,15 @@ from keras_vae_cli.program import fail, one_line_errors, shown
 
 
 def main():
-    return command_line.main(train)
+    started = time.monotonic()  # --minutes includes the seconds in which Keras is loaded
+    return command_line.main(functools.partial(train, started))
 
 
-def train(args, folder, discard):
+def train(started, args, folder, discard):
     """Trains a model with the given arguments and writes the run folder.
 
     Args:
+        started: When the program was started, a time of `time.monotonic`.
         args: See `keras_vae_cli.train.parse`.
         folder: The run folder, which exists.
         discard: A function that removes the files that the run has written.
@@ -28,20 +30,26 @@ def train(args, folder, discard):
         The exit code.
     """
     from keras_vae import runs
+    from keras_vae.evaluate.judges import Judges
     from keras_vae.runs import callbacks, config, files, gallery, summary
+    from keras_vae.runs.timetable import Timetable
+    from keras_vae.training.clock import FollowClock
 
     # Data and model. Mistakes that show only with the data are reported here.
     with one_line_errors("train.py"):
         data = read_data(args)
-        fill_in_defaults(args, data)
-        model = build(args, data.train.images)
+        judges = Judges(data, announce)
+        plan = args.minutes and Timetable(started + 60 * args.minutes, data, judges)
+        model = make_model(args, data, plan)
     settings = config.describe(vars(args), data, model)
     say(summary.first_line(settings, folder))
     for line in summary.data_lines(data, folder):
         say(line)
 
     # Fit. The model with the lowest validation loss is kept.
-    progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs)
+    steps = steps_per_epoch(args, data.train.images) * args.epochs
+    clock = plan and FollowClock(args.learning_rate, plan.for_training(), steps)
+    progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs, clock)
     best = callbacks.SaveBest(folder / "model.keras")
     interrupt = callbacks.StopOnInterrupt(folder, lambda: best.epoch is None and discard())
     files.clear(folder)
@@ -49,7 +57,7 @@ def train(args, folder, discard):
         files.write_json(folder / "config.json", settings)
         write_data(folder, data)
         started = time.perf_counter()
-        problem = fit(model, data, args, [best, progress, interrupt])
+        problem = fit(model, data, args, [*filter(None, [clock]), best, progress, interrupt])
         train_seconds = time.perf_counter() - started
     except BaseException:
         if best.epoch is None:
@@ -59,6 +67,7 @@ def train(args, folder, discard):
         discard()
         fail(problem, "train.py")
     history = model.history.history
+    settings["epochs"] = len(history["loss"])
 
     # Metrics, latent space and figures, all of the saved model.
     model = runs.load_model(folder)
@@ -69,10 +78,13 @@ def train(args, folder, discard):
     }
     files.write_history(folder / "history.csv", history)
     files.write_json(folder / "metrics.json", metrics)
-    finished = explore(model, data, args.seed, folder, settings)
     completed = not (interrupt.asked or problem)
-    if completed:
-        metrics |= judge_edits(finished, data)
+    judged = completed and (plan is None or plan.judged)
+    if judged and plan:
+        judges.prepare()  # before the flow, which is fitted in the time that is left
+    finished = explore(model, data, args.seed, folder, settings, plan and plan.for_flow)
+    if judged:
+        metrics |= judge_edits(finished, data, judges)
         files.write_json(folder / "metrics.json", metrics)
     attributes = editable(args.attribute, finished)
     for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
@@ -97,15 +109,44 @@ def read_data(args):
     return data
 
 
-def fill_in_defaults(args, data):
-    """Sets the arguments that were not given to the best settings known for such data."""
+def make_model(args, data, plan):
+    """Returns the model, compiled; sets the arguments that were not given.
+
+    With --minutes, how many images the first steps train per second decides what is best.
+    """
+    from keras_vae.training import clock, recipes
+
+    images, given = data.train.images, dict(vars(args))
+    if plan is None:
+        fill_in_defaults(args, data)
+        model = build(args, images)
+        steps = steps_per_epoch(args, images) * args.epochs
+        model.compile(recipes.make_optimizer(args.learning_rate, steps))
+        return model
+    settings = None
+    while True:
+        vars(args).update(given)
+        before, settings = settings, fill_in_defaults(args, data, plan.minutes)
+        if settings == before:
+            return model
+        model = build(args, images)
+        model.compile(recipes.make_optimizer(args.learning_rate / 20))
+        if given["widths"] or given["latent_dim"] or "images_per_second" not in settings:
+            return model  # nothing to choose, or no other speed to compare with
+        speed = clock.first_steps(model, images, args.batch_size)
+        plan.speed = speed / settings["images_per_second"]
+
+
+def fill_in_defaults(args, data, minutes=None):
+    """Sets the arguments that were not given to the best settings known; returns these."""
     from keras_vae.training import recipes
 
     images = len(data.train)
-    best = recipes.settings_for(args.dataset, data.image_shape, images, args.network)
+    best = recipes.settings_for(args.dataset, data.image_shape, images, args.network, minutes)
     for name, value in best.items():
-        if getattr(args, name) is None:
+        if vars(args).get(name, value) is None:
             setattr(args, name, value)
+    return best
 
 
 def build(args, images):
@@ -166,10 +207,6 @@ def write_data(folder, data):
 
 def fit(model, data, args, callbacks):
     """Trains; returns the `FloatingPointError` that ended training early, or None."""
-    from keras_vae.training import recipes
-
-    steps = steps_per_epoch(args, data.train.images) * args.epochs
-    model.compile(recipes.make_optimizer(args.learning_rate, steps))
     try:
         model.fit(
             data.train.images,
@@ -191,12 +228,12 @@ def test(model, data):
     return evaluate.test_metrics(model, data.test.images)
 
 
-def explore(model, data, seed, folder, settings):
+def explore(model, data, seed, folder, settings, seconds):
     """Fits directions, a mixture and a flow to the codes; returns the `Run`, saved."""
     from keras_vae import runs
     from keras_vae.runs import examples, explore, files
 
-    found = explore.explore(model, data, seed, announce)
+    found = explore.explore(model, data, seed, announce, seconds)
     kept = examples.collect(model, data)
     for name, part in (
         ("directions.npz", found.directions),
@@ -212,12 +249,10 @@ def explore(model, data, seed, folder, settings):
     return runs.Run(folder, settings, model, found.directions, found.mixture, found.flow, kept)
 
 
-def judge_edits(run, data):
+def judge_edits(run, data, judges):
     """Chooses a method for each attribute; returns the metrics of editing one of them."""
-    from keras_vae.evaluate.judges import Judges
     from keras_vae.runs import report
 
-    judges = Judges(data, announce)
     run.config["edit_methods"] = report.choose_methods(run, data, judges)
     return report.headline(run, data, judges)
 

@@ -1,19 +1,12 @@
-"""Searches for the best network and recipe after 1 or 3 minutes of training, by successive halving.
+"""Compares networks and recipes at equal training time: the choice behind `training/recipes.py`.
 
-    python benchmarks/networks.py --calibrate          # once, on an otherwise idle machine
-    python benchmarks/networks.py --dataset faces      # all rungs, continuing where it stopped
-    python benchmarks/networks.py --rung 1 2           # some rungs, of all data sets
+    python benchmarks/networks.py --dataset faces --minutes 3
+    python benchmarks/networks.py --dataset celeb_a --minutes 10 --only "conv 64" --flow --edits
     python benchmarks/networks.py --table > networks.md
 
-A budget is in seconds of training on an idle machine: `--calibrate` measures the images per second
-of each candidate, and a trial runs the number of steps that fit into its seconds. So other load
-affects the duration of the search but not its result, and two trials may run at once (`--jobs 2`).
-In each rung the best candidates by validation advance to the next; test images are used only from
-the rung "final" on, when the choice has been made.
-
-candidates.py defines the candidates, trial.py trains one of them, standings.py selects the best.
-Trials that are in the results already are skipped, so the search can be stopped at any time, and
-candidates can be added.
+Each candidate is trained in a process of its own until the process has used as much time of the
+processor as MINUTES on all cores. So other programs change how long the search takes, but hardly
+its result. All numbers are of validation images, except with `--test`, for the final choice.
 """
 
 import argparse
@@ -21,204 +14,298 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import time
 from pathlib import Path
-from queue import SimpleQueue
 
-os.environ.setdefault("KERAS_BACKEND", "jax")  # before candidates.py imports Keras
+os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import candidates
-import standings
+import keras
+from keras import layers, ops
 
-TRIAL = Path(__file__).with_name("trial.py")
+import keras_vae
+from keras_vae import datasets, evaluate, latent, networks
+from keras_vae.evaluate.judges import Judges
+from keras_vae.layers import DepthToSpace
+from keras_vae.training import recipes
+from keras_vae.training.clock import FollowClock
 
-
-@dataclass(frozen=True)
-class Rung:
-    """Training time and candidates of a rung: the best `keep` of an earlier rung, or all.
-
-    The best candidate with another likelihood also advances, except to the finals (`--also`
-    includes it), because bits per dimension alone do not determine the choice of a likelihood.
-    The finals use other seeds than the earlier rungs, whose winners may owe their rank to a lucky
-    seed. With `default`, the default recipe is always included for comparison.
-    """
-
-    seconds: float
-    seeds: tuple = (0,)
-    of: str | None = None
-    keep: int | None = None
-    final: bool = False
-    default: bool = False
+IMAGES = 1000  # in each set of a Fréchet distance
 
 
-RUNGS = {
-    "1": Rung(10),
-    "2": Rung(30, of="1", keep=7),
-    "final": Rung(60, (1, 2, 3), of="2", keep=2, final=True, default=True),
-    "long": Rung(180, (1,), of="final", keep=2, final=True),
+def patches(*widths, **others):
+    return {"network": "patches", "widths": widths, **others}
+
+
+def conv(*widths, **others):
+    return {"network": "conv", "widths": widths, **others}
+
+
+def mlp(*widths, **others):
+    return {"network": "mlp", "widths": widths, **others}
+
+
+# What differs from train.py's defaults, by name. Each candidate answers one question.
+CANDIDATES = {
+    "faces": {
+        "default": {},
+        "wider patches": patches(768, 48, 192),
+        "narrow patches": patches(384, 16, 64),
+        "96 latents": {"latent_dim": 96},
+        "128 latents": {"latent_dim": 128},
+        "mlp": mlp(384),
+        "conv": conv(64),
+        "residual convolutions": {"network": "residual", "widths": (64,)},
+        "averaged weights": {"ema": 0.99},
+        "shifted by 1": {"shift": 1},
+    },
+    "celeb_a": {
+        "default": {},
+        "384 latents": {"latent_dim": 384},
+        "512 latents": {"latent_dim": 512},
+        "patches, 512 latents": patches(512, 32, 128, latent_dim=512, learning_rate=3e-3),
+        "the same, shifted by 2": patches(
+            512, 32, 128, latent_dim=512, learning_rate=3e-3, shift=2
+        ),
+        "residual, 512 latents": {"network": "residual", "widths": (64,), "latent_dim": 512},
+    },
+    "mnist": {
+        "default": {},
+        "48 latents": {"latent_dim": 48},
+        "wider": mlp(768, 768),
+        "patches": patches(384, 16, 48),
+    },
 }
+EDITED = {"faces": "smiling", "celeb_a": "Smiling", "mnist": "8"}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    names = list(candidates.CANDIDATES)
-    add("--dataset", nargs="+", choices=names, default=names)
-    add("--rung", nargs="+", choices=list(RUNGS), default=list(RUNGS))
-    add("--calibrate", action="store_true", help="measure the training speed of the candidates")
-    add("--table", action="store_true", help="print the results so far as Markdown")
-    add("--only", nargs="+", metavar="NAME", help="use only these candidates")
-    add("--also", nargs="+", metavar="NAME", default=[], help="add these candidates")
-    add("--jobs", type=int, default=1, help="parallel trials, each on its share of the cores")
+    add("--dataset", choices=list(CANDIDATES), default="faces")
+    add("--minutes", type=float, default=3.0, help="training time on all cores")
+    add("--only", nargs="+", metavar="NAME", help="only these candidates")
+    add("--seed", type=int, default=0)
+    add("--flow", action="store_true", help="also fit a flow and measure new images")
+    add("--edits", action="store_true", help="also measure edits of one attribute")
+    add("--test", action="store_true", help="measure on test images")
     add("--results", type=Path, default=Path("networks.jsonl"))
-    add("--speeds", type=Path, default=Path("networks-speeds.jsonl"))
-    add("--scale", type=float, default=1.0, help="factor of all times; below 1 for a quick test")
+    add("--table", action="store_true", help="print the results so far as Markdown")
     args = parser.parse_args()
-    for dataset in args.dataset:
-        if args.calibrate:
-            calibrate(dataset, args)
-            continue
-        for rung in args.rung:
-            if args.table:
-                print_table(dataset, rung, args)
-            else:
-                run_rung(dataset, rung, args)
+    if args.table:
+        return print_tables(args.results)
+    names = args.only or list(CANDIDATES[args.dataset])
+    if len(names) == 1:
+        record = trial(names[0], args)
+        with open(args.results, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        return print(json.dumps(record))
+    given = sys.argv[1:]
+    given = given[: given.index("--only")] if args.only else given
+    for name in names:
+        subprocess.run([sys.executable, __file__, *given, "--only", name], check=True)
 
 
-def calibrate(dataset, args):
-    """Measures the speed of each candidate for which no earlier measurement is valid."""
-    known, missing = speeds(args.speeds), {}
-    available = candidates.CANDIDATES[dataset]
-    for name in [name for name in args.only or available if name in available]:
-        timed = candidates.timed_part(candidates.settings_of(dataset, name))
-        if (dataset, timed) not in known:
-            missing.setdefault(timed, name)
-    if not missing:
-        return
-    task = {"action": "calibrate", "dataset": dataset, "names": list(missing.values())}
-    with start(task) as process:
-        for line in process.stdout:
-            append(args.speeds, json.loads(line))
-            found = json.loads(line)
-            print(f"{dataset}: {found['name']}: {found['images_per_second']:,.0f} images/s")
-    if process.returncode:
-        sys.exit(f"Calibration of {dataset} failed")
-
-
-def run_rung(dataset, rung, args):
-    """Runs the trials of one rung that have no result yet."""
-    available = candidates.CANDIDATES[dataset]
-    names = dict.fromkeys(args.only or [*entrants(dataset, rung, args), *args.also])
-    names = [name for name in names if name in available]  # candidates differ by data set
-    tasks = [
-        task_of(dataset, rung, name, seed, args) for name in names for seed in RUNGS[rung].seeds
-    ]
-    done = read(args.results)
-    tasks = [task for task in tasks if not any(is_of(record, task) for record in done)]
-    print(f"{dataset}, rung {rung}: {len(tasks)} trials to do", flush=True)
-    lock, cores = threading.Lock(), SimpleQueue()
-    everything = sorted(os.sched_getaffinity(0))
-    for job in range(args.jobs):
-        cores.put(everything[job :: args.jobs])
-
-    def settle():
-        os.sched_setaffinity(0, cores.get())  # of this thread and the processes it starts
-
-    def do(task):
-        with start({"action": "train", **task}) as process:
-            lines = process.stdout.read().splitlines()
-        if process.returncode:
-            return f"{task['name']} failed"
-        record = json.loads(lines[-1])
-        with lock:
-            append(args.results, record)
-            elbo = record.get("validation", {}).get("elbo")
-            print(f"  {task['name']}, seed {task['seed']}: {record.get('problem') or elbo}")
-            sys.stdout.flush()
-
-    with ThreadPoolExecutor(args.jobs, initializer=settle) as pool:
-        if problems := [problem for problem in pool.map(do, tasks) if problem]:
-            sys.exit("\n".join(problems))
-
-
-def entrants(dataset, rung, args):
-    """Returns the names of the candidates that take part in a rung."""
-    before = RUNGS[rung].of
-    if before is None:
-        return list(candidates.CANDIDATES[dataset])
-    records = records_of(dataset, before, args)
-    if not records:
-        sys.exit(
-            f"{dataset}: rung {rung} needs results of rung {before}. Run --rung {before} first"
-        )
-    others = [candidates.DEFAULT] if RUNGS[rung].default else []
-    others += [] if RUNGS[rung].final else standings.rivals(records)
-    return [*standings.best(records, RUNGS[rung].keep), *others]
-
-
-def task_of(dataset, rung, name, seed, args):
-    settings = candidates.settings_of(dataset, name)
-    speed = speeds(args.speeds).get((dataset, candidates.timed_part(settings)))
-    if speed is None:
-        sys.exit(f"{dataset}: {name} is not calibrated. Run --calibrate first")
-    return {
-        "dataset": dataset,
-        "rung": rung,
+def trial(name, args):
+    """Trains one candidate; returns its numbers."""
+    keras.utils.set_random_seed(args.seed)
+    data = datasets.load(args.dataset)
+    images = data.train.images
+    settings = settings_of(name, args.dataset, data)
+    model = build(settings, images, args.seed)
+    averaging = {"use_ema": True, "ema_momentum": settings["ema"]} if settings["ema"] else {}
+    model.compile(keras.optimizers.Adam(1e-4, beta_2=0.98, **averaging))
+    clock = ProcessorClock(settings["learning_rate"], 60 * args.minutes * os.cpu_count())
+    started = time.process_time()
+    model.fit(images, batch_size=128, epochs=10**6, callbacks=[clock], verbose=0)
+    judges = Judges(data, announce=lambda text: print(text, file=sys.stderr))
+    split = data.test if args.test else data.validation
+    record = {
+        "dataset": args.dataset,
+        "minutes": args.minutes,
         "name": name,
-        "seed": seed,
-        "seconds": RUNGS[rung].seconds * args.scale,
-        "images_per_second": speed,
-        "final": RUNGS[rung].final,
         "settings": settings,
+        "split": "test" if args.test else "validation",
+        "weights": model.count_params(),
+        "steps": clock.steps,
+        "cpu_ms_per_step": 1000 * (time.process_time() - started) / clock.steps,
+        **quality(model, split, judges.judge),
+    }
+    if args.flow or args.edits:
+        record |= flow_quality(model, data, split, judges, args)
+    return record
+
+
+class ProcessorClock(FollowClock):
+    """`FollowClock` in seconds of processor time, of all threads."""
+
+    now = staticmethod(time.process_time)
+
+
+def settings_of(name, dataset, data):
+    """Returns the settings of a candidate: train.py's, with some of them changed."""
+    changes = dict(CANDIDATES[dataset][name])
+    usual = changes.get("network") if changes.get("network") in recipes.NETWORKS else None
+    settings = recipes.settings_for(dataset, data.image_shape, len(data.train), usual)
+    others = {"mirrored": dataset == "celeb_a", "shift": 0, "ema": None}
+    return settings | others | changes
+
+
+def build(settings, images, seed):
+    """Returns a `VAE` with these settings."""
+    builder = build_residual
+    if settings["network"] in recipes.NETWORKS:
+        builder = getattr(keras_vae, f"build_{settings['network']}")
+    parts = builder(
+        images.shape[1:],
+        settings["latent_dim"],
+        list(settings["widths"]),
+        activation=settings["activation"],
+        pixel_mean=images[:1000].mean(axis=0) / 255,
+        straight=settings["straight"],
+    )
+    moved = None
+    if settings["mirrored"] or settings["shift"]:
+        moved = Moved(settings["mirrored"], settings["shift"], seed, dtype="float32")
+    return keras_vae.VAE(*parts, settings["likelihood"], augmentation=moved, seed=seed)
+
+
+def build_residual(image_shape, latent_dim, widths, depth=2, hidden=512, patch=8, **settings):
+    """Returns an encoder and a decoder with residual convolutions between patches of 8 pixels."""
+    (width,), (height, _, channels) = widths, image_shape
+    activation, side = settings["activation"], height // patch
+
+    def residual(x):
+        for _ in range(depth):
+            y = networks.normalise_and_activate(networks.conv(width, 3)(x), activation)
+            x = layers.Add()([x, y])
+        return x
+
+    def read(x):
+        x = networks.conv(width, patch, strides=patch)(x)
+        x = layers.Flatten()(residual(networks.normalise_and_activate(x, activation)))
+        return networks.normalise_and_activate(layers.Dense(hidden)(x), activation)
+
+    def draw(z):
+        x = networks.normalise_and_activate(layers.Dense(hidden)(z), activation)
+        x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(x))
+        x = residual(networks.normalise_and_activate(x, activation))
+        x = networks.conv(channels * patch**2, 3, dtype="float32", use_bias=False)(x)
+        return DepthToSpace(patch, dtype="float32")(x)
+
+    usual = (activation, settings["pixel_mean"], True, settings["straight"])
+    return networks.connect(read, draw, image_shape, latent_dim, *usual)
+
+
+class Moved(layers.Layer):
+    """Mirrors images left to right and shifts them by whole pixels, at random, each by itself."""
+
+    def __init__(self, mirrored, shift, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.mirrored, self.shift = mirrored, shift
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, x, training=False):
+        if self.mirrored:
+            at_random = keras.random.uniform((ops.shape(x)[0], 1, 1, 1), seed=self.seed_generator)
+            x = ops.where(at_random < 0.5, ops.flip(x, axis=2), x)
+        for axis in (1, 2) if self.shift else ():
+            x = self._shifted(x, axis)
+        return x
+
+    def _shifted(self, x, axis):
+        n, side = ops.shape(x)[0], x.shape[axis]
+        by = keras.random.randint(
+            (n, 1), -self.shift, self.shift + 1, "int32", seed=self.seed_generator
+        )
+        rows = ops.clip(ops.arange(side)[None] + by, 0, side - 1)  # repeats the border
+        rows = ops.reshape(rows, (n, side, 1, 1) if axis == 1 else (n, 1, side, 1))
+        return ops.take_along_axis(x, ops.broadcast_to(rows, ops.shape(x)), axis)
+
+
+def quality(model, split, judge):
+    """Returns fit and reconstruction quality."""
+    found = evaluate.test_metrics(model, split.images, batch_size=500)
+    images = split.images[:IMAGES]
+    return {
+        "mse": found["test_mse"],
+        "bits_per_dim": found["bits_per_dim"],
+        "kl": found["test_kl_loss"],
+        "frechet_reconstructions": frechet(judge, images, model.reconstruct(images)),
     }
 
 
-def is_of(record, task):
-    return all(record.get(key) == value for key, value in task.items())
-
-
-def records_of(dataset, rung, args):
-    """Returns the records of a rung whose candidates have not been changed since."""
-    found = []
-    for record in read(args.results):
-        if (record["dataset"], record["rung"]) == (dataset, rung):
-            known = record["name"] in candidates.CANDIDATES[dataset]
-            if known and is_of(
-                record, task_of(dataset, rung, record["name"], record["seed"], args)
-            ):
-                found.append(record)
+def flow_quality(model, data, split, judges, args):
+    """Returns the quality of new images from a flow over the codes, and of edits by it."""
+    started = time.process_time()
+    codes = latent.codes_of(model, data.train.images)
+    flow = latent.fit_flow(codes, data.train.attributes, data.attribute_names, seed=args.seed)
+    images = split.images[:IMAGES]
+    found = {"flow_cpu_seconds": time.process_time() - started}
+    found["frechet_new"] = frechet(judges.judge, images, model.decode(flow.sample(len(images), 0)))
+    if args.edits:
+        name = EDITED[args.dataset]
+        report = evaluate.edit_report(
+            model,
+            judges.judge,
+            judges.without,
+            {"flow": flow},
+            data.validation,
+            split,
+            data.attribute_names,
+            attributes=[name],
+            exclusive=data.label_names,
+        )
+        point = report["attributes"][name]["methods"]["flow"]
+        keys = ("strength", "flip_rate", "largest_leakage", "identity")
+        found |= {key: point[key] for key in keys}
     return found
 
 
-def print_table(dataset, rung, args):
-    records = records_of(dataset, rung, args)
-    if records:
-        count = len(RUNGS[rung].seeds)
-        many = "" if count == 1 else f", mean and standard deviation over {count} seeds"
-        print(f"\n### {dataset}, {RUNGS[rung].seconds:g} s (rung {rung}{many})\n")
-        print(standings.table(records))
+def frechet(judge, real, made):
+    return evaluate.frechet_distance(judge.look(made)[1], judge.look(real)[1])
 
 
-def start(task):
-    command = [sys.executable, str(TRIAL), json.dumps(task)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+COLUMNS = {
+    "candidate": lambda r: r["name"],
+    "latents": lambda r: r["settings"]["latent_dim"],
+    "million weights": lambda r: f"{r['weights'] / 1e6:.1f}",
+    "steps": lambda r: f"{r['steps']:,}",
+    "CPU ms a step": lambda r: f"{r['cpu_ms_per_step']:.0f}",
+    "MSE": lambda r: f"{r['mse']:.5f}",
+    "bits/dim": lambda r: f"{r['bits_per_dim']:.3f}",
+    "KL": lambda r: f"{r['kl']:.0f}",
+    "Fréchet, reconstructions": lambda r: f"{r['frechet_reconstructions']:.3f}",
+    "Fréchet, new images": lambda r: f"{r['frechet_new']:.2f}",
+    "flow, CPU s": lambda r: f"{r['flow_cpu_seconds']:.0f}",
+    "flip / leakage / identity": lambda r: " / ".join(
+        f"{r[key]:.2f}" for key in ("flip_rate", "largest_leakage", "identity")
+    ),
+}
 
 
-def speeds(path):
-    """Returns images per second by data set and by the settings that affect the speed."""
-    return {(found["dataset"], found["timed"]): found["images_per_second"] for found in read(path)}
+def print_tables(path):
+    """Prints a table for each data set, time and split, the best ELBO first."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    keys = ("dataset", "minutes", "split")
+    for group in sorted({tuple(record[key] for key in keys) for record in records}):
+        print(f"\n### {group[0]}, {group[1]:g} minutes, {group[2]} images\n")
+        row(COLUMNS)
+        row("---:" if column != "candidate" else "---" for column in COLUMNS)
+        chosen = [record for record in records if tuple(record[key] for key in keys) == group]
+        for record in sorted(chosen, key=lambda record: record["bits_per_dim"]):
+            row(cell(record, text) for text in COLUMNS.values())
 
 
-def read(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+def row(texts):
+    print(f"| {' | '.join(map(str, texts))} |")
 
 
-def append(path, record):
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+def cell(record, text):
+    try:
+        return text(record)
+    except (KeyError, TypeError):  # not measured
+        return ""
 
 
 if __name__ == "__main__":

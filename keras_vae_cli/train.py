@@ -174,7 +174,14 @@ def parse(arguments=None):
         help="precision of the hidden layers; codes and losses are always float32. Default: "
         "float32",
     )
-    add("--epochs", type=positive, help="passes over the training images")
+    add(
+        "--minutes",
+        type=number(float, 0, 10**5, above=True),
+        metavar="M",
+        help="take this long in all: chooses network, latents and epochs for the time and for the "
+        "speed of this machine",
+    )
+    add("--epochs", type=positive, help="passes over the training images; with --minutes, at most")
     add("--batch-size", type=positive, default=128, help="images per step; default: 128")
     add(
         "--learning-rate",

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_vae import datasets
 from keras_vae.datasets import cache
+from keras_vae.datasets.names import favourite
 from keras_vae.datasets.source import slug_of
 from keras_vae.evaluate import classifiers
 from keras_vae.evaluate.classifiers import PICTURES
@@ -64,6 +65,15 @@ class Judges:
     def without(self, name):
         """Returns the `Classifier` of all other attributes, or None if none can be learned."""
         return self._get(name)
+
+    @property
+    def cached(self):
+        """Whether the cache holds classifiers of this data set, maybe of other attributes."""
+        return any(cache.folder().glob(f"{slug_of(self.trained_on.name)}-judge-*"))
+
+    def prepare(self):
+        """Trains the classifiers for edits of the attribute of `names.favourite`."""
+        return self.judge and self.without(favourite(self.data.attribute_names))
 
     def _get(self, excluded):
         if excluded not in self.classifiers:

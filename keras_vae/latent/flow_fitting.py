@@ -9,10 +9,13 @@ from keras_vae import checks
 from keras_vae.latent.directions import check_names
 from keras_vae.latent.flow import UNKNOWN, Flow
 from keras_vae.training import loop, recipes
+from keras_vae.training.clock import FollowClock
 from keras_vae.training.sources import numbered
 
 LEAST = 10  # codes needed for training
 BATCH, RATE, STEPS = 256, 2e-3, 4000
+FEWEST, SHARE = 64, 0.9  # components: at least so many, and with this share of the variance
+SMALLEST = 1e-6  # standard deviation
 MOST_PASSES = 200  # passes over the codes, to avoid overfitting a small number of codes
 
 
@@ -24,6 +27,7 @@ def fit_flow(
     seed=0,
     steps=None,
     width=None,
+    seconds=None,
     progress=None,
 ):
     """Returns a flow from noise to codes, trained on the codes of training images.
@@ -38,6 +42,7 @@ def fit_flow(
         seed: A non-negative integer, for initial weights and training.
         steps: Training steps, with 256 codes each. By default 4,000; fewer for few codes.
         width: Width of the hidden layers. By default 384 for up to 64 latents, 768 for 256.
+        seconds: End after this time, even if there are steps left; None: no limit.
         progress: ``progress(what, total)`` starts a progress bar and returns a function, which is
             called with the number of steps done; or None.
 
@@ -60,27 +65,47 @@ def fit_flow(
     table = check(codes, attributes, names, exclusive)
     checks.check_integer("seed", seed, 0)
     n, latent_dim = codes.shape
-    factor = math.sqrt(max(1, latent_dim / 64))  # more latents need a wider network
+    middle, spread, axes = principal_axes(codes)
+    components = enough(spread)
+    factor = math.sqrt(max(1, components / 64))  # more components need a wider network
     if steps is None:
         steps = min(STEPS, math.ceil(MOST_PASSES * n / BATCH))
     if width is None:
         width = 64 * round(6 * min(factor, 3))
     checks.check_integer("steps", steps, 1)
     checks.check_integer("width", width, 1)
-    flow = Flow(latent_dim, names, exclusive, n, width, seed)
-    flow.middle.assign(codes.mean(axis=0))
-    flow.spread.assign(np.maximum(codes.std(axis=0), 1e-6))
+    flow = Flow(latent_dim, names, exclusive, n, components, width, seed)
+    flow.middle.assign(middle)
+    flow.spread.assign(spread)
+    flow.axes.assign(axes)
     if names:
         flow.table.assign(table)
     signs = np.where(table == UNKNOWN, 0, 2.0 * table - 1).astype("float32")
-    rows = np.concatenate([flow._standardised(codes), signs], axis=1)
-    flow.compile(recipes.make_optimizer(RATE, steps))
+    rows = np.concatenate([flow._standardised(codes)[:, :components], signs], axis=1)
+    flow.compile(recipes.make_optimizer(RATE, None if seconds else steps))
     flow.optimizer.build(flow.trainable_variables)
     callbacks = [Steps(progress("flow", steps))] if progress else []
+    if seconds is not None:
+        callbacks += [FollowClock(RATE, seconds, steps)]
     loop.fit(flow, Draws(flow.hold(rows), steps, seed), None, callbacks, 0, 1, 0, 1)
     trained = Flow.from_config(flow.get_config())  # without the optimizer
     trained.set_weights(flow.get_weights())
     return trained
+
+
+def principal_axes(codes):
+    """Returns the mean of codes, and standard deviations and axes of principal components."""
+    middle = codes.mean(axis=0, dtype="float64")
+    covariance = (codes - middle).T @ (codes - middle) / len(codes)
+    variances, vectors = np.linalg.eigh(covariance)  # the smallest first
+    spread = np.sqrt(np.maximum(variances[::-1], SMALLEST**2))
+    return middle, spread, vectors.T[::-1]
+
+
+def enough(spread):
+    """Returns the number of principal components that hold most of the variance of the codes."""
+    shares = np.cumsum(spread**2) / np.sum(spread**2)
+    return max(min(len(spread), FEWEST), int(np.searchsorted(shares, SHARE)) + 1)
 
 
 class Draws:

@@ -28,7 +28,7 @@ class FlowNetwork(Trainer, keras.Model):
     (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598).
 
     Args:
-        latent_dim: Number of latents.
+        components: Number of numbers in the standardised codes.
         names: Names of the attributes.
         exclusive: Names of mutually exclusive attributes: each image has exactly one of them.
         width: Width of the hidden layers of the velocity network.
@@ -37,9 +37,9 @@ class FlowNetwork(Trainer, keras.Model):
 
     loss_names = ("loss", "flow_loss", "guess_loss")
 
-    def __init__(self, latent_dim, names, exclusive, width, seed, dtype="float32", **kwargs):
+    def __init__(self, components, names, exclusive, width, seed, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
-        self.latent_dim, self.width, self.seed = latent_dim, width, seed
+        self.components, self.width, self.seed = components, width, seed
         self.names, self.exclusive = tuple(names), tuple(exclusive)
         self.is_exclusive = np.isin(self.names, self.exclusive)
         # A separate seed for each layer; hashed, because neighbouring seeds overlap on torch.
@@ -52,12 +52,12 @@ class FlowNetwork(Trainer, keras.Model):
             return layer
 
         count = len(self.names)
-        self.first = dense(latent_dim + 2 * len(FREQUENCIES) + count, width)
+        self.first = dense(components + 2 * len(FREQUENCIES) + count, width)
         self.blocks = [dense(width, width) for _ in range(BLOCKS)]
-        self.last = dense(width + latent_dim, latent_dim, "zeros")
+        self.last = dense(width + components, components, "zeros")
         if count:
             decay = keras.regularizers.L2(GUESS_DECAY)
-            self.hidden = dense(latent_dim, GUESS_WIDTH, kernel_regularizer=decay)
+            self.hidden = dense(components, GUESS_WIDTH, kernel_regularizer=decay)
             self.verdict = dense(GUESS_WIDTH, count, kernel_regularizer=decay)
         self.seed_generator = seed_generator(seed)
         self.means = EpochMeans(self.loss_names)
@@ -65,10 +65,10 @@ class FlowNetwork(Trainer, keras.Model):
         self.built = True
 
     def velocity(self, x, t, signs):
-        """Returns the velocity ``(n, latent_dim)`` from noise (``t = 0``) to codes (``t = 1``).
+        """Returns the velocity ``(n, components)`` from noise (``t = 0``) to codes (``t = 1``).
 
         Args:
-            x: ``(n, latent_dim)``.
+            x: ``(n, components)``.
             t: ``(n, 1)``.
             signs: ``(n, number of attributes)``.
         """
@@ -94,7 +94,7 @@ class FlowNetwork(Trainer, keras.Model):
 
     def _integrate(self, rows, start, step):
         """Solves ``dx/dt = velocity`` by Heun's method."""
-        x, signs = rows[:, : self.latent_dim], rows[:, self.latent_dim :]
+        x, signs = rows[:, : self.components], rows[:, self.components :]
         ones = ops.ones_like(x[:, :1])
 
         def heun_step(i, x):
@@ -123,7 +123,7 @@ class FlowNetwork(Trainer, keras.Model):
         """Returns the random numbers that `compute_losses` needs for a batch, as its arguments."""
         n, seed = ops.shape(rows)[0], self.seed_generator
         return {
-            "normal": keras.random.normal((n, 2 * self.latent_dim + 1), dtype="float32", seed=seed),
+            "normal": keras.random.normal((n, 2 * self.components + 1), dtype="float32", seed=seed),
             "uniform": keras.random.uniform((n, 1 + len(self.names)), dtype="float32", seed=seed),
         }
 
@@ -134,7 +134,7 @@ class FlowNetwork(Trainer, keras.Model):
         the cross-entropy of the predicted attributes, averaged over attributes, with 0 for
         unknown ones.
         """
-        rows, d = data[0], self.latent_dim
+        rows, d = data[0], self.components
         noise = noise or self.noise_of_a_step(rows)
         x, signs = rows[:, :d], rows[:, d:]
         e, blur = noise["normal"][:, :d], noise["normal"][:, d : 2 * d]

@@ -16,29 +16,37 @@ from keras_vae.runs import files
 class Progress(keras.callbacks.Callback):
     """Shows a progress bar on a terminal, prints a line after each epoch, measures the speed.
 
+    Args:
+        images: Number of training images.
+        batch_size: Images per step.
+        epochs: Number of epochs, at most.
+        clock: The `FollowClock` that ends training, or None.
+        file: Where to write; None is the standard output.
+
     Attributes:
         images_per_second: Training images per second, excluding validation and the first epoch,
             which compiles; None before the second epoch ends.
     """
 
-    def __init__(self, images, batch_size, epochs, file=None):
+    def __init__(self, images, batch_size, epochs, clock=None, file=None):
         super().__init__()
-        self.images, self.batch_size, self.epochs = images, batch_size, epochs
+        self.images, self.batch_size, self.epochs, self.clock = images, batch_size, epochs, clock
         self.file = file or sys.stdout
         self.images_per_second = None
         self.seconds = []  # training time of each epoch
 
     def on_train_begin(self, logs=None):
         print("Compiling the training step ...", file=self.file, flush=True)
+        rate = "" if self.clock else "{rate_fmt}, "  # with a clock the bar counts seconds
         self.bar = tqdm(
-            total=self.epochs * self.images,
+            total=round(self.clock.seconds) if self.clock else self.epochs * self.images,
             disable=not self.file.isatty(),
             file=self.file,
             unit=" images",
             leave=False,
             mininterval=0.2,
             smoothing=0.05,
-            bar_format="{desc}{percentage:3.0f}% {bar:24} {rate_fmt}, {remaining} left",
+            bar_format=f"{{desc}}{{percentage:3.0f}}% {{bar:24}} {rate}{{remaining}} left",
         )
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -48,11 +56,12 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         images = min(self.batch_size * (batch + 1), self.images)
         if not self.bar.disable and time.time() - self.bar.last_print_t >= self.bar.mininterval:
-            self.bar.set_description_str(
-                f"epoch {self.epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  {summary(logs)}  ",
-                refresh=False,
-            )
-        self.bar.update(images - self.trained)
+            self.bar.set_description_str(f"{self._name()}  {summary(logs)}  ", refresh=False)
+        if self.clock:
+            images_or_seconds = self.bar.total - round(self.clock.seconds_left) - self.bar.n
+        else:
+            images_or_seconds = images - self.trained
+        self.bar.update(images_or_seconds)
         self.trained, self.logs = images, logs
 
     def on_test_begin(self, logs=None):
@@ -66,8 +75,10 @@ class Progress(keras.callbacks.Callback):
             self.images_per_second = images / sum(self.seconds[1:])
         speed = self.trained / self.seconds[-1]
         left = (self.epochs - epoch - 1) * self.images / speed
+        if self.clock:
+            left = min(left, self.clock.seconds_left)
         validation = {name.removeprefix("val_"): v for name, v in logs.items() if "val_" in name}
-        line = f"epoch {epoch + 1:{len(str(self.epochs))}d}/{self.epochs}  {summary(logs)}"
+        line = f"{self._name()}  {summary(logs)}"
         if validation:
             line += f"  validation {validation['loss']:.2f}"
         line += f"  {speed:,.0f} images/s, {left // 60:.0f}:{left % 60:02.0f} left"
@@ -76,6 +87,10 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.bar.close()
+
+    def _name(self):
+        of = "" if self.clock else f"/{self.epochs}"
+        return f"epoch {self.epoch + 1:{len(str(self.epochs))}d}{of}"
 
     def _stop_clock(self):
         if self.stopped is None:

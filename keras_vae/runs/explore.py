@@ -37,7 +37,7 @@ class Found:
     notes: tuple = ()
 
 
-def explore(model, data, seed=0, announce=lambda text: None):
+def explore(model, data, seed=0, announce=lambda text: None, seconds=None):
     """Returns directions, a mixture and a flow, fitted to the codes of training images.
 
     New images are sampled from the flow or the mixture, whichever `better` chooses.
@@ -47,6 +47,8 @@ def explore(model, data, seed=0, announce=lambda text: None):
         data: The `keras_vae.datasets.Dataset` that it was trained on.
         seed: A non-negative integer.
         announce: Called with a line of text before a step that takes long.
+        seconds: A function that returns the seconds for fitting the flow; None: as long as it
+            takes.
 
     Returns:
         `Found`.
@@ -93,6 +95,7 @@ def explore(model, data, seed=0, announce=lambda text: None):
             names,
             exclusive=exclusive if len(exclusive) > 1 else (),
             seed=seed,
+            seconds=seconds and seconds(),
         )
     best = better(flow, mixture, validation_codes, seed)
     return Found(directions, mixture, flow, best, tuple(notes))

@@ -52,8 +52,23 @@ DEFAULTS = {
 NETWORKS = ("patches", "mlp", "conv")
 MOST_EPOCHS = 50
 
+# What is better with more time, by the minutes of training on two CPU cores from which it is:
+# settings in place of those above. "epochs" is the most that helps; "images_per_second" is the
+# speed on those two cores, by which the time on another machine is judged.
+WITH_TIME = {
+    "faces": {
+        0: {"images_per_second": 1200, "epochs": 100},
+    },
+    "mnist": {
+        0: {"images_per_second": 12000, "epochs": 200},
+    },
+    "photographs": {
+        0: {"images_per_second": 700, "epochs": 100},
+    },
+}
 
-def settings_for(dataset, image_shape, images, network=None):
+
+def settings_for(dataset, image_shape, images, network=None, minutes=None):
     """Returns the default settings for a data set.
 
     Args:
@@ -61,10 +76,13 @@ def settings_for(dataset, image_shape, images, network=None):
         image_shape: ``(height, width, channels)``.
         images: The number of training images.
         network: ``"patches"``, ``"mlp"`` or ``"conv"``; None selects the default.
+        minutes: Time for training on two CPU cores; None for the defaults, which take one to three.
 
     Returns:
         A dict with ``network``, ``widths``, ``straight``, ``activation``, ``latent_dim``,
-        ``likelihood``, ``epochs`` and ``learning_rate``.
+        ``likelihood``, ``epochs`` and ``learning_rate``. With `minutes`, ``epochs`` is the most
+        that helps, and there is ``images_per_second``, the training speed on two CPU cores, if it
+        is known.
 
     Example:
 
@@ -74,18 +92,25 @@ def settings_for(dataset, image_shape, images, network=None):
     """
     height, width, channels = image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    settings = dict(DEFAULTS["faces" if dataset == "faces" else kind])
+    kind = "faces" if dataset == "faces" else kind
+    settings = dict(DEFAULTS[kind])
     networks = {name: settings.pop(name) for name in NETWORKS}
-    settings["network"] = network or settings["network"]
-    settings |= networks[settings["network"]]
+    better = {}
+    if minutes is not None:
+        better = max(row for row in WITH_TIME[kind].items() if row[0] <= max(0, minutes))[1]
+    name = network or better.get("network", settings["network"])
+    settings |= networks[name] | {"network": name}
     if "images" in settings:
         epochs = round(settings.pop("images") / images)
         settings["epochs"] = min(max(epochs, 1), MOST_EPOCHS)
+    if minutes is not None:
+        is_for_it = name == better.get("network", DEFAULTS[kind]["network"])
+        settings |= better if is_for_it else {"epochs": better["epochs"]}
     settings["latent_dim"] = min(settings["latent_dim"], max(1, height * width * channels // 2))
     return settings
 
 
-def make_optimizer(learning_rate, steps):
+def make_optimizer(learning_rate, steps=None):
     """Returns Adam with a learning rate that warms up and then falls to 0 along a cosine.
 
     It averages squared gradients over few steps (``beta_2=0.98``), which suits runs of a few
@@ -93,7 +118,8 @@ def make_optimizer(learning_rate, steps):
 
     Args:
         learning_rate: The peak, reached after a twentieth of the steps.
-        steps: Total number of training steps.
+        steps: Total number of training steps; None keeps the rate constant, to be set by
+            `keras_vae.training.clock.FollowClock`.
 
     Returns:
         A Keras optimizer.
@@ -104,8 +130,9 @@ def make_optimizer(learning_rate, steps):
     model.compile(make_optimizer(2e-3, steps=1000))
     ```
     """
-    schedule = WarmUpAndCosine(learning_rate, max(1, steps // 20), steps)
-    return keras.optimizers.Adam(schedule, beta_2=0.98)
+    if steps is not None:
+        learning_rate = WarmUpAndCosine(learning_rate, max(1, steps // 20), steps)
+    return keras.optimizers.Adam(learning_rate, beta_2=0.98)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
