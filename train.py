@@ -56,9 +56,9 @@ def train(started, args, folder, discard):
     try:
         files.write_json(folder / "config.json", settings)
         write_data(folder, data)
-        started = time.perf_counter()
-        problem = fit(model, data, args, [*filter(None, [clock]), best, progress, interrupt])
-        train_seconds = time.perf_counter() - started
+        began = time.perf_counter()
+        problem = fit(model, data, args, [*([clock] if clock else []), best, progress, interrupt])
+        train_seconds = time.perf_counter() - began
     except BaseException:
         if best.epoch is None:
             discard()
@@ -67,7 +67,8 @@ def train(started, args, folder, discard):
         discard()
         fail(problem, "train.py")
     history = model.history.history
-    settings["epochs"] = len(history["loss"])
+    if plan:
+        settings["epochs"] = len(history["loss"])
 
     # Metrics, latent space and figures, all of the saved model.
     model = runs.load_model(folder)
@@ -86,6 +87,8 @@ def train(started, args, folder, discard):
     if judged:
         metrics |= judge_edits(finished, data, judges)
         files.write_json(folder / "metrics.json", metrics)
+    elif plan and finished.edits and settings["best_source"] == "flow":
+        settings["edit_methods"] = dict.fromkeys(finished.edits, "flow")
     attributes = editable(args.attribute, finished)
     for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
         files.write_figure(folder / name, figure)

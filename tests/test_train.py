@@ -331,6 +331,55 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
             assert ("straight" in {layer.name for layer in part.layers}) == expected
 
 
+def test_minutes_end_a_run_with_all_its_files(run_here, tmp_path):
+    code, output, errors = run_here(
+        *("--minutes", "0.05", "--limit", "200", "--network", "mlp", "--widths", "8"),
+        *("--latent-dim", "4", "--output", tmp_path),
+    )
+    assert code == 0, errors
+    assert {path.name for path in tmp_path.iterdir()} == ALWAYS
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["completed"] and config["minutes"] == 0.05
+    with open(tmp_path / "history.csv", newline="") as file:
+        assert config["epochs"] == len(list(csv.DictReader(file)))
+    assert "epoch   1  loss" in output  # there is no number of epochs to count towards
+
+
+def test_the_speed_of_the_first_steps_decides(monkeypatch):
+    """A machine that is ten times faster has the network of ten times the minutes."""
+    monkeypatch.syspath_prepend(ROOT)
+    import train
+
+    from keras_vae.training import clock, recipes
+
+    rows = {
+        0: {"network": "mlp", "images_per_second": 100, "epochs": 9, "widths": [8]},
+        5: {"network": "mlp", "images_per_second": 50, "epochs": 9, "widths": [16]},
+    }
+    monkeypatch.setitem(recipes.WITH_TIME, "faces", rows)
+
+    class Images(list):
+        images = np.zeros((9, 64, 64, 3), "uint8")
+
+    class Plan:
+        speed = 1.0
+        minutes = property(lambda self: 1.0 * self.speed)
+
+    data = types.SimpleNamespace(image_shape=(64, 64, 3), train=Images(range(9)))
+    for speed, flags, widths in (
+        (100, (), [8]),
+        (1000, (), [16]),  # ten minutes
+        (1000, ("--widths", "4"), [4]),  # what is given is used
+    ):
+        monkeypatch.setattr(clock, "first_steps", lambda model, images, size, speed=speed: speed)
+        args = parse(["--minutes", "1", "--network", "mlp", *flags])
+        model = train.make_model(args, data, Plan())
+        assert args.widths == widths
+        assert args.widths[0] in {
+            layer.units for layer in model.encoder.layers if hasattr(layer, "units")
+        }
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     "flags, shape, images, expected",

@@ -30,7 +30,7 @@ class Timetable:
 
     def __init__(self, end, data, judges):
         self.end, self.speed = end, 1.0
-        self.total = self.left
+        self.total = max(1.0, self.left)
         self.judging = 0
         if data.attribute_names and len(data.train) >= report.MIN_TRAINING_IMAGES:
             self.judging = JUDGING + (0 if judges.cached else JUDGES)
