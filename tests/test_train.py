@@ -349,7 +349,6 @@ def test_the_speed_of_the_first_steps_decides(monkeypatch):
     """A machine that is ten times faster has the network of ten times the minutes."""
     monkeypatch.syspath_prepend(ROOT)
     import train
-
     from keras_vae.training import clock, recipes
 
     rows = {
