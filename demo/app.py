@@ -11,6 +11,7 @@ from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
 from keras_vae import checks
+from keras_vae.runs import folders
 
 # Options of the page that Gradio 6 takes in `launch`.
 LAUNCH = {
@@ -126,7 +127,10 @@ def headline(run):
     model = "a VAE" if run.model.has_prior else "a plain autoencoder"
     height, width = run.model.image_shape[:2]
     name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
+    own = ""
+    if folders.is_pretrained(run.folder):
+        own = " It comes with the package; <code>python train.py</code> trains one of your own."
     return (
         f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: images of "
-        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.</p>"
+        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.{own}</p>"
     )

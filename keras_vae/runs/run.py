@@ -127,7 +127,8 @@ def load(folder=None):
     """Returns a run: the model, and what was fitted to its codes.
 
     Args:
-        folder: The run folder, or its name in ``runs/``; None is the newest completed run.
+        folder: The run folder, or its name in ``runs/``; None is the newest completed run, or the
+            pretrained model of the package, ``"pretrained"``, if there is none.
 
     Returns:
         A `Run`, on the current Keras backend.
@@ -208,4 +209,6 @@ def load_model(folder):
     model = read(path, keras.saving.load_model)  # safe mode: nothing in the file is executed
     if not hasattr(model, "encode"):
         raise ValueError(f"{path} is a {type(model).__name__}; expected a VAE or an AutoEncoder")
+    if not model.compiled:  # a packed run has no optimizer
+        model.compile()
     return model
