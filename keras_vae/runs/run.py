@@ -1,15 +1,20 @@
 """A finished run: the model, and what was fitted to its codes."""
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
+from keras.initializers import VarianceScaling
 
 from keras_vae import latent
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
+DRAW = VarianceScaling.__call__  # draws initial weights
 
 
 @dataclass(frozen=True)
@@ -176,12 +181,33 @@ def read_if_present(path, reader):
 def read(path, reader):
     """Returns ``reader(path)``; raises `ValueError` with the path if that fails."""
     try:
-        return reader(path)
+        with no_initial_weights():
+            return reader(path)
     except MemoryError:
         raise
     except Exception as error:  # each reader has its own exceptions for damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read: {reason}") from error
+
+
+@contextlib.contextmanager
+def no_initial_weights():
+    """Keras models made in this thread begin with zeros: a file replaces them.
+
+    On JAX each shape of random initial weights costs a compilation, together several seconds.
+    """
+    loading = threading.get_ident()
+
+    def zeros(self, shape, dtype=None, **kwargs):
+        if threading.get_ident() != loading:
+            return DRAW(self, shape, dtype, **kwargs)
+        return np.zeros(shape, "float32")
+
+    VarianceScaling.__call__ = zeros
+    try:
+        yield
+    finally:
+        VarianceScaling.__call__ = DRAW
 
 
 def load_model(folder):
