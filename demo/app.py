@@ -28,7 +28,7 @@ LAUNCH = {
 
 
 def build_demo(run, queue_size=QUEUE_SIZE):
-    """Returns the page for a run, with the model compiled.
+    """Returns the page for a run, with its initial content drawn.
 
     Args:
         run: A `keras_vae.runs.Run`.
@@ -44,7 +44,6 @@ def build_demo(run, queue_size=QUEUE_SIZE):
     ```
     """
     actions = Actions(run)
-    warm(actions)
     images, has = choices(actions)
     space_map = SpaceMap(run.examples) if run.examples is not None else None
     with gr.Blocks(
@@ -94,14 +93,6 @@ def value_of(component):
     """Returns the initial value of a component, as event handlers receive it."""
     value = component.value
     return value["path"] if isinstance(value, dict) and "path" in value else value
-
-
-def warm(actions):
-    """Compiles the batch sizes to which `decode` and `encode` pad the batches of requests."""
-    model = actions.model
-    for size in (1, 2, 4, 8, 16, 32, 64):
-        model.decode(np.zeros((size, model.latent_dim), "float32"))
-    model.encode(np.zeros((1, *actions.image_shape), "uint8"))
 
 
 def choices(actions):
