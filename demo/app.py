@@ -120,7 +120,7 @@ def headline(run):
     name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
     own = ""
     if folders.is_pretrained(run.folder):
-        own = " It comes with the package; <code>python train.py</code> trains one of your own."
+        own = " The model comes with the package; <code>python train.py</code> trains your own."
     return (
         f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: images of "
         f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.{own}</p>"
