@@ -4,9 +4,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from test_demo import first_line, start
 
 from demo import app
 from demo.actions import Actions
@@ -91,6 +93,20 @@ def test_the_page_says_so(run, elsewhere):
     exec(line, names)
     assert names["run"].folder == run.folder
     assert Actions(run).attributes[0] == "smiling"
+
+
+@pytest.mark.once
+def test_the_demo_serves_it(elsewhere):
+    process = start(cwd=elsewhere)
+    try:
+        line = first_line(process)
+        assert f"{folders.PRETRAINED} is served at http://127.0.0.1:" in line
+        url = line.split(" at ")[1].split()[0]
+        assert "The model comes with the package" in httpx.get(url, trust_env=False).text
+    finally:
+        process.terminate()
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, errors) == (143, main.PRETRAINED + "\n")
 
 
 @pytest.mark.once

@@ -271,6 +271,15 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
         runs.load(folder)
 
 
+def test_initial_weights_are_made_again_after_loading(make_vae, tmp_path):
+    weights = make_vae().get_weights()
+    folder = make_run(tmp_path / "run", make_vae())
+    for weight, loaded in zip(weights, runs.load_model(folder).get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded, weight)
+    for weight, made in zip(weights, make_vae().get_weights(), strict=True):
+        np.testing.assert_array_equal(made, weight)
+
+
 @pytest.mark.once
 def test_folders_are_found_without_keras(tmp_path):
     """The file by itself: whoever imports it from the package gets Keras along with it."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras.initializers import VarianceScaling
+from keras.initializers import VarianceScaling, Zeros
 
 from keras_vae import latent
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
-DRAW = VarianceScaling.__call__  # draws initial weights
+INITIAL = {kind: kind.__call__ for kind in (VarianceScaling, Zeros)}  # make initial weights
 
 
 @dataclass(frozen=True)
@@ -192,22 +192,25 @@ def read(path, reader):
 
 @contextlib.contextmanager
 def no_initial_weights():
-    """Keras models made in this thread begin with zeros: a file replaces them.
+    """Keras models made in this thread begin with NumPy's zeros: a file replaces them.
 
-    On JAX each shape of random initial weights costs a compilation, together several seconds.
+    On JAX each shape of initial weights costs a compilation, together several seconds.
     """
     loading = threading.get_ident()
 
     def zeros(self, shape, dtype=None, **kwargs):
-        if threading.get_ident() != loading:
-            return DRAW(self, shape, dtype, **kwargs)
-        return np.zeros(shape, "float32")
+        if threading.get_ident() == loading:
+            return np.zeros(shape, "float32")
+        make = next(make for kind, make in INITIAL.items() if isinstance(self, kind))
+        return make(self, shape, dtype, **kwargs)
 
-    VarianceScaling.__call__ = zeros
     try:
+        for kind in INITIAL:
+            kind.__call__ = zeros
         yield
     finally:
-        VarianceScaling.__call__ = DRAW
+        for kind, make in INITIAL.items():
+            kind.__call__ = make
 
 
 def load_model(folder):
