@@ -11,6 +11,7 @@ from demo.look import CSS, THEME
 from demo.space_map import SpaceMap
 from demo.tabs import about, arithmetic, edit, interpolate, sample, space
 from keras_vae import checks
+from keras_vae.runs import folders
 
 # Options of the page that Gradio 6 takes in `launch`.
 LAUNCH = {
@@ -27,7 +28,7 @@ LAUNCH = {
 
 
 def build_demo(run, queue_size=QUEUE_SIZE):
-    """Returns the page for a run, with the model compiled.
+    """Returns the page for a run, with its initial content drawn.
 
     Args:
         run: A `keras_vae.runs.Run`.
@@ -43,7 +44,6 @@ def build_demo(run, queue_size=QUEUE_SIZE):
     ```
     """
     actions = Actions(run)
-    warm(actions)
     images, has = choices(actions)
     space_map = SpaceMap(run.examples) if run.examples is not None else None
     with gr.Blocks(
@@ -95,14 +95,6 @@ def value_of(component):
     return value["path"] if isinstance(value, dict) and "path" in value else value
 
 
-def warm(actions):
-    """Compiles the batch sizes to which `decode` and `encode` pad the batches of requests."""
-    model = actions.model
-    for size in (1, 2, 4, 8, 16, 32, 64):
-        model.decode(np.zeros((size, model.latent_dim), "float32"))
-    model.encode(np.zeros((1, *actions.image_shape), "uint8"))
-
-
 def choices(actions):
     """Returns images to choose from, and masks of those with and without the first attribute.
 
@@ -126,7 +118,10 @@ def headline(run):
     model = "a VAE" if run.model.has_prior else "a plain autoencoder"
     height, width = run.model.image_shape[:2]
     name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
+    own = ""
+    if folders.is_pretrained(run.folder):
+        own = " The model comes with the package; <code>python train.py</code> trains your own."
     return (
         f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: images of "
-        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.</p>"
+        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.{own}</p>"
     )

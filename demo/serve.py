@@ -5,7 +5,10 @@ import io
 import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
+from demo import warm
+from demo.actions import Actions
 from keras_vae import runs
 
 
@@ -20,8 +23,10 @@ def show(args):
         os.environ["GRADIO_TEMP_DIR"] = folder
         run = runs.load(args.folder)
         try:
-            from demo import app  # imports Gradio, which takes a second; wrong runs fail before
-
+            with ThreadPoolExecutor(1) as pool:
+                compiling = pool.submit(warm.first, Actions(run))
+                from demo import app  # imports Gradio, which takes seconds; wrong runs fail before
+            compiling.result()
             page = app.build_demo(run, args.queue_size)
         except OSError as error:
             hint = "Free space in the folder for temporary files, or set TMPDIR to another one"
@@ -70,4 +75,5 @@ def serve(page, run, args):
             file=sys.stderr,
         )
     sys.stdout.flush()
+    warm.rest(Actions(run))
     page.block_thread()

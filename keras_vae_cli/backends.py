@@ -1,8 +1,10 @@
 """Chooses a backend, and loads Keras on it without log messages."""
 
+import contextlib
 import importlib.util
 import logging
 import os
+import sys
 import warnings
 
 from keras_vae_cli.alone import quiet
@@ -56,11 +58,24 @@ def load_keras(backend):
     for name in ("absl", "tensorflow"):  # tensorflow warns when it compiles many programs
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with quiet():
+        with quiet(), hidden("sklearn"):  # it takes a second, for wrappers that we do not use
             import keras  # noqa: F401
     except Exception as error:  # a broken installation can raise anything
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ValueError(f"the backend {backend!r} cannot be loaded: {reason}") from None
+
+
+@contextlib.contextmanager
+def hidden(package):
+    """Makes imports of a package fail, unless it is imported already."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None
+    try:
+        yield
+    finally:
+        del sys.modules[package]
 
 
 def keep_compiled():

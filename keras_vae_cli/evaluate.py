@@ -69,6 +69,11 @@ def check(parser, args):
 
 
 def check_run(args):
+    if folders.is_pretrained(args.folder):
+        raise ValueError(
+            "results are written into the run, and the pretrained model is part of the package. "
+            "Evaluate a copy: keras-vae pack pretrained -o faces && keras-vae evaluate faces"
+        )
     folders.check_attributes(args.folder, [*(args.attribute or ()), *(args.watch or ())])
 
 

@@ -8,7 +8,7 @@ and `perform(args)`, which returns the text to print.
 import signal
 import sys
 
-from keras_vae_cli import backends, demo, edit, evaluate, interpolate, program, sample
+from keras_vae_cli import backends, demo, edit, evaluate, interpolate, pack, program, sample
 from keras_vae_cli.alone import folders
 
 COMMANDS = {
@@ -16,8 +16,14 @@ COMMANDS = {
     "edit": edit,
     "interpolate": interpolate,
     "evaluate": evaluate,
+    "pack": pack,
     "demo": demo,
 }
+
+PRETRAINED = (
+    "No completed run in runs/: using the pretrained model of drawn faces. To train your own: "
+    "python train.py"
+)
 
 
 def main(arguments=None):
@@ -39,6 +45,8 @@ def main(arguments=None):
                 command.check_run(args)
             trained_on = folders.backend_of(args.folder)
             backend = backends.choose_backend(args.backend, trained_on)
+            if args.run is None and folders.is_pretrained(args.folder):
+                print(PRETRAINED, file=sys.stderr, flush=True)
             if "keras" not in sys.modules:
                 start(backend)
             text = command.perform(args)
@@ -71,7 +79,8 @@ def parse(arguments=None):
             "run",
             nargs="?",
             metavar="RUN",
-            help="run folder, or its name in runs/; default: the newest completed run",
+            help="run folder, or its name in runs/; default: the newest completed run, or the "
+            "pretrained model if there is none",
         )
         if hasattr(command, "add_photos"):  # positional arguments after RUN
             command.add_photos(parsers[name])

@@ -1,6 +1,7 @@
 """The command line of train.py: its arguments, its run folder, its errors."""
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -8,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from keras_vae_cli.alone import folders
-from keras_vae_cli.backends import BACKENDS, choose_backend, keep_compiled, load_keras
+from keras_vae_cli.backends import BACKENDS, choose_backend, hidden, keep_compiled, load_keras
 from keras_vae_cli.program import (
     Parser,
     clean_up_when_stopped,
@@ -330,14 +331,8 @@ def set_seeds(args):
     """
     import keras
 
-    hidden = args.backend != "tensorflow" and "tensorflow" not in sys.modules
-    if hidden:
-        sys.modules["tensorflow"] = None
-    try:
+    with contextlib.nullcontext() if args.backend == "tensorflow" else hidden("tensorflow"):
         keras.utils.set_random_seed(args.seed)
-    finally:
-        if hidden:
-            del sys.modules["tensorflow"]
 
 
 def clear_cache(args):

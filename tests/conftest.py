@@ -142,3 +142,22 @@ def make_vae():
         return model
 
     return make
+
+
+@pytest.fixture
+def command(capsys):
+    """Returns a function that runs a command here and gives (exit code, output, errors)."""
+
+    from keras_vae_cli.main import main
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        output = capsys.readouterr()
+        return code, output.out, output.err
+
+    return call

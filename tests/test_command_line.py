@@ -155,7 +155,7 @@ def test_help_and_mistakes_do_not_wait_for_keras(start, tmp_path):
     for given, code, message in (
         (["--help"], 0, "--auth USER:PASSWORD"),
         (["--port", "x"], 2, "whole number from 1 to 65,535"),
-        ([], 2, "There are no completed runs in runs/. To train one: python train.py"),
+        ([], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),
         (["none"], 2, "There is no run in none."),
         (["n" * 5000], 2, "File name too long"),
         ([run], 2, "KERAS_BACKEND is 'foo'; expected one of jax, torch, tensorflow"),

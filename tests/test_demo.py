@@ -876,7 +876,6 @@ def test_the_command_serves_the_newest_run_and_cleans_up(run, tmp_path, png):
 @pytest.mark.once
 def test_mistakes_are_one_line(run, tmp_path):
     for arguments, message in (
-        ([], "To train one: python train.py"),
         (["nowhere"], "There is no run in nowhere"),
         ([run.folder, "--port", "99999"], "--port"),
         ([run.folder, "--host", "192.0.2.1"], "--host 192.0.2.1 cannot be used"),

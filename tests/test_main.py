@@ -18,7 +18,6 @@ import keras_vae
 from keras_vae import latent, photos, runs
 from keras_vae.runs import files
 from keras_vae_cli import backends
-from keras_vae_cli.main import main
 from keras_vae_cli.sample import columns_for
 
 ROOT = Path(__file__).parents[1]
@@ -55,23 +54,6 @@ def photo(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), "uint8")
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
-
-
-@pytest.fixture
-def command(capsys):
-    """Returns a function that runs a command here and gives (exit code, output, errors)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = 0
-        try:
-            main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 def start(*arguments, **environment):
@@ -160,7 +142,7 @@ once = pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "no command given; expected one of sample, edit, interpolate, evaluate, demo"),
+        ([], "no command given; expected one of sample, edit, interpolate, evaluate, pack, demo"),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
@@ -217,7 +199,6 @@ def test_a_mistake_gives_one_line(run, photo, command, tmp_path, monkeypatch, ar
 @once
 def test_without_a_run_the_newest_one_is_used(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "To train one: python train.py" in command("sample")[2]
     for name, started in (("a", "2026-01-02"), ("b", "2026-01-03"), ("c", "2026-01-01")):
         save_run(tmp_path / "runs" / name, started=started)
     assert "from the mixture of runs/b, seed " in command("sample", "-n", 1)[1]

@@ -214,8 +214,13 @@ def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
 @pytest.mark.once
 def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"no completed runs in runs/.*python train\.py"):
-        runs.find()
+    assert runs.find() == runs.find("pretrained") == runs.folders.PRETRAINED
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.folders, "PRETRAINED", tmp_path / "pretrained")
+        with pytest.raises(ValueError, match=r"no completed runs in runs/.*python train\.py"):
+            runs.find()
+        with pytest.raises(ValueError, match=r"There is no run in pretrained"):
+            runs.find("pretrained")
     model = make_vae()
     for name, started, completed in (
         ("b", "2026-01-02", True),
@@ -230,6 +235,10 @@ def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
     (tmp_path / "runs" / "list" / "config.json").write_text("[]")
     assert [path.name for path in runs.completed()] == ["a", "b"]
     assert runs.load().folder.name == "a"
+    assert runs.find("pretrained") == runs.folders.PRETRAINED
+    for folder in (tmp_path / "runs" / "pretrained", tmp_path / "pretrained"):  # the user's own
+        make_run(folder, model, started="2026-01-01")
+        assert runs.find("pretrained").resolve() == folder
     assert runs.find("c").name == "c"  # asked for by name, an interrupted one will do
     with pytest.raises(ValueError, match=r"no run in d\..*runs/a, runs/b"):
         runs.find("d")
@@ -260,6 +269,15 @@ def test_a_run_without_a_model_or_with_broken_files_is_named(make_vae, tmp_path)
     (folder / "model.keras").unlink()
     with pytest.raises(ValueError, match="There is no model in"):
         runs.load(folder)
+
+
+def test_initial_weights_are_made_again_after_loading(make_vae, tmp_path):
+    weights = make_vae().get_weights()
+    folder = make_run(tmp_path / "run", make_vae())
+    for weight, loaded in zip(weights, runs.load_model(folder).get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded, weight)
+    for weight, made in zip(weights, make_vae().get_weights(), strict=True):
+        np.testing.assert_array_equal(made, weight)
 
 
 @pytest.mark.once

@@ -39,6 +39,10 @@ SAMPLED = {
     "mixture": "Gaussians fitted to the codes of training images",
     "prior": "N(0, I), which training pulls the codes towards",
 }
+PRETRAINED = (
+    " **This is the pretrained model of the package**, trained on the faces that it draws. Its "
+    "weights are stored in half precision."
+)
 
 
 def build(actions):
@@ -46,7 +50,7 @@ def build(actions):
     run, config = actions.run, actions.run.config
     gr.Markdown(
         "The data, settings and metrics of the model, how it edits and samples, and Python code "
-        "to load it.",
+        "to load it." + (PRETRAINED if folders.is_pretrained(run.folder) else ""),
         elem_classes="lead",
     )
     with gr.Row(equal_height=False):
@@ -158,7 +162,10 @@ def table(pairs):
 def code(run):
     """Returns Python code that loads the run and uses its parts."""
     folder = run.folder.resolve().name
-    first = f"run = runs.load({folder!r})  # the folder of the run, or its name in runs/"
+    what = "the folder of the run, or its name in runs/"
+    if folders.is_pretrained(run.folder):
+        what = "the pretrained model of the package"
+    first = f"run = runs.load({folder!r})  # {what}"
     lines = ["from keras_vae import latent, runs", "", first]
     if run.sources:
         lines += ["images = run.sample(16, seed=0)  # (16, height, width, channels) in [0, 1]"]

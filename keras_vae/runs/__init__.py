@@ -5,6 +5,7 @@ from keras_vae.runs.files import FILES as FILES
 from keras_vae.runs.folders import completed as completed
 from keras_vae.runs.folders import create as create
 from keras_vae.runs.folders import find as find
+from keras_vae.runs.packing import pack as pack
 from keras_vae.runs.run import SOURCES as SOURCES
 from keras_vae.runs.run import Run as Run
 from keras_vae.runs.run import load as load

@@ -61,7 +61,7 @@ class Examples:
         # An empty tuple would otherwise become an array of floats.
         arrays = {name: np.array(getattr(self, name), str) for name in texts}
         arrays = {name: array for name, array in (vars(self) | arrays).items() if array is not None}
-        np.savez(path, allow_pickle=False, **arrays)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path):

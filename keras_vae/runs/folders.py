@@ -10,6 +10,9 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+NOT_EMPTY = "The folder {} is not empty. Choose another, or use --overwrite"
+PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"  # a model of the drawn faces
+
 
 def create(dataset, output=None, overwrite=False, root="runs"):
     """Creates the folder of a new run.
@@ -44,7 +47,7 @@ def create(dataset, output=None, overwrite=False, root="runs"):
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()) and not overwrite:
-        raise ValueError(f"The folder {folder} is not empty. Choose another, or use --overwrite")
+        raise ValueError(NOT_EMPTY.format(folder))
     tempfile.TemporaryFile(dir=folder).close()  # raises `OSError` if it cannot be written to
     return folder
 
@@ -62,11 +65,26 @@ def remove_empty(folders):
             folder.rmdir()
 
 
+def check_target(folder, target, overwrite=False):
+    """Raises `ValueError` unless a copy of a run may be written to a folder `target`."""
+    target = Path(target)
+    if target.exists() and target.samefile(folder):
+        raise ValueError(
+            f"{target} is the run itself, which must not change. Choose another folder"
+        )
+    if target.exists() and not target.is_dir():
+        raise ValueError(f"{target} is a file; expected a folder, or no such path")
+    if target.exists() and any(target.iterdir()) and not overwrite:
+        raise ValueError(NOT_EMPTY.format(target))
+
+
 def find(folder=None, root="runs"):
     """Returns the folder of a run given by path or name.
 
     Args:
-        folder: The run folder, or its name in `root`; None is the newest completed run.
+        folder: The run folder, or its name in `root`; None is the newest completed run, or the
+            pretrained model if there is none. ``"pretrained"`` is the pretrained model, unless a
+            run has that name.
         root: The folder of all runs.
 
     Returns:
@@ -88,6 +106,10 @@ def find(folder=None, root="runs"):
     known = completed(root)
     if folder is None and known:
         return known[0]
+    if (folder is None or str(folder) == PRETRAINED.name) and (
+        PRETRAINED / "config.json"
+    ).is_file():
+        return PRETRAINED
     if not known:
         hint = f"There are no completed runs in {root}/. To train one: python train.py"
     else:
@@ -95,6 +117,11 @@ def find(folder=None, root="runs"):
     if folder is not None:
         hint = f"There is no run in {str(folder) or repr('')}. {hint}"
     raise ValueError(hint)
+
+
+def is_pretrained(folder):
+    """Returns True for the folder of the pretrained model, which is part of the package."""
+    return Path(folder).resolve() == PRETRAINED
 
 
 def completed(root="runs"):

@@ -1,15 +1,20 @@
 """A finished run: the model, and what was fitted to its codes."""
 
+import contextlib
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
+from keras.initializers import VarianceScaling, Zeros
 
 from keras_vae import latent
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
+INITIAL = {kind: kind.__call__ for kind in (VarianceScaling, Zeros)}  # make initial weights
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,8 @@ def load(folder=None):
     """Returns a run: the model, and what was fitted to its codes.
 
     Args:
-        folder: The run folder, or its name in ``runs/``; None is the newest completed run.
+        folder: The run folder, or its name in ``runs/``; None is the newest completed run, or the
+            pretrained model of the package, ``"pretrained"``, if there is none.
 
     Returns:
         A `Run`, on the current Keras backend.
@@ -175,12 +181,36 @@ def read_if_present(path, reader):
 def read(path, reader):
     """Returns ``reader(path)``; raises `ValueError` with the path if that fails."""
     try:
-        return reader(path)
+        with no_initial_weights():
+            return reader(path)
     except MemoryError:
         raise
     except Exception as error:  # each reader has its own exceptions for damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path} cannot be read: {reason}") from error
+
+
+@contextlib.contextmanager
+def no_initial_weights():
+    """Keras models made in this thread begin with NumPy's zeros: a file replaces them.
+
+    On JAX each shape of initial weights costs a compilation, together several seconds.
+    """
+    loading = threading.get_ident()
+
+    def zeros(self, shape, dtype=None, **kwargs):
+        if threading.get_ident() == loading:
+            return np.zeros(shape, "float32")
+        make = next(make for kind, make in INITIAL.items() if isinstance(self, kind))
+        return make(self, shape, dtype, **kwargs)
+
+    try:
+        for kind in INITIAL:
+            kind.__call__ = zeros
+        yield
+    finally:
+        for kind, make in INITIAL.items():
+            kind.__call__ = make
 
 
 def load_model(folder):
@@ -208,4 +238,6 @@ def load_model(folder):
     model = read(path, keras.saving.load_model)  # safe mode: nothing in the file is executed
     if not hasattr(model, "encode"):
         raise ValueError(f"{path} is a {type(model).__name__}; expected a VAE or an AutoEncoder")
+    if not model.compiled:  # a packed run has no optimizer
+        model.compile()
     return model
