@@ -7,14 +7,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras.initializers import VarianceScaling, Zeros
+from keras.initializers import Identity, VarianceScaling, Zeros
 
 from keras_vae import latent
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
-INITIAL = {kind: kind.__call__ for kind in (VarianceScaling, Zeros)}  # make initial weights
+INITIAL = {
+    kind: kind.__call__ for kind in (Identity, VarianceScaling, Zeros)
+}  # make initial weights
 
 
 @dataclass(frozen=True)
