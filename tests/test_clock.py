@@ -1,11 +1,13 @@
 """Training for a given time."""
 
 import time
+import types
 
 import keras
 import numpy as np
 import pytest
 
+from keras_vae.runs import timetable
 from keras_vae.training import clock
 from keras_vae.training.clock import FollowClock
 
@@ -98,3 +100,41 @@ def test_the_speed_of_the_first_steps(make_vae, images):
 def test_arguments_are_checked(arguments):
     with pytest.raises(ValueError, match="Argument"):
         FollowClock(*arguments)
+
+
+class Images:
+    attribute_names = ("smiling",)
+    train = range(10_000)
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """Ten minutes of which nothing has passed, on the machine of the estimates."""
+    monkeypatch.setattr(timetable.time, "monotonic", lambda: 0.0)
+    judges = types.SimpleNamespace(cached=False)
+    return timetable.Timetable(600.0, Images, judges)
+
+
+def test_a_run_has_time_for_all_its_parts(plan):
+    training = plan.for_training()
+    rest = timetable.MEASURING + timetable.JUDGES + timetable.JUDGING + timetable.FIGURES
+    assert plan.judged and plan.minutes == training / 60
+    assert 0.5 * 600 < training < 600 - rest
+    plan.end -= training + timetable.MEASURING + timetable.JUDGES  # the time that is then left
+    flow = plan.for_flow()
+    assert flow == pytest.approx(plan.left - timetable.JUDGING - timetable.FIGURES)
+    assert flow == pytest.approx(training * timetable.FLOW_SHARE / (1 - timetable.FLOW_SHARE))
+
+
+def test_a_slow_machine_does_not_judge_edits(plan):
+    quick = plan.for_training()
+    plan.speed = 0.5
+    assert not plan.judged
+    assert plan.minutes < quick / 60  # less is done, though there is more time for it
+    plan.speed = 100.0
+    assert plan.judged and plan.minutes > 50 * quick / 60
+
+
+def test_training_has_some_time_even_if_there_is_none(plan):
+    plan.end = -50.0
+    assert plan.for_training() > 0 and plan.for_flow() > 0

@@ -14,9 +14,7 @@ from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
-INITIAL = {
-    kind: kind.__call__ for kind in (Identity, VarianceScaling, Zeros)
-}  # make initial weights
+INITIAL = {kind: kind.__call__ for kind in (Identity, VarianceScaling, Zeros)}
 
 
 @dataclass(frozen=True)
