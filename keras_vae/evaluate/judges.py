@@ -68,8 +68,8 @@ class Judges:
 
     @property
     def cached(self):
-        """Whether the cache holds classifiers of this data set, maybe of other attributes."""
-        return any(cache.folder().glob(f"{slug_of(self.trained_on.name)}-judge-*"))
+        """Whether the cache holds two classifiers of this data set, maybe of other images."""
+        return len(list(cache.folder().glob(f"{slug_of(self.trained_on.name)}-judge-*"))) >= 2
 
     def prepare(self):
         """Trains the classifiers for edits of the attribute of `names.favourite`."""

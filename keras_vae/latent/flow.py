@@ -25,8 +25,8 @@ class Flow(FlowNetwork):
     predicts attributes from codes.
 
     Both networks see only the first principal components of the codes. The other components vary
-    little and are drawn independently, as noise: with 512 latents of photographs of faces, 192
-    components give the same new images as all 512, and training takes a fraction of the time.
+    little and are nearly independent, so noise replaces them: with 512 latents of photographs of
+    faces, a flow of 190 components is trained in a third of the time, and its images are better.
 
     It is a Keras model: ``flow.save("flow.keras")``, ``latent.Flow.load("flow.keras")``.
 

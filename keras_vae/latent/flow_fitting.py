@@ -40,7 +40,8 @@ def fit_flow(
         exclusive: Names of mutually exclusive attributes, such as classes: each image has exactly
             one of them.
         seed: A non-negative integer, for initial weights and training.
-        steps: Training steps, with 256 codes each. By default 4,000; fewer for few codes.
+        steps: Training steps, with 256 codes each. By default 4,000; fewer for few codes, at most
+            8,000 with `seconds`.
         width: Width of the hidden layers. By default 384 for up to 64 latents, 768 for 256.
         seconds: End after this time, even if there are steps left; None: no limit.
         progress: ``progress(what, total)`` starts a progress bar and returns a function, which is
@@ -69,7 +70,8 @@ def fit_flow(
     components = enough(spread)
     factor = math.sqrt(max(1, components / 64))  # more components need a wider network
     if steps is None:
-        steps = min(STEPS, math.ceil(MOST_PASSES * n / BATCH))
+        most = STEPS if seconds is None else 2 * STEPS  # more time than the default takes
+        steps = min(most, math.ceil(MOST_PASSES * n / BATCH))
     if width is None:
         width = 64 * round(6 * min(factor, 3))
     checks.check_integer("steps", steps, 1)

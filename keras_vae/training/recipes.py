@@ -52,13 +52,13 @@ DEFAULTS = {
 NETWORKS = ("patches", "mlp", "conv")
 MOST_EPOCHS = 50
 
-# What is better with more time, by the minutes of training on two CPU cores from which it is:
-# settings in place of those above. "epochs" is the most that helps; "images_per_second" is the
-# speed on those two cores, by which the time on another machine is judged.
+# With --minutes: what replaces the settings above, by the minutes of training on two CPU cores from
+# which it is better. "epochs" is the most that may help; "images_per_second" the speed on those two
+# cores with JAX, which tells what the minutes of another machine are worth.
 WITH_TIME = {
     "faces": {
         0: {"images_per_second": 1200, "epochs": 200},
-        3: {
+        4: {
             "network": "patches",
             "widths": [768, 48, 192],
             "latent_dim": 96,
@@ -70,12 +70,12 @@ WITH_TIME = {
         0: {"images_per_second": 12000, "epochs": 200},
     },
     "photographs": {
-        0: {"images_per_second": 700, "epochs": 100},
-        3: {
+        0: {"images_per_second": 850, "epochs": 100},
+        2: {
             "network": "conv",
             "widths": [64],
             "latent_dim": 512,
-            "images_per_second": 550,
+            "images_per_second": 500,
             "epochs": 100,
         },
     },
