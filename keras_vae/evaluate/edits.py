@@ -16,7 +16,7 @@ MEASURABLE = 0.85  # balanced accuracy of the judge above which an attribute is 
 ENOUGH = 0.95  # flip rate above which an edit need not be stronger
 CURVE = 500  # images for each point of a curve
 FINAL = 2000  # test images for the numbers at the chosen strength
-CHOOSING = 200  # validation images for choosing a method
+CHOOSING = 400  # validation images for choosing a method
 MOST_VALUES = 100_000_000  # pixels times channels of all images; limits the number of large ones
 LEAST_PER_SIDE = 10  # images with an attribute, and without, needed to count leakage into it
 SHORT = ("flip_rate", "largest_leakage", "leaks_into", "identity")  # in each point of a curve
@@ -163,7 +163,7 @@ def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOS
         qualities = {}
         for method, edits in methods.items():
             unit = edits.shift({name: 1.0}, side.z)
-            curve = [side.score(name, strength * unit, watched) for strength in STRENGTHS[:4]]
+            curve = [side.score(name, strength * unit, watched) for strength in STRENGTHS[1:4]]
             qualities[method] = quality(curve[choose(curve)])
         chosen[name] = max(qualities, key=qualities.get)  # the first if several are equal
     return chosen

@@ -212,8 +212,7 @@ class Flow(FlowNetwork):
         rng = np.random.default_rng(seed)
         signs = signs[rng.integers(len(signs), size=n)]
         noise = np.float32(temperature) * rng.standard_normal((n, self.latent_dim), "float32")
-        forward = self.forward_guided if self.names else self.forward
-        return self._as_codes(self._map(forward, noise, signs))
+        return self._as_codes(self._map(self.forward, noise, signs))
 
     def shift(self, strengths, codes):
         """Returns the vectors to add to codes to change attributes; they depend on the code.

@@ -14,9 +14,6 @@ from keras_vae.training.programs import Programs
 BLOCKS = 3  # residual hidden layers
 FREQUENCIES = np.float32(math.pi) * 2 ** np.linspace(0, 6, 16, dtype="float32")  # of time features
 HEUN_STEPS = 10  # from noise to codes; more steps do not improve measured picture quality
-# Classifier-free guidance (Ho & Salimans 2022): the effect of the attributes on new codes is
-# enlarged, because the network, which is an average, underestimates it.
-GUIDANCE = 1.25
 GUESS_WIDTH, GUESS_NOISE, GUESS_DECAY = 256, 0.05, 1e-5
 NONE, HALF = 0.25, 0.1  # shares of training rows with no known attribute, and with about half known
 
@@ -91,30 +88,19 @@ class FlowNetwork(Trainer, keras.Model):
         """Maps ``[noise, signs]`` to standardised codes, both ``(n, ...)``."""
         return self._integrate(rows, start=0.0, step=1 / HEUN_STEPS)
 
-    def forward_guided(self, rows):
-        """As `forward`, with the effect of the attributes enlarged, see `GUIDANCE`."""
-        return self._integrate(rows, start=0.0, step=1 / HEUN_STEPS, guidance=GUIDANCE)
-
     def back(self, rows):
         """Maps ``[standardised codes, signs]`` to noise, both ``(n, ...)``."""
         return self._integrate(rows, start=1.0, step=-1 / HEUN_STEPS)
 
-    def _integrate(self, rows, start, step, guidance=1.0):
+    def _integrate(self, rows, start, step):
         """Solves ``dx/dt = velocity`` by Heun's method."""
         x, signs = rows[:, : self.components], rows[:, self.components :]
         ones = ops.ones_like(x[:, :1])
 
-        def velocity(x, t):
-            known = self.velocity(x, t, signs)
-            if guidance == 1:
-                return known
-            unknown = self.velocity(x, t, ops.zeros_like(signs))
-            return unknown + guidance * (known - unknown)
-
         def heun_step(i, x):
             t = (start + step * ops.cast(i, "float32")) * ones
-            first = velocity(x, t)
-            second = velocity(x + step * first, t + step)
+            first = self.velocity(x, t, signs)
+            second = self.velocity(x + step * first, t + step, signs)
             return x + step / 2 * (first + second)
 
         return ops.fori_loop(0, HEUN_STEPS, heun_step, x)
