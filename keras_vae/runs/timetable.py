@@ -10,7 +10,7 @@ FIGURES = 10
 JUDGES = 125  # training the two classifiers that judge edits, unless they are cached
 JUDGING = 30  # choosing the methods of edits and measuring one
 JUDGED_SHARE = 0.3  # of the time after reading the data: edits are judged if it is enough for that
-FLOW_SHARE = 0.25  # of the time for training the model and the flow
+FLOW_SHARE, LONGEST_FLOW = 0.25, 120  # of the time for training the model and the flow; seconds
 LEAST = 0.05  # of the time after reading the data: training takes so long even if time is short
 FASTEST = 0.5  # least `slowness`: not everything runs on an accelerator
 
@@ -57,7 +57,8 @@ class Timetable:
         """Returns the seconds from now until training should end."""
         rest = MEASURING + FIGURES + self.judged * self.judging
         both = self.left - self.slowness * rest
-        return max(LEAST * self.total, (1 - FLOW_SHARE) * both)
+        flow = min(FLOW_SHARE * both, self.slowness * LONGEST_FLOW)
+        return max(LEAST * self.total, both - flow)
 
     def for_flow(self):
         """Returns the seconds from now until the flow should be fitted; the judges are trained."""
