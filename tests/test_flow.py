@@ -346,3 +346,19 @@ def test_an_unknown_attribute_is_none_at_all(small):
     unknown = np.full((30, 4), np.nan)
     np.testing.assert_array_equal(small.noise(CODES, unknown), small.noise(CODES))
     assert np.abs(small.noise(CODES, ATTRIBUTES) - small.noise(CODES)).max() > 1e-6
+
+
+def test_it_moves_only_the_components_with_most_of_the_variance():
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.normal(size=(80, 80)))[0].astype("float32")
+    spread = np.repeat([1, 0.5, 0.01], [2, 62, 16])
+    codes = (rng.normal(size=(500, 80)) * spread).astype("float32") @ rotation + 3
+    flow = latent.fit_flow(codes, steps=3, width=8)
+    assert flow.components == 64
+    noise = flow.noise(codes)
+    np.testing.assert_allclose(flow.codes(noise), codes, atol=1e-2)
+    # What is left are uncorrelated numbers of variance 1, which are noise already.
+    rest = noise[:, 64:]
+    np.testing.assert_allclose(np.cov(rest, rowvar=False, bias=True), np.eye(16), atol=1e-2)
+    drawn = (flow.sample(4000, seed=0) - 3) @ rotation.T
+    np.testing.assert_allclose(drawn[:, 64:].std(axis=0), 0.01, rtol=0.2)
