@@ -43,7 +43,7 @@ def number(kind, low, high=float("inf"), above=False):
     what = "whole number" if kind is int else "number"
     limits = f"{'above' if above else 'of at least'} {low:,}"
     if high < float("inf"):
-        limits = f"from {low:,} to {high:,}"
+        limits = f"above {low:,}, at most {high:,}" if above else f"from {low:,} to {high:,}"
 
     def convert(text):
         try:

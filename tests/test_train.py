@@ -531,6 +531,7 @@ MISTAKES = [
     (["--latent-dim", "0"], "must be a whole number from 1 to 2,147,483,647, not "),
     (["--learning-rate", "0"], "--learning-rate must be a number above 0, not '0'"),
     (["--learning-rate", "inf"], "must be a number above 0, not 'inf'"),
+    (["--minutes", "0"], "--minutes must be a number above 0, at most 100,000, not '0'"),
     (["--beta", "-1"], "--beta must be a number from 0 to 1,000,000, not '-1'"),
     (["--beta", "nan"], "--beta must be a number from 0 to 1,000,000, not 'nan'"),
     (["--seed", "-1"], "--seed must be a whole number from 0 to 4,294,967,295"),
