@@ -127,7 +127,7 @@ def make_model(args, data, plan):
         model.compile(recipes.make_optimizer(args.learning_rate, steps))
         return model
     settings = None
-    while True:
+    for _ in range(3):  # not for ever: the speed of each of two networks may call for the other
         vars(args).update(given)
         before, settings = settings, fill_in_defaults(args, data, plan.minutes)
         if settings == before:
@@ -138,6 +138,7 @@ def make_model(args, data, plan):
             return model  # nothing to choose, or no other speed to compare with
         speed = clock.first_steps(model, images, args.batch_size)
         plan.speed = speed / settings["images_per_second"]
+    return model
 
 
 def fill_in_defaults(args, data, minutes=None):

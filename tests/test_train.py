@@ -377,6 +377,10 @@ def test_the_speed_of_the_first_steps_decides(monkeypatch):
         assert args.widths[0] in {
             layer.units for layer in model.encoder.layers if hasattr(layer, "units")
         }
+    speeds = iter([1000, 10] * 5)  # each calls for the other network
+    monkeypatch.setattr(clock, "first_steps", lambda model, images, size: next(speeds))
+    train.make_model(parse(["--minutes", "1", "--network", "mlp"]), data, Plan())
+    assert len(list(speeds)) == 7
 
 
 @pytest.mark.once
