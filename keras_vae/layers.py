@@ -54,12 +54,9 @@ class Sampling(keras.layers.Layer):
     def call(self, inputs, eps=None):
         z_mean, z_log_var = inputs  # (n, latent_dim) each
         if eps is None:
-            eps = self.noise(ops.shape(z_mean))
+            shape, seed = ops.shape(z_mean), self.seed_generator
+            eps = keras.random.normal(shape, dtype=self.compute_dtype, seed=seed)
         return z_mean + ops.exp(z_log_var / 2) * eps
-
-    def noise(self, shape):
-        """Returns a fresh draw of ``eps ~ N(0, I)``."""
-        return keras.random.normal(shape, dtype=self.compute_dtype, seed=self.seed_generator)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]
@@ -127,9 +124,13 @@ class DynamicBinarization(keras.layers.Layer):
 
 def seed_generator(seed):
     """Returns a generator for a hashed seed: neighbouring seeds overlap on torch."""
-    if seed is not None:
-        seed = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
-    return keras.random.SeedGenerator(seed)
+    return keras.random.SeedGenerator(None if seed is None else hashed_seed(seed))
+
+
+def hashed_seed(seed):
+    """Returns a seed of 31 bits; None draws one from NumPy's global state."""
+    seed = np.random.randint(2**31) if seed is None else seed
+    return int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")

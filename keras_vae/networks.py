@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_vae.checks import check_integer, check_number, check_sizes
+from keras_vae.initializers import GlorotUniform
 from keras_vae.layers import DepthToSpace, Offset
 
 STRAIGHT_SIDE = 64  # pixels: the linear map sees larger images at a reduced size
@@ -58,13 +59,13 @@ def build_mlp(
     def read(x):
         x = layers.Flatten()(x)
         for width in hidden:
-            x = normalise_and_activate(layers.Dense(width)(x), activation)
+            x = normalise_and_activate(dense(width)(x), activation)
         return x
 
     def draw(z):
         for width in reversed(hidden):
-            z = normalise_and_activate(layers.Dense(width)(z), activation)
-        x = layers.Dense(math.prod(image_shape), dtype="float32", use_bias=False)(z)
+            z = normalise_and_activate(dense(width)(z), activation)
+        x = dense(math.prod(image_shape), dtype="float32", use_bias=False)(z)
         return layers.Reshape(image_shape, dtype="float32")(x)
 
     hidden, image_shape = [int(width) for width in hidden], sizes(image_shape)
@@ -142,8 +143,8 @@ def build_conv(
     def draw(z):
         # A hidden layer between the code and the positions: without it the map is almost linear,
         # and codes between those of images decode to speckles.
-        x = normalise_and_activate(layers.Dense(4 * filters[-1])(z), activation)
-        x = layers.Reshape(shape)(layers.Dense(math.prod(shape))(x))
+        x = normalise_and_activate(dense(4 * filters[-1])(z), activation)
+        x = layers.Reshape(shape)(dense(math.prod(shape))(x))
         x = normalise_and_activate(x, activation)
         for count in reversed(filters[:-1]):
             x = DepthToSpace(2)(conv(4 * count, 3)(x))
@@ -211,12 +212,15 @@ def build_patches(
             "Argument `patch` must be no more than twice the longer side of images of "
             f"{image_shape[0]}x{image_shape[1]} pixels. Received: patch={patch}"
         )
-    dense, few, many = map(int, widths)
+    code_width, few, many = map(int, widths)
     margin, channels = margins(image_shape, patch), image_shape[2]
     rows, columns = ((side + sum(both)) // patch for side, both in zip(image_shape, margin))
 
     def each(width, **arguments):  # (n, patches, a) to (n, patches, width), weights for each patch
-        return layers.EinsumDense("npa,pab->npb", (rows * columns, width), **arguments)
+        shape = rows * columns, width
+        return layers.EinsumDense(
+            "npa,pab->npb", shape, kernel_initializer=GlorotUniform(), **arguments
+        )
 
     def read(x):
         x = padded(x, margin)
@@ -224,11 +228,11 @@ def build_patches(
         x = layers.Permute((1, 3, 2, 4))(x)  # (n, rows, columns, patch, patch * channels)
         x = layers.Reshape((rows * columns, patch * patch * channels))(x)
         x = normalise_and_activate(each(few, bias_axes="pb")(x), activation)
-        return normalise_and_activate(layers.Dense(dense)(layers.Flatten()(x)), activation)
+        return normalise_and_activate(dense(code_width)(layers.Flatten()(x)), activation)
 
     def draw(z):
-        x = normalise_and_activate(layers.Dense(dense)(z), activation)
-        x = layers.Reshape((rows * columns, few))(layers.Dense(rows * columns * few)(x))
+        x = normalise_and_activate(dense(code_width)(z), activation)
+        x = layers.Reshape((rows * columns, few))(dense(rows * columns * few)(x))
         x = each(many, bias_axes="pb")(normalise_and_activate(x, activation))
         x = normalise_and_activate(x, activation)
         x = each(patch * patch * channels, dtype="float32")(x)
@@ -273,14 +277,14 @@ def connect(
     codes = code_heads(read(x), int(latent_dim), variational)
     small = smaller(x, factor)
     if straight:
-        line = layers.Dense(int(latent_dim), use_bias=False, name="straight", **exact)
+        line = dense(int(latent_dim), use_bias=False, name="straight", **exact)
         codes[0] = layers.Add(name="z_mean_sum", **exact)([codes[0], line(layers.Flatten()(small))])
     encoder = keras.Model(images, codes if variational else codes[0], name="encoder")
 
     z, mean_image = keras.Input((int(latent_dim),), name="z"), Offset(**exact)
     outputs = draw(z)
     if straight:
-        line = layers.Dense(math.prod(small.shape[1:]), use_bias=False, name="straight", **exact)
+        line = dense(math.prod(small.shape[1:]), use_bias=False, name="straight", **exact)
         picture = layers.Reshape(small.shape[1:], **exact)(line(z))
         outputs = layers.Add(**exact)([outputs, larger(picture, image_shape, factor)])
     decoder = keras.Model(z, mean_image(outputs), name="decoder")
@@ -371,8 +375,19 @@ def larger(x, image_shape, factor):
     return cropped(x, [(0, side - wanted) for side, wanted in zip(x.shape[1:3], image_shape)])
 
 
+def dense(units, **arguments):
+    return layers.Dense(units, kernel_initializer=GlorotUniform(), **arguments)
+
+
 def conv(filters, size, **arguments):
-    return layers.Conv2D(filters, size, padding="same", data_format="channels_last", **arguments)
+    return layers.Conv2D(
+        filters,
+        size,
+        padding="same",
+        data_format="channels_last",
+        kernel_initializer=GlorotUniform(),
+        **arguments,
+    )
 
 
 def normalise_and_activate(x, activation):
@@ -382,10 +397,10 @@ def normalise_and_activate(x, activation):
 def code_heads(x, latent_dim, variational):
     """Returns the outputs of an encoder, in float32 under any policy."""
     if not variational:
-        return [layers.Dense(latent_dim, dtype="float32", name="z")(x)]
-    z_mean = layers.Dense(latent_dim, dtype="float32", name="z_mean")(x)
+        return [dense(latent_dim, dtype="float32", name="z")(x)]
+    z_mean = dense(latent_dim, dtype="float32", name="z_mean")(x)
     # Little noise at first: the decoder learns to use the code before the KL removes it.
-    z_log_var = layers.Dense(
+    z_log_var = dense(
         latent_dim,
         dtype="float32",
         name="z_log_var",

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from keras_vae.layers import seed_generator
+from keras_vae import noise
+from keras_vae.initializers import GlorotUniform
+from keras_vae.layers import hashed_seed
 from keras_vae.training.backends import Trainer, without_gradient
 from keras_vae.training.means import EpochMeans
 from keras_vae.training.programs import Programs
@@ -42,11 +44,10 @@ class FlowNetwork(Trainer, keras.Model):
         self.components, self.width, self.seed = components, width, seed
         self.names, self.exclusive = tuple(names), tuple(exclusive)
         self.is_exclusive = np.isin(self.names, self.exclusive)
-        # A separate seed for each layer; hashed, because neighbouring seeds overlap on torch.
         seeds = iter(np.random.SeedSequence(seed).generate_state(BLOCKS + 3) >> 1)
 
         def dense(inputs, units, initializer=None, **arguments):
-            initializer = initializer or keras.initializers.GlorotUniform(int(next(seeds)))
+            initializer = initializer or GlorotUniform(int(next(seeds)))
             layer = layers.Dense(units, kernel_initializer=initializer, dtype=dtype, **arguments)
             layer.build((None, inputs))
             return layer
@@ -59,7 +60,7 @@ class FlowNetwork(Trainer, keras.Model):
             decay = keras.regularizers.L2(GUESS_DECAY)
             self.hidden = dense(components, GUESS_WIDTH, kernel_regularizer=decay)
             self.verdict = dense(GUESS_WIDTH, count, kernel_regularizer=decay)
-        self.seed_generator = seed_generator(seed)
+        self.noise_seed = hashed_seed(seed)
         self.means = EpochMeans(self.loss_names)
         self.programs, self.asked_steps = Programs(), None
         self.built = True
@@ -119,15 +120,19 @@ class FlowNetwork(Trainer, keras.Model):
     def training_batch(self, data):
         return data
 
-    def noise_of_a_step(self, rows):
-        """Returns the random numbers that `compute_losses` needs for a batch, as its arguments."""
-        n, seed = ops.shape(rows)[0], self.seed_generator
+    def noise_of_steps(self, steps, rows, training):
+        """Returns random numbers for `compute_losses`, see `AutoEncoder.noise_of_steps`."""
+        done = ops.cast(self.optimizer.iterations, "int32")
+        step = done + ops.arange(steps, dtype="int32")[:, None, None]
+        row = ops.arange(rows, dtype="int32")[:, None]
+        normals, uniforms = 2 * self.components + 1, 1 + len(self.names)
+        column = ops.arange(normals + uniforms, dtype="int32")
         return {
-            "normal": keras.random.normal((n, 2 * self.components + 1), dtype="float32", seed=seed),
-            "uniform": keras.random.uniform((n, 1 + len(self.names)), dtype="float32", seed=seed),
+            "normal": noise.normal(self.noise_seed, step, row, column[:normals]),
+            "uniform": noise.uniform(self.noise_seed, step, row, column[normals:]),
         }
 
-    def compute_losses(self, data, training, **noise):
+    def compute_losses(self, data, training, normal=None, uniform=None):
         """Returns the losses of one batch by name; the two networks share no weights.
 
         ``flow_loss`` is the squared error of the velocity, averaged over latents; ``guess_loss``
@@ -135,12 +140,14 @@ class FlowNetwork(Trainer, keras.Model):
         unknown ones.
         """
         rows, d = data[0], self.components
-        noise = noise or self.noise_of_a_step(rows)
+        if normal is None:
+            drawn = self.noise_of_steps(1, ops.shape(rows)[0], training)
+            normal, uniform = drawn["normal"][0], drawn["uniform"][0]
         x, signs = rows[:, :d], rows[:, d:]
-        e, blur = noise["normal"][:, :d], noise["normal"][:, d : 2 * d]
+        e, blur = normal[:, :d], normal[:, d : 2 * d]
         # Times are concentrated in the middle and towards the codes, because the ends are easier.
-        t = ops.sigmoid(1.2 * noise["normal"][:, 2 * d :] + 0.3)
-        known = self._hide_some(signs, noise["uniform"])
+        t = ops.sigmoid(1.2 * normal[:, 2 * d :] + 0.3)
+        known = self._hide_some(signs, uniform)
         velocity = self.velocity((1 - t) * e + t * x, t, known)
         flow_loss = ops.mean(ops.square(velocity - (x - e)))
         guess_loss = ops.zeros(())

@@ -184,8 +184,18 @@ class AutoEncoder(Fitting):
         loss = reconstruction_loss + sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
 
-    def noise_of_a_step(self, x):
-        """Returns the noise that `compute_losses` would draw for a batch, as its arguments."""
+    def noise_of_steps(self, steps, rows, training):
+        """Returns the noise of the next steps.
+
+        Args:
+            steps: The number of steps.
+            rows: Images in a batch.
+            training: Whether the steps train the model.
+
+        Returns:
+            A dict of tensors ``(steps, rows, ...)``: for each step, the arguments of
+            `compute_losses` that it would otherwise compute itself.
+        """
         return {}
 
     def training_batch(self, data):

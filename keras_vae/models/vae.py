@@ -4,15 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import noise
 from keras_vae.checks import check_integer, check_number
 from keras_vae.images import to_pixels
-from keras_vae.layers import Sampling
+from keras_vae.layers import Sampling, hashed_seed
 from keras_vae.models import importance
 from keras_vae.models.autoencoder import AutoEncoder, mean_weight, weighted_mean
 from keras_vae.models.settings import Setting, number, settings
 
-# Limits for the noise of an evaluation: draws, one per image, and values in total.
-NOISE_ROWS, NOISE_VALUES = 4096, 2**20
+EVALUATION = -1  # the seed of the noise in `evaluate`; those of training are not negative
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -27,9 +27,10 @@ class VAE(AutoEncoder):
 
     with ``kl_loss = KL[q(z|x) || N(0, I)]`` (see `gaussian_kl`). With ``beta=1`` this is the
     negative ELBO, up to the likelihood's constant; other values give the beta-VAE (Higgins
-    2017). Training draws fresh noise at each step; `evaluate` always uses the same noise for
-    the image at each position, so its losses are the same in every call, on every backend and
-    for every batch size. `predict` and a plain call draw no noise: they decode ``z_mean``.
+    2017). The noise of training is a function of seed, step and position in the batch
+    (`keras_vae.noise`), the same on every backend. `evaluate` always uses the same noise for the
+    image at each position, so its losses are the same in every call and for every batch size.
+    `predict` and a plain call draw no noise: they decode ``z_mean``.
 
     Warm-up and free bits change only the loss that training optimises. ``kl_loss`` is always
     the raw KL, and `evaluate` always weights it by the final beta, so ``val_loss`` means the
@@ -45,14 +46,16 @@ class VAE(AutoEncoder):
         likelihood: Name or object, see `keras_vae.likelihoods`.
         beta: Weight of the KL, a finite number of at least 0.
         kl_warmup_steps: Number of training steps in which the weight rises linearly from 0 to
-            beta (Bowman et al. 2016, https://arxiv.org/abs/1511.06349). Its progress is saved
-            with the model.
+            beta (Bowman et al. 2016, https://arxiv.org/abs/1511.06349).
         free_bits: KL that each latent may have at no cost, in nats: training optimises
             ``sum_j max(free_bits, batch mean of KL_j)`` in place of the KL (Kingma et al. 2016,
             https://arxiv.org/abs/1606.04934, appendix C.8, with each latent a group).
         augmentation: Keras layer that changes pixels in [0, 1] at random in training, or None,
             see `AutoEncoder`.
         seed: Seeds the noise of training: None or a non-negative integer.
+
+    Attributes:
+        steps: The number of training steps so far, an int32 variable that is saved with the model.
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
@@ -105,9 +108,11 @@ class VAE(AutoEncoder):
         self.sampling = Sampling(seed=seed)
         if self.built:
             self._build_sampling()
-        if self.kl_warmup_steps:  # counts the steps so far; saved with the model
-            self.steps = keras.Variable(0, trainable=False, dtype="int32", name="steps")
-        self._noise = None
+        # Seed and step say which noise comes next, and are saved with the model.
+        self.steps, self.noise_seed = (
+            keras.Variable(value, trainable=False, dtype="int32", name=name)
+            for name, value in (("steps", 0), ("noise_seed", hashed_seed(seed)))
+        )
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -130,8 +135,8 @@ class VAE(AutoEncoder):
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if not self.built:
             self.build(x.shape)
-        if not training:  # the number of images seen so far selects the noise
-            eps = self.fixed_noise(self.means.count, ops.shape(x)[0])
+        if eps is None:
+            eps = self.noise_of_steps(1, ops.shape(x)[0], training)["eps"][0]
         y = self(x, training=training, eps=eps, raw=True)
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         kl = kl_per_latent(y["z_mean"], y["z_log_var"])  # (n, latent_dim)
@@ -142,6 +147,7 @@ class VAE(AutoEncoder):
             free_bits = ops.convert_to_tensor(self.free_bits)
             free = free_bits * mean_weight(sample_weight)
             penalty = ops.sum(ops.where(free_bits > 0, ops.maximum(free, kl), kl))
+            self.steps.assign_add(1)
         return {
             "loss": reconstruction_loss + kl_weight * penalty + sum(self.losses),
             "reconstruction_loss": reconstruction_loss,
@@ -149,29 +155,22 @@ class VAE(AutoEncoder):
             "kl_weight": kl_weight,
         }
 
-    def noise_of_a_step(self, x):
-        return {"eps": self.sampling.noise((x.shape[0], self.latent_dim))}
+    def noise_of_steps(self, steps, rows, training):
+        step = ops.arange(steps, dtype="int32")[:, None, None]
+        row = ops.arange(rows, dtype="int32")[:, None]
+        column = ops.arange(self.latent_dim, dtype="int32")
+        if training:
+            return {"eps": noise.normal(self.noise_seed, self.steps + step, row, column)}
+        first = ops.cast(self.means.count, "int32")  # images that the evaluation has seen
+        return {"eps": noise.normal(EVALUATION, 0, first + step * rows + row, column)}
 
     def kl_weight(self, training):
-        """Returns the weight of the KL in this step; training advances the warm-up."""
+        """Returns the weight of the KL in this step."""
         beta = ops.convert_to_tensor(self.beta)
         if not (training and self.kl_warmup_steps):
             return beta
         share = ops.cast(self.steps, "float32") / self.kl_warmup_steps
-        self.steps.assign(ops.minimum(self.steps + 1, self.kl_warmup_steps))
         return beta * ops.minimum(share, 1.0)
-
-    def fixed_noise(self, first, n):
-        """Returns the noise of the `n` images from number `first` on in an evaluation.
-
-        It is the same on every backend, since NumPy draws it, and for every batch size.
-        """
-        if self._noise is None:
-            rows = max(1, min(NOISE_ROWS, NOISE_VALUES // self.latent_dim))
-            rng = np.random.default_rng(0)
-            self._noise = rng.standard_normal((rows, self.latent_dim), "float32")
-        rows = ops.cast(first, "int32") + ops.arange(n, dtype="int32")
-        return ops.take(ops.convert_to_tensor(self._noise), ops.mod(rows, len(self._noise)), axis=0)
 
     def encode(self, x, batch_size=128):
         """Returns the distributions over codes of images.
@@ -269,6 +268,10 @@ class VAE(AutoEncoder):
     def _encode(self, x):
         z_mean, z_log_var = self.encoder(to_pixels(x), training=False)
         return ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
+
+    def load_own_variables(self, store):
+        if "1" in store:  # a model that was saved by version 0.1.0 has no `noise_seed`
+            super().load_own_variables(store)
 
     def get_config(self):
         return {

@@ -10,11 +10,12 @@ import numpy as np
 from keras.initializers import Identity, VarianceScaling, Zeros
 
 from keras_vae import latent
+from keras_vae.initializers import GlorotUniform
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
-INITIAL = {kind: kind.__call__ for kind in (Identity, VarianceScaling, Zeros)}
+INITIAL = {kind: kind.__call__ for kind in (Identity, GlorotUniform, VarianceScaling, Zeros)}
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,10 @@ class Trainer:
         key = training, (rows.shape[1], *images.shape[1:]), images.dtype, weights is None
         recording = self.programs.steps.setdefault(key, Recording(self, training, updater))
         recording.forget_tensors()
+        noise = self.noise_of_steps(*rows.shape, training)  # quicker than that of each step
         for i, numbers in enumerate(rows):
-            batch = images.index_select(0, numbers)
-            recording.step((batch, None, None if weights is None else weights[i]))
+            batch = images.index_select(0, numbers), None, None if weights is None else weights[i]
+            recording.step(batch, {name: values[i] for name, values in noise.items()})
 
     def best_pace(self, batch_size):
         """Returns the number of steps in the first execution, and the largest number."""

@@ -32,13 +32,13 @@ class Recording:
         self.model, self.training, self.updater = model, training, updater
         self.steps, self.graph, self.tensors = 0, None, None
 
-    def step(self, data):
-        """Takes a step on a batch ``(x, None, sample_weight)``."""
+    def step(self, data, noise):
+        """Takes a step on a batch ``(x, None, sample_weight)`` with `noise_of_steps` for it."""
         if self.steps == STEPS_BEFORE:
-            self.try_to_record(data)
+            self.try_to_record(data, noise)
         self.steps += 1
         if self.graph is not None:
-            self.play(data)
+            self.play(data, noise)
         else:
             self.by_layers(data)
 
@@ -46,14 +46,14 @@ class Recording:
         with contextlib.nullcontext() if self.training else torch.no_grad():
             self.model.train_step(data) if self.training else self.model.test_step(data)
 
-    def play(self, data):
+    def play(self, data, noise):
         if self.tensors is None:
             self.tensors = [values(group) for group in (self.trained, self.state, self.changed)]
             if self.training:
                 self.update = self.updater(self.model.optimizer, self.trained)
         trained, state, changed = self.tensors
         with torch.no_grad():
-            gradients, new = self.graph(trained, state, *self.inputs(data))
+            gradients, new = self.graph(trained, state, *self.inputs(data), noise)
             if self.training:
                 self.update(gradients)
             torch._foreach_copy_(changed, new)
@@ -63,16 +63,16 @@ class Recording:
         self.tensors = None
 
     def inputs(self, data):
-        """Returns the inputs of a step: an augmented batch and noise."""
+        """Returns the images of a step, augmented, and their weights."""
         x, _, weight = self.model.training_batch(data) if self.training else data
-        return x, weight, self.model.noise_of_a_step(x) if self.training else {}
+        return x, weight
 
-    def try_to_record(self, data):
+    def try_to_record(self, data, noise):
         """Records a step, or warns that steps of this model cannot be recorded."""
         drawn_from = values(self.model.non_trainable_variables)
         before = [value.clone() for value in drawn_from]
         try:
-            self.record(*self.inputs(data))
+            self.record(*self.inputs(data), noise)
         except Exception as error:  # of any kind: layer by layer the same step works
             self.warn(error)
         with torch.no_grad():  # the step itself draws these random numbers again
