@@ -26,5 +26,6 @@ from keras_vae.models.vae import VAE as VAE
 from keras_vae.networks import build_conv as build_conv
 from keras_vae.networks import build_mlp as build_mlp
 from keras_vae.networks import build_patches as build_patches
+from keras_vae.training.checkpoint import Checkpoint as Checkpoint
 
 __version__ = "0.1.0"

@@ -47,7 +47,7 @@ def normal(seed, step, row, column):
 
 
 def uniform(seed, step, row, column):
-    """Returns noise that is uniform in [0, 1), a multiple of ``2^-24``; arguments as of `normal`."""
+    """Returns noise that is uniform in [0, 1), multiples of ``2^-24``; see `normal`."""
     return ops.cast(shifted(bits(seed, step, row, column), 8), "float32") * 2**-24
 
 

@@ -69,11 +69,11 @@ def read(path, longest=None):
 def write_animation(frames, path):
     """Writes images ``(n, height, width, channels)`` as an animation, small ones enlarged."""
     from keras_vae import plots
-    from keras_vae.runs import files
+    from keras_vae.atomic import atomic
 
     content = plots.animation(frames, Path(path).suffix[1:].lower(), LARGE)
     try:
-        with files.atomic(path) as temporary:
+        with atomic(path) as temporary:
             temporary.write_bytes(content)
     except OSError as error:
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -81,10 +81,10 @@ def write_animation(frames, path):
 
 def write(picture, path, **options):
     """Writes a Pillow image; raises `ValueError` if that fails, and leaves no partial file."""
-    from keras_vae.runs import files
+    from keras_vae.atomic import atomic
 
     try:
-        with files.atomic(path) as temporary:
+        with atomic(path) as temporary:
             picture.save(temporary, quality=95, **options)  # PNG ignores the quality
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error

@@ -12,6 +12,7 @@ import pytest
 import keras_vae
 from keras_vae import datasets, latent, plots, runs
 from keras_vae.__main__ import main
+from keras_vae.atomic import TEMPORARY
 from keras_vae.evaluate import Classifier, classifiers, edits, judges
 from keras_vae.runs import files, report, words
 from keras_vae_cli.evaluate import QUESTIONS
@@ -330,7 +331,7 @@ def test_a_folder_that_cannot_be_written_gives_one_line(run, evaluated):
     code, output, errors = evaluated(run, "--only", "latents")
     assert (code, output) == (2, "") and len(errors.splitlines()) == 1
     assert f"{run}/evaluation.json is a folder" in errors
-    assert not list(run.glob(f"{files.TEMPORARY}*"))
+    assert not list(run.glob(f"{TEMPORARY}*"))
 
 
 def test_only_and_its_defaults():

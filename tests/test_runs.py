@@ -9,6 +9,7 @@ import pytest
 
 import keras_vae
 from keras_vae import latent, runs
+from keras_vae.atomic import TEMPORARY, atomic, remove_temporary_files
 from keras_vae.runs import files
 from keras_vae.runs.examples import Examples
 
@@ -43,7 +44,7 @@ def test_an_impossible_folder_is_an_os_error(tmp_path):
 def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "metrics.json"
     files.write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
@@ -52,9 +53,9 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 
 @pytest.mark.once
 def test_unfinished_files_can_be_removed(tmp_path):
-    with files.atomic(tmp_path / "model.keras") as temporary:
+    with atomic(tmp_path / "model.keras") as temporary:
         temporary.write_text("half")
-        files.remove_temporary_files(tmp_path)
+        remove_temporary_files(tmp_path)
         assert not list(tmp_path.iterdir())
         temporary.write_text("whole")
 
@@ -127,7 +128,7 @@ def test_a_run_is_loaded_with_what_is_known_of_its_latent_space(make_vae, images
     edited = latent.edit(run.model, images, run.directions, {"smiling": 0.5})
     expected = latent.edit(model, images, DIRECTIONS, {"smiling": 0.5})
     np.testing.assert_allclose(edited, expected, atol=1e-6)
-    assert not list(folder.glob(f"{files.TEMPORARY}*"))
+    assert not list(folder.glob(f"{TEMPORARY}*"))
 
 
 def test_new_images_come_from_the_mixture_or_the_prior(make_vae, tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from keras_vae import datasets, latent, plots, runs
-from keras_vae.runs import files
+from keras_vae.atomic import TEMPORARY
 from keras_vae_cli.train import parse
 
 ROOT = Path(__file__).parents[1]
@@ -461,7 +461,7 @@ def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130 and "Traceback" not in errors
-    assert not list(folder.glob(f"{files.TEMPORARY}*"))
+    assert not list(folder.glob(f"{TEMPORARY}*"))
     assert json.loads((folder / "config.json").read_text())["completed"] is False
     assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
 

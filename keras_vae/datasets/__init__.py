@@ -105,9 +105,7 @@ def load(
             raise ValueError(f"No {part} image of {source.name} can be read")
     size = sum(map(len, positions.values())) * math.prod(source.image_shape)
     streamed = bool(size > budget)
-    splits = {
-        part: make_split(source, data, positions[part], streamed, seed, kept) for part in positions
-    }
+    splits = {part: make_split(source, data, positions[part], streamed, kept) for part in positions}
     return Dataset(
         source.name,
         **splits,
@@ -181,14 +179,14 @@ def refuse_if_too_many(source, data):
     return dict(sorted((source.skipped | source.ignored | broken).items()))
 
 
-def make_split(source, data, positions, streamed, seed, kept):
+def make_split(source, data, positions, streamed, kept):
     """Returns the `Split` at some positions of the decoded columns, with the attributes kept."""
     from keras_vae.datasets import stream
 
     columns = {name: column[data.rows[positions]] for name, column in source.columns.items()}
     for name, column in data.columns.items():
         if name == "images" and data.path:
-            images = stream.Rows(data.path, positions, seed)
+            images = stream.Rows(data.path, positions)
             columns[name] = images if streamed else images.to_memory()
         elif name == "images":
             columns[name] = aligned_empty((len(positions), *column.shape[1:]), column.dtype)

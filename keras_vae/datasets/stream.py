@@ -21,7 +21,6 @@ class Rows:
     Args:
         path: Path of the file.
         rows: Indices of the images, in order.
-        seed: Determines the order of the images in training.
 
     Example:
 
@@ -32,9 +31,8 @@ class Rows:
     ```
     """
 
-    def __init__(self, path, rows, seed=0):
-        self.rows, self.seed = rows, seed
-        self.orders = 0  # number of shuffled streams so far
+    def __init__(self, path, rows):
+        self.rows = rows
         # Kept open, so that the file remains readable if the cache is cleared meanwhile.
         self.file = open(path, "rb")  # noqa: SIM115
         array = np.load(path, mmap_mode="r")
@@ -67,14 +65,13 @@ class Rows:
             images[some] = self[some]
         return images
 
-    def stream(self, batch_size, shuffle=False, first_epoch=0):
+    def stream(self, batch_size, seed=None, first=0):
         """Returns the images as an endless stream, read ahead in parallel by grain.
 
         Args:
             batch_size: Images in a batch; the last batch of an epoch may be smaller.
-            shuffle: Whether the order is random, different in each epoch and at each call. The
-                same seed and the same calls give the same order on every backend.
-            first_epoch: Number of the first epoch.
+            seed: Seeds the order of each epoch, see `order`; None keeps the order of the images.
+            first: Number of the first batch, counted from the beginning of the first epoch.
 
         Returns:
             A `grain.IterDataset` of uint8 ``(batch, height, width, channels)``.
@@ -82,19 +79,26 @@ class Rows:
         import grain
 
         steps = -(-len(self) // batch_size)
-        call, self.orders = self.orders, self.orders + shuffle
 
         @functools.lru_cache(2)
-        def order(epoch):
-            # NumPy's permutation: grain's shuffle of a small set leaves runs such as 29, 30, 31.
-            return np.random.default_rng((self.seed, call, epoch)).permutation(len(self))
+        def order_of(epoch):
+            return order(seed, epoch, len(self))
 
         def batch(number):
             epoch, step = divmod(number, steps)
             part = slice(step * batch_size, (step + 1) * batch_size)
-            return self[order(first_epoch + epoch)[part] if shuffle else part]
+            return self[part if seed is None else order_of(epoch)[part]]
 
-        return grain.MapDataset.range(WITHOUT_END).map(batch).to_iter_dataset(read_options())
+        numbers = grain.MapDataset.range(first, WITHOUT_END)
+        return numbers.map(batch).to_iter_dataset(read_options())
+
+
+def order(seed, epoch, n):
+    """Returns the order of `n` images in an epoch, a function of seed and epoch.
+
+    NumPy's permutation, since grain's shuffle of a small set leaves runs such as 29, 30, 31.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(n)
 
 
 def head(images, n):

@@ -111,14 +111,14 @@ def enough(spread):
 
 
 class Draws:
-    """A source of batches for `loop.fit`: a single epoch of random batches."""
+    """A source of batches for `loop.fit`: a single epoch of random batches, from its beginning."""
 
     batch_size, batch_bytes = BATCH, 1
 
     def __init__(self, rows, steps, seed):
         self.rows, self.steps, self.seed = rows, steps, seed
 
-    def epoch(self, number):
+    def epoch(self, number, done=0):
         rng, left = np.random.default_rng(self.seed), self.steps
 
         def take(steps):

@@ -10,6 +10,7 @@ import time
 import keras
 from tqdm import tqdm
 
+from keras_vae.atomic import remove_temporary_files
 from keras_vae.runs import files
 
 
@@ -154,7 +155,7 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
     def _on_signal(self, number, frame):
         if self.pressed:
-            files.remove_temporary_files(self.folder)
+            remove_temporary_files(self.folder)
             if self.clean_up:
                 self.clean_up()
             with contextlib.suppress(OSError):  # stderr may be closed

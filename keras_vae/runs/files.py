@@ -4,15 +4,17 @@ Each file is written under a temporary name and then moved into place, so that a
 final name is always complete.
 """
 
-import contextlib
 import csv
 import json
-import os
 from pathlib import Path
+
+from keras_vae.atomic import atomic
 
 FILES = {
     "model.keras": "the model at the epoch with the lowest validation loss",
     "config.json": "all settings and versions, and whether the run was completed",
+    "checkpoint.npz": "what --resume continues from (until the run is completed)",
+    "checkpoint-before.npz": "the one before, in case the newest is damaged (until then)",
     "history.csv": "losses of each epoch",
     "metrics.json": "metrics of the saved model on the test images",
     "directions.npz": "a direction in latent space for each attribute (if the data have any)",
@@ -36,31 +38,11 @@ FILES = {
     "disentanglement.png": "how well the codes predict each true factor (if evaluated)",
 }
 
-TEMPORARY = ".unfinished-"  # prefix of the name of a file while it is written
-
 
 def clear(folder):
     """Removes the files of an earlier run, and no others."""
     for name in FILES:
         Path(folder, name).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def atomic(path):
-    """Yields a temporary path to write to; moves the file to `path` unless an error occurs."""
-    path = Path(path)
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_temporary_files(folder):
-    """Removes the partial files of a process that ends while it writes."""
-    for path in Path(folder).glob(f"{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
 
 
 def write_text(path, text):

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from keras_vae.atomic import TEMPORARY
 from keras_vae.runs import files
 from keras_vae.runs.folders import check_target, find
 from keras_vae.runs.run import load
@@ -49,7 +50,7 @@ def pack(folder, target, overwrite=False):
     check_target(folder, target, overwrite)
     run = load(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=target.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=target.parent) as temporary:
         packed = Path(temporary, "run")
         packed.mkdir()
         write(run, packed)

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_vae.checks import check_integer
 from keras_vae.training import inputs, streams
 
 
@@ -43,8 +44,13 @@ class Data:
         """
         if inputs.is_on_disk(self.x):
             others |= {"sample_weight": self.sample_weight}
-            x, steps = inputs.stream(self.x, batch_size, shuffle, first_epoch, **others)
-            return x, None, None, steps
+            inputs.check_stream(self.x, **others)
+            batch_size = inputs.BATCH_SIZE if batch_size is None else batch_size
+            check_integer("batch_size", batch_size, 1)
+            steps = -(-len(self.x) // batch_size)
+            # Endless, since Keras warns of one that ends with the epoch.
+            seed = inputs.order_seed(shuffle)
+            return self.x.stream(batch_size, seed, first_epoch * steps), None, None, steps
         y = inputs.labels(self.x, self.y, self.sample_weight)
         return self.x, y, self.sample_weight, None
 

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_vae.checks import check_integer
-from keras_vae.training import inputs, loop, programs, sources, streams
+from keras_vae.training import checkpoint, inputs, loop, programs, sources, streams
 from keras_vae.training.backends import Trainer
 from keras_vae.training.data import Data, prepare
 from keras_vae.training.guards import StopOnNonFinite, Watch
@@ -109,17 +109,26 @@ class Fitting(Trainer, keras.Model):
             data, validation = data.split(validation_split)
             validation_split = 0.0
         callbacks = self._with_guards(callbacks)
+        saver = checkpoint.of(getattr(callbacks, "callbacks", callbacks))
         others = class_weight, steps_per_epoch, validation_steps, validation_split
         ours = self._is_ours(data) and (validation is None or self._is_ours(validation))
         if ours and not any(others):
             batch_size = batch_size or inputs.BATCH_SIZE
-            source = self._source(data, batch_size, shuffle, initial_epoch, hold=True)
+            source = self._source(data, batch_size, shuffle, hold=True)
             self.optimizer.build(self.trainable_variables)
+            if saver:
+                saver.begin(self, data, batch_size)
             validate = validation and functools.partial(
                 self._evaluate_ours, validation, validation_batch_size or batch_size
             )
             return loop.fit(
                 self, source, validate, callbacks, verbose, epochs, initial_epoch, validation_freq
+            )
+        if saver:
+            raise ValueError(
+                "`Checkpoint` continues training on an array or on images on disk, with the step "
+                "and the losses of the package and default settings of `fit`. Use "
+                "`keras.callbacks.BackupAndRestore` for other data, which continues with an epoch"
             )
         if self.compiled:
             programs.refresh(self, training=True)
@@ -194,15 +203,13 @@ class Fitting(Trainer, keras.Model):
         parts = keras.utils.unpack_x_y_sample_weight(validation_data)
         return self._data(*parts, argument="validation_data")
 
-    def _source(self, data, batch_size, shuffle=False, first_epoch=0, hold=False):
+    def _source(self, data, batch_size, shuffle=False, hold=False):
         check_integer("batch_size", batch_size, 1)
-        x = data.x
+        x, seed = data.x, inputs.order_seed(shuffle)
         if not self.built:
             self.build(x.shape)
         if inputs.is_on_disk(x):
-            return sources.StreamSource(x, batch_size, bool(shuffle), first_epoch)
-        # Drawn from NumPy's global state, so that `keras.utils.set_random_seed` sets the order.
-        seed = np.random.randint(2**31) if shuffle else None
+            return sources.StreamSource(x, batch_size, seed)
         x = self.hold(x) if hold else x
         return sources.ArraySource(x, data.sample_weight, batch_size, seed)
 

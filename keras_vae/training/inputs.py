@@ -5,7 +5,6 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check_integer
 from keras_vae.images import check_images, fits
 
 BATCH_SIZE = 32  # Keras's default
@@ -184,20 +183,21 @@ def split(x, y, sample_weight, share):
     ]
 
 
-def stream(x, batch_size, shuffle=False, first_epoch=0, **others):
-    """Returns images on disk as a stream, and its number of batches in an epoch.
-
-    The stream is endless, since Keras warns of one that ends with the epoch. Raises `ValueError`
-    if one of `others`, arguments that streams do not support, is set.
-    """
+def check_stream(x, **others):
+    """Raises `ValueError` if images on disk cannot be trained on with some of `others` set."""
     for name, value in others.items():
         if value is not None and not (np.isscalar(value) and value in (0, 1)):
             raise ValueError(
                 f"Argument `{name}` is not supported for images on disk. Omit it, or load the "
                 "data set with a larger `memory`"
             )
-    batch_size = BATCH_SIZE if batch_size is None else batch_size
-    check_integer("batch_size", batch_size, 1)
     if len(x) == 0:
         raise ValueError("Argument `x` must hold at least one image. Received: none")
-    return x.stream(batch_size, shuffle, first_epoch), -(-len(x) // batch_size)
+
+
+def order_seed(shuffle):
+    """Returns a seed for the order of images, or None.
+
+    Drawn from NumPy's global state, so that `keras.utils.set_random_seed` sets the order.
+    """
+    return np.random.randint(2**31) if shuffle else None

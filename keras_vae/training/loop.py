@@ -5,11 +5,12 @@ per execution, as with Keras's `steps_per_execution`. `fitting.py` decides which
 and which Keras's own.
 """
 
+import contextlib
 import time
 
 import keras
 
-from keras_vae.training import programs
+from keras_vae.training import checkpoint, programs
 
 MOST_BYTES = 100e6  # of images copied for one execution
 ENOUGH_SECONDS = 0.1  # per execution: longer ones are no faster, and delay Ctrl-C
@@ -34,22 +35,34 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
     pace = choose_pace(model, source)
     model.stop_training = False
     logs = {}
-    callbacks.on_train_begin()
-    first_epoch = getattr(model, "_initial_epoch", None) or first_epoch  # `BackupAndRestore`
-    for epoch in range(first_epoch, epochs):
-        model.reset_metrics()
-        callbacks.on_epoch_begin(epoch)
-        take, step = source.epoch(epoch), 0
-        while step < source.steps and not model.stop_training:
-            callbacks.on_train_batch_begin(step)
-            steps, logs = pace.go(model, take, training=True)
-            step += steps
-            callbacks.on_train_batch_end(step - 1, logs)
-        if validate and is_due(epoch, validation_freq):
-            logs |= {f"val_{name}": value for name, value in validate(callbacks).items()}
-        callbacks.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
+    saver = checkpoint.of(callbacks.callbacks)
+    with saver.signals() if saver else contextlib.nullcontext():
+        callbacks.on_train_begin()
+        first_epoch = getattr(model, "_initial_epoch", None) or first_epoch  # `BackupAndRestore`
+        begin, done = (saver and saver.restore(source, callbacks)) or (first_epoch, 0)
+        for epoch in range(begin, 0 if model.stop_training else epochs):
+            if done:  # continued in the middle of an epoch
+                step, done, logs = done, 0, model.epoch_means()
+            else:
+                step = 0
+                model.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+            take = source.epoch(epoch, step)
+            while step < source.steps and not model.stop_training:
+                callbacks.on_train_batch_begin(step)
+                steps, logs = pace.go(model, take, training=True)
+                step += steps
+                callbacks.on_train_batch_end(step - 1, logs)
+                if saver:
+                    saver.after_steps(epoch, step)
+            if validate and is_due(epoch, validation_freq):
+                logs |= {f"val_{name}": value for name, value in validate(callbacks).items()}
+            callbacks.on_epoch_end(epoch, logs)
+            last = model.stop_training or epoch + 1 == epochs
+            if saver:
+                saver.after_epoch(epoch, last)
+            if last:
+                break
     if isinstance(model.optimizer, keras.optimizers.Optimizer) and epochs > first_epoch:
         model.optimizer.finalize_variable_values(model.trainable_weights)  # applies an EMA
     callbacks.on_train_end(logs)
@@ -90,14 +103,15 @@ def is_due(epoch, validation_freq):
 class Pace:
     """The steps per execution: `steps` at first, doubled up to `most` while they are quick."""
 
-    def __init__(self, steps, most):
-        self.steps, self.most = steps, most
+    def __init__(self, steps, most, batch_size):
+        self.steps, self.most, self.batch_size = steps, most, batch_size
 
     def go(self, model, take, training):
         """Runs one execution; returns its number of steps, and the means of the epoch so far."""
         started = time.perf_counter()
         images, rows, weights = take(self.steps)
-        model.run_steps(images, rows, weights, self.steps, training)
+        at_once = self.steps if rows.shape[1] == self.batch_size else 1  # a smaller last batch
+        model.run_steps(images, rows, weights, at_once, training)
         logs = model.epoch_means()  # waits for the device
         if time.perf_counter() - started < ENOUGH_SECONDS:
             self.steps = min(2 * self.steps, self.most)
@@ -111,4 +125,4 @@ def choose_pace(model, source):
     else:
         steps, most = model.best_pace(source.batch_size)
         most = min(most, max(1, int(MOST_BYTES // source.batch_bytes)))
-    return Pace(min(steps, most, source.steps), min(most, source.steps))
+    return Pace(min(steps, most, source.steps), min(most, source.steps), source.batch_size)

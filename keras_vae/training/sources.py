@@ -10,8 +10,8 @@ A source returns the batches of several steps at once as a triple:
 
 import numpy as np
 
+from keras_vae.datasets.stream import order
 from keras_vae.images import aligned_empty
-from keras_vae.training import inputs
 
 
 class ArraySource:
@@ -31,18 +31,22 @@ class ArraySource:
         # Bytes of images that a step copies.
         self.batch_bytes = 1 if self.is_held else batch_size * images[:1].nbytes
 
-    def epoch(self, number):
-        """Returns a function that returns the batches of the next steps, at most `steps`."""
-        n, size, done = len(self.images), self.batch_size, 0
-        order = np.arange(n)
-        if self.seed is not None:
-            order = np.random.default_rng((self.seed, number)).permutation(n)
+    def epoch(self, number, done=0):
+        """Returns a function that returns the batches of the next steps, at most `steps`.
+
+        Args:
+            number: The epoch, counted from 0.
+            done: How many of its steps to omit.
+        """
+        n, size = len(self.images), self.batch_size
+        ordered = np.arange(n) if self.seed is None else order(self.seed, number, n)
+        done *= size  # from here on a number of images
 
         def take(steps):
             nonlocal done
             steps = min(steps, (n - done) // size)
             batch = size if steps else n - done  # a smaller last batch is returned alone
-            rows = order[done : done + max(1, steps) * batch].reshape(-1, batch)
+            rows = ordered[done : done + max(1, steps) * batch].reshape(-1, batch)
             done += rows.size
             weights = None if self.weights is None else self.weights[rows]
             if self.is_held:
@@ -55,15 +59,23 @@ class ArraySource:
 
 
 class StreamSource:
-    """Batches of images on disk, read ahead (`keras_vae.datasets.stream.Rows`)."""
+    """Batches of images on disk, read ahead (`keras_vae.datasets.stream.Rows`).
 
-    def __init__(self, images, batch_size, shuffle=False, first_epoch=0):
-        stream, self.steps = inputs.stream(images, batch_size, shuffle, first_epoch)
-        self.batch_size, self.batches, self.ahead = batch_size, iter(stream), None
+    Args:
+        images, batch_size, seed: As those of `ArraySource`.
+    """
+
+    def __init__(self, images, batch_size, seed=None):
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.steps = -(-len(images) // batch_size)
         self.batch_bytes = batch_size * images[:1].nbytes
+        self.batches, self.ahead, self.next = None, None, None  # next: the number of a batch
 
-    def epoch(self, number):
-        left = self.steps
+    def epoch(self, number, done=0):
+        first, left = number * self.steps + done, self.steps - done
+        if self.next != first:
+            self.batches = iter(self.images.stream(self.batch_size, self.seed, first))
+            self.ahead, self.next = None, first
 
         def take(steps):
             nonlocal left
@@ -76,6 +88,7 @@ class StreamSource:
                     break
                 batches.append(batch)
             left -= len(batches)
+            self.next += len(batches)
             block = as_float32(np.concatenate(batches))
             return block, numbered(np.empty((len(batches), len(batches[0])))), None
 

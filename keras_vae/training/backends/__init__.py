@@ -9,8 +9,9 @@ The module of each backend defines the same names. `Trainer` is a base class of 
 - ``best_pace(batch_size)``: the number of steps in the first execution, and the largest number.
 - ``run_steps(images, rows, weights, at_once, training)``: one execution. Step ``i`` takes the
   images ``images[rows[i]]`` and, unless `weights` is None, their weights ``weights[i]``, and adds
-  its losses to the epoch means. The last executions of an epoch have fewer steps than the others:
-  ``at_once`` is the number in a full one, so that a backend can pad them.
+  its losses to the epoch means. The last executions of an epoch may have fewer steps than the
+  others: ``at_once`` is the number in a full one, so that a backend can pad them; 1 for a smaller
+  last batch, which comes alone.
 
 Functions:
 

@@ -151,15 +151,11 @@ def in_one_program(step):
 
         return one(0, state) if len(rows) == 1 else jax.lax.fori_loop(0, count, one, state)
 
-    compiled = set()  # shapes of full executions that have run
-
     def run(state, images, rows, weights, at_once):
-        count, full_shape = len(rows), (at_once, rows.shape[1], *images.shape[1:])
-        if count == at_once:
-            compiled.add(full_shape)
-        # Fewer steps at the end of an epoch are padded: another number would cost a compilation.
-        # A smaller last batch, which comes alone, is not: a single step compiles fastest.
-        elif count > 1 or full_shape in compiled:
+        count = len(rows)
+        # Fewer steps at the end of an epoch are padded: another number would cost a compilation,
+        # and another program may round differently.
+        if count < at_once:
             rows = filled(rows, at_once)
             weights = None if weights is None else filled(weights, at_once)
             if isinstance(images, np.ndarray):  # only the images of these steps
