@@ -5,6 +5,7 @@ The steps: data -> model -> fit -> metrics -> latent space -> figures.
 
 import functools
 import math
+import shlex
 import sys
 import time
 
@@ -17,69 +18,108 @@ def main():
     return command_line.main(functools.partial(train, started))
 
 
-def train(started, args, folder, discard):
+def train(started, args, folder, before, discard):
     """Trains a model with the given arguments and writes the run folder.
 
     Args:
         started: When the program was started, a time of `time.monotonic`.
         args: See `keras_vae_cli.train.parse`.
         folder: The run folder, which exists.
+        before: The content of config.json if the run is to be continued, else None.
         discard: A function that removes the files that the run has written.
 
     Returns:
         The exit code.
     """
-    from keras_vae import runs
     from keras_vae.evaluate.judges import Judges
-    from keras_vae.runs import callbacks, config, files, gallery, summary
+    from keras_vae.runs import callbacks, config, files, summary
     from keras_vae.runs.timetable import Timetable
+    from keras_vae.training.checkpoint import Checkpoint
     from keras_vae.training.clock import FollowClock
 
     # Data and model. Mistakes that show only with the data are reported here.
     with one_line_errors("train.py"):
         data = read_data(args)
+        config.check_same_data(before, data)
         judges = Judges(data, announce)
         plan = args.minutes and Timetable(started + 60 * args.minutes, data, judges)
         model = make_model(args, data, plan)
-    settings = config.describe(vars(args), data, model)
+    settings = config.describe(vars(args), data, model, before)
     say(summary.first_line(settings, folder))
     for line in summary.data_lines(data, folder):
         say(line)
 
     # Fit. The model with the lowest validation loss is kept.
-    steps = steps_per_epoch(args, data.train.images) * args.epochs
-    clock = plan and FollowClock(args.learning_rate, plan.for_training(), steps)
+    clock = None
+    if plan:
+        settings["plan"] = plan.start_training(before and before.get("plan"))
+        steps = steps_per_epoch(args, data.train.images) * args.epochs
+        clock = FollowClock(args.learning_rate, settings["plan"]["training_seconds"], steps)
+    checkpoint = Checkpoint(folder, keep=True)
     progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs, clock)
     best = callbacks.SaveBest(folder / "model.keras")
-    interrupt = callbacks.StopOnInterrupt(folder, lambda: best.epoch is None and discard())
-    files.clear(folder)
+
+    def leave():
+        if before or checkpoint.exists():
+            announce(f"To continue: python train.py --resume {shlex.quote(str(folder))}")
+        else:
+            discard()
+
+    interrupt = callbacks.StopOnInterrupt(folder, checkpoint, leave)
     try:
+        if not before:
+            files.clear(folder)
         files.write_json(folder / "config.json", settings)
         write_data(folder, data)
-        began = time.perf_counter()
-        problem = fit(model, data, args, [*([clock] if clock else []), best, progress, interrupt])
-        train_seconds = time.perf_counter() - began
+        all_callbacks = [*([clock] if clock else []), best, progress, checkpoint, interrupt]
+        problem = fit(model, data, args, all_callbacks)
+        if plan and before:
+            plan.continue_after_training()
+        if best.epoch is not None:
+            finish(args, folder, settings, data, judges, plan, model, best, progress, problem)
     except BaseException:
+        leave()
+        raise
+    if isinstance(problem, KeyboardInterrupt):
+        leave()
+        return 130
+    checkpoint.remove()
+    if problem:
+        where = "" if best.epoch is None else f". The saved model is from epoch {best.epoch}"
         if best.epoch is None:
             discard()
-        raise
-    if best.epoch is None:
-        discard()
-        fail(problem, "train.py")
-    history = model.history.history
+        fail(f"{problem}{where}", "train.py")
+    return 0
+
+
+def finish(args, folder, settings, data, judges, plan, model, best, progress, problem):
+    """Measures the saved model, explores its latent space, and writes the figures.
+
+    Args:
+        args, folder: See `train`.
+        settings: The content of config.json.
+        data, judges, plan: See `train`.
+        model: The model that was trained.
+        best, progress: The callbacks of these names.
+        problem: The error that ended training early, or None.
+    """
+    from keras_vae import runs
+    from keras_vae.runs import files, gallery, summary
+
+    history, completed = model.history.history, problem is None
     if plan:
         settings["epochs"] = len(history["loss"])
-
-    # Metrics, latent space and figures, all of the saved model.
+    if isinstance(problem, FloatingPointError):
+        settings["problem"] = str(problem)
+    command_line.set_seeds(args)  # the same random numbers as if training had been continued
     model = runs.load_model(folder)
     metrics = test(model, data) | {
         "best_epoch": best.epoch,
-        "train_seconds": train_seconds,
+        "train_seconds": progress.total_seconds,
         "images_per_second": progress.images_per_second,
     }
     files.write_history(folder / "history.csv", history)
     files.write_json(folder / "metrics.json", metrics)
-    completed = not (interrupt.asked or problem)
     judged = completed and (plan is None or plan.judged)
     if judged and plan:
         judges.prepare()  # before the flow, which is fitted in the time that is left
@@ -93,11 +133,7 @@ def train(started, args, folder, discard):
     for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
         files.write_figure(folder / name, figure)
     files.write_json(folder / "config.json", settings | {"completed": completed})
-
     print(summary.last_lines(finished, metrics, len(history["loss"]), *attributes[:1]), flush=True)
-    if problem:
-        fail(f"{problem}. The saved model is from epoch {best.epoch}", "train.py")
-    return 130 if interrupt.asked else 0
 
 
 def read_data(args):
@@ -210,7 +246,7 @@ def write_data(folder, data):
 
 
 def fit(model, data, args, callbacks):
-    """Trains; returns the `FloatingPointError` that ended training early, or None."""
+    """Trains; returns the error or Ctrl-C that ended training early, or None."""
     try:
         model.fit(
             data.train.images,
@@ -220,7 +256,7 @@ def fit(model, data, args, callbacks):
             callbacks=callbacks,
             verbose=0,
         )
-    except FloatingPointError as error:
+    except (FloatingPointError, KeyboardInterrupt) as error:
         for callback in callbacks:
             callback.on_train_end()
         return error

@@ -196,8 +196,17 @@ def parse(arguments=None):
         help="seed of the split, the weights and the noise; default: 0",
     )
     add("--output", help="run folder; default: runs/<dataset>-<UTC time>")
+    add(
+        "--resume",
+        nargs="?",
+        const=True,
+        metavar="RUN",
+        help="continue a run that was interrupted, with its settings; default: the newest one",
+    )
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
     args = parser.parse_args(arguments)
+    if args.resume is not None:
+        return settings_of_run(parser, args)
     for name, default in (("beta", 1.0), ("kl_warmup", 0.0), ("free_bits", 0.0)):
         if args.model == "vae":
             setattr(args, name, default if getattr(args, name) is None else getattr(args, name))
@@ -221,6 +230,22 @@ def parse(arguments=None):
         parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
     with one_line_errors("train.py"):
         args.backend = choose_backend(args.backend)
+        check_places(args)
+    return args
+
+
+def settings_of_run(parser, args):
+    """Returns the arguments of an interrupted run."""
+    defaults = vars(parser.parse_args([]))
+    for name in defaults:
+        if name != "resume" and getattr(args, name) != defaults[name]:
+            flag = f"--{name.replace('_', '-')}"
+            parser.error(f"{flag} cannot be combined with --resume: the run keeps its settings")
+    with one_line_errors("train.py"):
+        folder = folders.find_unfinished(None if args.resume is True else args.resume)
+        saved = folders.read_settings(folder)
+        args = argparse.Namespace(**{name: saved.get(name, defaults[name]) for name in defaults})
+        args.resume, args.backend = folder, choose_backend(args.backend)
         check_places(args)
     return args
 
@@ -259,8 +284,9 @@ def main(train):
     """Runs train.py.
 
     Args:
-        train: A function of the arguments, the run folder, which exists, and a function that
-            removes the run; it returns the exit code.
+        train: A function of the arguments, the run folder, which exists, the content of its
+            config.json if it is to be continued, and a function that removes the run. It returns
+            the exit code.
     """
     with output():
         args = parse()
@@ -268,6 +294,9 @@ def main(train):
         try:
             if args.clear_cache:
                 return clear_cache(args)
+            folder = vars(args).pop("resume")
+            if folder:
+                return continue_run(args, folder, train)
             return train_in_new_folder(args, train)
         except BrokenPipeError:  # handled by `output`
             raise
@@ -280,6 +309,14 @@ def main(train):
             if is_out_of_memory(error):
                 fail("not enough memory: try a smaller --batch-size or --limit", "train.py")
             raise
+
+
+def continue_run(args, folder, train):
+    """Continues a run in its folder."""
+    with one_line_errors("train.py"):
+        before = folders.read_settings(folder)
+        start(args)
+        return train(args, folder, before, lambda: None)
 
 
 def train_in_new_folder(args, train):
@@ -305,7 +342,7 @@ def train_in_new_folder(args, train):
     try:
         with one_line_errors("train.py"):
             start(args)
-        return train(args, folder, discard)
+        return train(args, folder, None, discard)
     except BaseException:
         folders.remove_empty(made)  # keeps the folder if a model was saved
         raise

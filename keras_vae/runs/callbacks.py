@@ -27,6 +27,7 @@ class Progress(keras.callbacks.Callback):
     Attributes:
         images_per_second: Training images per second, excluding validation and the first epoch,
             which compiles; None before the second epoch ends.
+        total_seconds: Time of the training so far, including validation.
     """
 
     def __init__(self, images, batch_size, epochs, clock=None, file=None):
@@ -35,8 +36,32 @@ class Progress(keras.callbacks.Callback):
         self.file = file or sys.stdout
         self.images_per_second = None
         self.seconds = []  # training time of each epoch
+        self.total_seconds, self.counted = 0.0, time.perf_counter()
+        self.bar = None
+
+    def get_state(self):
+        """Returns what a `Checkpoint` saves: durations, since the clock of a process is its own."""
+        self._count()
+        names = "images_per_second", "seconds", "total_seconds", "epoch", "trained", "logs"
+        end = time.perf_counter() if self.stopped is None else self.stopped
+        return {name: getattr(self, name) for name in names} | {"spent": end - self.started}
+
+    def set_state(self, state):
+        state = dict(state)
+        self.started, self.stopped = time.perf_counter() - state.pop("spent"), None
+        vars(self).update(state)
+        if not self.clock:
+            self.bar.update(self.epoch * self.images + self.trained)
+        done = self.epoch + (self.trained == self.images)
+        print(f"Continuing with epoch {done + 1} ...", file=self.file, flush=True)
+
+    def _count(self):
+        now = time.perf_counter()
+        self.total_seconds += now - self.counted
+        self.counted = now
 
     def on_train_begin(self, logs=None):
+        self.counted = time.perf_counter()
         print("Compiling the training step ...", file=self.file, flush=True)
         rate = "" if self.clock else "{rate_fmt}, "  # with a clock the bar counts seconds
         self.bar = tqdm(
@@ -87,7 +112,9 @@ class Progress(keras.callbacks.Callback):
         self.file.flush()
 
     def on_train_end(self, logs=None):
-        self.bar.close()
+        if self.bar is not None:  # Ctrl-C may come before training begins
+            self._count()
+            self.bar.close()
 
     def _name(self):
         of = "" if self.clock else f"/{self.epochs}"
@@ -131,24 +158,18 @@ class StopOnInterrupt(keras.callbacks.Callback):
 
     Args:
         folder: The run folder; its temporary files are removed before the process ends at once.
-        clean_up: A function called at the same point, or None.
-
-    Attributes:
-        asked: True if training was stopped by Ctrl-C.
+        checkpoint: The `Checkpoint` of the training; it raises `KeyboardInterrupt` after the step.
+        clean_up: A function called before the process ends at once, or None.
     """
 
-    def __init__(self, folder, clean_up=None):
+    def __init__(self, folder, checkpoint, clean_up=None):
         super().__init__()
-        self.folder, self.clean_up = folder, clean_up
-        self.asked = self.pressed = self.training = False
+        self.folder, self.checkpoint, self.clean_up = folder, checkpoint, clean_up
+        self.pressed = self.training = False
 
     def on_train_begin(self, logs=None):
         self.training = True
         signal.signal(signal.SIGINT, self._on_signal)
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.asked:
-            self.model.stop_training = True
 
     def on_train_end(self, logs=None):
         self.training = False
@@ -161,7 +182,9 @@ class StopOnInterrupt(keras.callbacks.Callback):
             with contextlib.suppress(OSError):  # stderr may be closed
                 print("\nStopped at once.", file=sys.stderr, flush=True)
             os._exit(130)
-        self.pressed, self.asked = True, self.training
+        self.pressed = True
+        if self.training:
+            self.checkpoint.stop(KeyboardInterrupt())
         doing = (
             "Stopping after this step" if self.training else "Training has ended, saving results"
         )

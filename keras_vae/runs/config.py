@@ -10,13 +10,14 @@ from keras_vae import datasets
 from keras_vae.training import backends
 
 
-def describe(settings, data, model):
+def describe(settings, data, model, before=None):
     """Returns the content of config.json at the start of a run.
 
     Args:
         settings: The arguments of train.py, a dict.
         data: The `keras_vae.datasets.Dataset`.
         model: The model to be trained.
+        before: The content of config.json if the run is continued, else None.
 
     Returns:
         A dict for JSON: the settings, the properties of data and model, and all versions.
@@ -24,14 +25,14 @@ def describe(settings, data, model):
     backend = keras.backend.backend()
     return {
         "completed": False,
-        "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        "started": before["started"] if before else f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         **settings,
         "parameters": model.count_params(),
         "name": data.name,
         "image_shape": data.image_shape,
         "streamed": data.streamed,
         "gigabytes": data.nbytes / 1e9,
-        "images": {part: len(getattr(data, part)) for part in ("train", "validation", "test")},
+        "images": counts(data),
         "label_names": data.label_names,
         "attribute_names": data.attribute_names,
         "device": backends.device_name(),
@@ -43,6 +44,24 @@ def describe(settings, data, model):
             "numpy": np.__version__,
         },
     }
+
+
+def counts(data):
+    return {part: len(getattr(data, part)) for part in ("train", "validation", "test")}
+
+
+def check_same_data(before, data):
+    """Raises `ValueError` if the data are not those that a run began with.
+
+    Args:
+        before: The content of the run's config.json; None for a new run.
+        data: The `keras_vae.datasets.Dataset`.
+    """
+    if before and before.get("images") != counts(data):
+        raise ValueError(
+            f"The data set {before.get('dataset')} has changed: expected the images that the run "
+            f"began with, {before.get('images')}. Received: {counts(data)}. Train anew"
+        )
 
 
 def load_data(config):

@@ -139,13 +139,59 @@ def completed(root="runs"):
     folders = keras_vae.runs.completed()
     ```
     """
+    runs = newest_first(root, lambda config: config.get("completed") is True)
+    return [folder for folder in runs if (folder / "model.keras").is_file()]
+
+
+def newest_first(root, wanted):
+    """Returns the folders of runs whose config.json, a dict, is wanted."""
     started = {}
     for path in Path(root).glob("*/config.json"):
         with contextlib.suppress(OSError, ValueError, RecursionError):
             config = read_json(path)
-            if config.get("completed") is True and (path.parent / "model.keras").is_file():
+            if wanted(config):
                 started[path.parent] = (str(config.get("started")), path.stat().st_mtime)
     return sorted(started, key=started.get, reverse=True)
+
+
+def find_unfinished(folder=None, root="runs"):
+    """Returns the folder of a run that can be continued.
+
+    Args:
+        folder: The run folder, or its name in `root`; None is the newest unfinished run.
+        root: The folder of all runs.
+
+    Returns:
+        The `Path` of a folder with a config.json.
+
+    Raises:
+        ValueError: If there is no such run, or it cannot be continued.
+
+    Example:
+
+    ```python
+    folder = find_unfinished()
+    ```
+    """
+    if folder is None:
+        unfinished = newest_first(root, is_unfinished)
+        if not unfinished:
+            raise ValueError(f"There is no unfinished run in {root}/")
+        return unfinished[0]
+    for path in (Path(folder), Path(root, folder)):
+        if (path / "config.json").is_file():
+            config = read_settings(path)
+            if config.get("problem"):
+                raise ValueError(f"{path} ended with an error: {config['problem']}. Train anew")
+            if not is_unfinished(config):
+                raise ValueError(f"{path} is complete: there is nothing to continue")
+            return path
+    known = ", ".join(map(str, newest_first(root, is_unfinished)[:5])) or "none"
+    raise ValueError(f"There is no run in {folder}. Unfinished runs, newest first: {known}")
+
+
+def is_unfinished(config):
+    return config.get("completed") is False and not config.get("problem")
 
 
 def backend_of(folder):

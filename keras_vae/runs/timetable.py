@@ -60,6 +60,24 @@ class Timetable:
         flow = min(FLOW_SHARE * both, self.slowness * LONGEST_FLOW)
         return max(LEAST * self.total, both - flow)
 
+    def start_training(self, before=None):
+        """Returns the plan, a dict for JSON; of a run that continues it is the one from `before`.
+
+        Returns:
+            ``speed``; ``training_seconds``, from `for_training`; and ``seconds_after``, for all
+            that follows.
+        """
+        seconds = self.for_training()
+        after = self.left - seconds
+        new = {"speed": self.speed, "training_seconds": seconds, "seconds_after": after}
+        self.plan = before or new
+        self.speed = self.plan["speed"]
+        return self.plan
+
+    def continue_after_training(self):
+        """Sets the end of a run that was continued: what follows takes as long as planned."""
+        self.end = time.monotonic() + self.plan["seconds_after"]
+
     def for_flow(self):
         """Returns the seconds from now until the flow should be fitted; the judges are trained."""
         rest = FIGURES + self.judged * JUDGING

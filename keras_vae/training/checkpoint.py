@@ -145,6 +145,10 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.keep:
             self.remove()
 
+    def exists(self):
+        """Returns whether there is a checkpoint."""
+        return any((self.folder / name).exists() for name in (NEWEST, BEFORE))
+
     def remove(self):
         """Removes the files."""
         for name in (NEWEST, BEFORE):

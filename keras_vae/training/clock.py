@@ -17,7 +17,8 @@ class FollowClock(keras.callbacks.Callback):
     The rate rises from a twentieth of its peak and then falls to 0 along a cosine, as that of
     `recipes.WarmUpAndCosine` does over a number of steps. So training ends at a low rate on every
     machine, and also if other programs slow it down. The first execution, which compiles, counts
-    as time, but the rate rises only after it.
+    as time, but the rate rises only after it. A training that continues from a `Checkpoint` has the
+    time that was left then.
 
     Args:
         peak: The highest learning rate.
@@ -53,6 +54,22 @@ class FollowClock(keras.callbacks.Callback):
     @property
     def seconds_left(self):
         return max(0.0, self.end - self.now())
+
+    def get_state(self):
+        """Returns what a `Checkpoint` saves: times are relative, since clocks differ."""
+        now = self.now()
+        return {
+            "seconds_left": self.end - now,
+            "seconds_compiled": None if self.compiled is None else now - self.compiled,
+            **{name: vars(self).get(name) for name in ("steps", "before", "share")},
+        }
+
+    def set_state(self, state):
+        now, state = self.now(), dict(state)
+        self.end = now + state.pop("seconds_left")
+        compiled = state.pop("seconds_compiled")
+        self.compiled = None if compiled is None else now - compiled
+        vars(self).update(state)
 
     def on_train_begin(self, logs=None):
         self.end, self.compiled = self.now() + self.seconds, None
