@@ -4,6 +4,7 @@ import math
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_vae.checks import check_integer
 
@@ -32,7 +33,8 @@ class GlorotUniform(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         seed = np.random.randint(2**31) if self.seed is None else self.seed
         limit = math.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:])))  # an image's pixels, twice
-        return np.random.default_rng(seed).uniform(-limit, limit, shape).astype("float32")
+        weights = np.random.default_rng(seed).uniform(-limit, limit, shape).astype("float32")
+        return ops.convert_to_tensor(weights, dtype)
 
     def get_config(self):
         return {"seed": self.seed}

@@ -89,8 +89,6 @@ def perform(args):
         if path.is_dir():
             raise ValueError(f"{path} is a folder; expected a file, or no such path")
     check_writable(run.folder, run.folder)  # before the evaluation, which takes minutes
-    if run.config.get("completed") is False:
-        say(f"{run.folder} was stopped before it was completed; its best model so far is evaluated")
     data = runs.load_data(run.config)
     report.check_data(run, data)
     numbers = measure(run, data, args)

@@ -7,6 +7,7 @@ and `perform(args)`, which returns the text to print.
 
 import signal
 import sys
+import warnings
 
 from keras_vae_cli import backends, demo, edit, evaluate, interpolate, pack, program, sample
 from keras_vae_cli.alone import folders
@@ -47,6 +48,9 @@ def main(arguments=None):
             backend = backends.choose_backend(args.backend, trained_on)
             if args.run is None and folders.is_pretrained(args.folder):
                 print(PRETRAINED, file=sys.stderr, flush=True)
+            elif folders.read_settings(args.folder).get("completed") is False:
+                print(folders.is_incomplete(args.folder), file=sys.stderr, flush=True)
+                warnings.filterwarnings("ignore", ".* is not complete: using")  # said already
             if "keras" not in sys.modules:
                 start(backend)
             text = command.perform(args)

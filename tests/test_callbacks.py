@@ -2,6 +2,7 @@ import signal
 
 import pytest
 
+import keras_vae
 from keras_vae import runs
 from keras_vae.runs import callbacks
 
@@ -27,7 +28,8 @@ def test_the_best_model_is_kept(make_vae, images, tmp_path):
 
 
 def test_ctrl_c_stops_training_after_the_step(make_vae, images, tmp_path, keep_signal, capsys):
-    interrupt = callbacks.StopOnInterrupt(tmp_path)
+    saver = keras_vae.Checkpoint(tmp_path)
+    interrupt = callbacks.StopOnInterrupt(tmp_path, saver)
     steps = []
 
     class PressOnce(callbacks.keras.callbacks.Callback):
@@ -38,14 +40,15 @@ def test_ctrl_c_stops_training_after_the_step(make_vae, images, tmp_path, keep_s
 
     model = make_vae()
     model.compile("adam", steps_per_execution=1)
-    model.fit(images, batch_size=8, epochs=9, verbose=0, callbacks=[PressOnce(), interrupt])
-    assert len(steps) == 2 and interrupt.asked
+    every = [PressOnce(), saver, interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images, batch_size=8, epochs=9, verbose=0, callbacks=every)
+    assert len(steps) == 2 and saver.exists()
     assert "Stopping after this step" in capsys.readouterr().err
 
 
 def test_ctrl_c_after_training_does_not_undo_it(make_vae, images, tmp_path, keep_signal, capsys):
-    interrupt = callbacks.StopOnInterrupt(tmp_path)
+    interrupt = callbacks.StopOnInterrupt(tmp_path, keras_vae.Checkpoint(tmp_path))
     make_vae().fit(images, verbose=0, callbacks=[interrupt])
     signal.raise_signal(signal.SIGINT)
-    assert not interrupt.asked
     assert "Training has ended, saving results" in capsys.readouterr().err

@@ -15,7 +15,9 @@ def weights_of(model):
 
 def predicted_with_noise(model, images):
     """What the model gives for images with the noise that `evaluate` uses."""
-    given = model(images, eps=model.fixed_noise(0, len(images)))
+    model.reset_metrics()  # which count the images that an evaluation has seen
+    eps = model.noise_of_steps(1, len(images), training=False)["eps"][0]
+    given = model(images, eps=eps)
     return {name: ops.convert_to_numpy(value) for name, value in given.items()}
 
 
@@ -235,14 +237,42 @@ def test_a_warm_up_starts_without_the_kl(make_vae, images):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_evaluation_noise_is_standard_normal_and_differs_between_images(make_vae):
-    model = make_vae()
-    noise = ops.convert_to_numpy(model.fixed_noise(0, 4096))
-    assert abs(noise.mean()) < 0.03 and noise.std() == pytest.approx(1, abs=0.02)
-    assert len(np.unique(noise, axis=0)) == 4096
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(model.fixed_noise(4090, 10)), np.roll(noise, 6, axis=0)[:10]
-    )
+def test_noise_is_a_function_of_seed_step_and_row(make_vae, images):
+    def noise_of(model, *arguments):
+        return ops.convert_to_numpy(model.noise_of_steps(*arguments)["eps"])
+
+    model = make_vae(seed=4)
+    expected = noise_of(model, 5, 8, True)  # (steps, rows, latents)
+    assert expected.shape == (5, 8, 2)
+    model.train_on_batch(images[:8])
+    assert int(model.steps) == 1
+    np.testing.assert_array_equal(noise_of(model, 4, 8, True), expected[1:])
+    np.testing.assert_array_equal(noise_of(model, 4, 3, True), expected[1:, :3])
+    np.testing.assert_array_equal(noise_of(make_vae(seed=4), 5, 8, True), expected)
+    assert not np.isin(noise_of(make_vae(seed=5), 5, 8, True), expected).any()
+    evaluated = noise_of(model, 2, 3, False)  # images that follow each other
+    model.reset_metrics()
+    np.testing.assert_array_equal(evaluated.reshape(6, 2), noise_of(make_vae(), 1, 6, False)[0])
+
+
+def test_a_model_of_an_earlier_version_can_be_loaded(make_vae, images, tmp_path):
+    """Its file has no `noise_seed`, and `steps` only with a warm-up."""
+
+    class Earlier(keras_vae.VAE):
+        def save_own_variables(self, store):
+            if self.kl_warmup_steps:
+                store["0"] = np.array(self.steps)
+
+    for warmup in (0, 9):
+        model = make_vae(kl_warmup_steps=warmup, seed=7)
+        model.fit(images, verbose=0)
+        model.__class__ = Earlier
+        model.save_weights(tmp_path / "model.weights.h5")
+        loaded = make_vae(kl_warmup_steps=warmup, seed=7)
+        loaded.load_weights(tmp_path / "model.weights.h5")
+        np.testing.assert_array_equal(loaded.encode(images)[0], model.encode(images)[0])
+        assert int(loaded.noise_seed) == int(model.noise_seed)
+        assert int(loaded.steps) == (2 if warmup else 0)
 
 
 def test_sample_weights_weigh_images(make_vae, images):

@@ -270,8 +270,10 @@ class VAE(AutoEncoder):
         return ops.cast(z_mean, "float32"), ops.cast(z_log_var, "float32")
 
     def load_own_variables(self, store):
-        if "1" in store:  # a model that was saved by version 0.1.0 has no `noise_seed`
-            super().load_own_variables(store)
+        # A file of an earlier version has no `noise_seed`, and `steps` only with a warm-up.
+        for name, variable in (("0", self.steps), ("1", self.noise_seed)):
+            if name in store:
+                variable.assign(store[name])
 
     def get_config(self):
         return {

@@ -190,6 +190,14 @@ def find_unfinished(folder=None, root="runs"):
     raise ValueError(f"There is no run in {folder}. Unfinished runs, newest first: {known}")
 
 
+def is_incomplete(folder):
+    """Returns what to say of a run that was interrupted."""
+    return (
+        f"{folder} is not complete: using its best model so far. To complete it: python train.py "
+        f"--resume {folder}"
+    )
+
+
 def is_unfinished(config):
     return config.get("completed") is False and not config.get("problem")
 

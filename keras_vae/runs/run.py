@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from keras.initializers import Identity, VarianceScaling, Zeros
 from keras_vae import latent
 from keras_vae.initializers import GlorotUniform
 from keras_vae.runs.examples import Examples
-from keras_vae.runs.folders import find, read_json
+from keras_vae.runs.folders import find, is_incomplete, read_json
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
 INITIAL = {kind: kind.__call__ for kind in (Identity, GlorotUniform, VarianceScaling, Zeros)}
@@ -137,7 +138,8 @@ def load(folder=None):
             pretrained model of the package, ``"pretrained"``, if there is none.
 
     Returns:
-        A `Run`, on the current Keras backend.
+        A `Run`, on the current Keras backend. Of a run that was interrupted it has the best model
+        so far, with a warning.
 
     Raises:
         ValueError: If there is no such run, or one of its files cannot be read.
@@ -152,6 +154,8 @@ def load(folder=None):
     folder = find(folder)
     config = read(folder / "config.json", read_json)
     model = load_model(folder)
+    if config.get("completed") is False:
+        warnings.warn(is_incomplete(folder), stacklevel=2)
     directions = read_if_present(folder / "directions.npz", latent.Directions.load)
     mixture = read_if_present(folder / "mixture.npz", latent.Mixture.load)
     flow = read_if_present(folder / "flow.keras", latent.Flow.load)
@@ -201,7 +205,7 @@ def no_initial_weights():
 
     def zeros(self, shape, dtype=None, **kwargs):
         if threading.get_ident() == loading:
-            return np.zeros(shape, "float32")
+            return keras.ops.convert_to_tensor(np.zeros(shape, "float32"), dtype)
         make = next(make for kind, make in INITIAL.items() if isinstance(self, kind))
         return make(self, shape, dtype, **kwargs)
 

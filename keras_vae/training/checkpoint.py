@@ -255,6 +255,7 @@ class Checkpoint(keras.callbacks.Callback):
                 damaged.append(str(path))
                 continue
             if damaged:
+                (self.folder / NEWEST).unlink()  # or it would replace this one
                 warnings.warn(
                     f"{damaged[0]} is damaged; continuing from the one before, {path}", stacklevel=2
                 )
@@ -314,9 +315,11 @@ def describe(model, data, batch_size):
     """Returns what must be the same when a training continues, by name."""
     images, weights = data.x, data.sample_weight
     rows = np.unique(np.linspace(0, len(images) - 1, SOME).astype(int))
-    of_model = (keras.saving.serialize_keras_object(part) for part in (model, model.optimizer))
     # Keras numbers layers throughout a process: dense_3 may be dense_1 in the next one.
-    settings, optimizer = (re.sub(r'_\d+"', '"', json.dumps(part)) for part in of_model)
+    settings, optimizer = (
+        re.sub(r'_\d+"', '"', json.dumps(keras.saving.serialize_keras_object(part.get_config())))
+        for part in (model, model.optimizer)
+    )
     return {
         "backend": keras.backend.backend(),
         "batch size": batch_size,
@@ -324,7 +327,7 @@ def describe(model, data, batch_size):
         f"{checksum(np.ascontiguousarray(images[rows]))}",
         "sample weights": "none" if weights is None else checksum(weights),
         "weights": f"{model.count_params():,}",
-        "settings of the model": checksum(settings.encode()),
+        "settings of the model": f"checksum {checksum(settings.encode())}",
         "optimizer": f"{type(model.optimizer).__name__}, checksum {checksum(optimizer.encode())}",
     }
 

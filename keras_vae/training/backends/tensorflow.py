@@ -9,17 +9,17 @@ from keras_vae.training.sources import aligned
 
 
 class Trainer:
-    def train_step(self, data):
+    def train_step(self, data, **noise):
         data = self.training_batch(data)
         with tf.GradientTape() as tape:
-            losses = self.compute_losses(data, training=True)
+            losses = self.compute_losses(data, training=True, **noise)
             scaled_loss = self.optimizer.scale_loss(losses["loss"])
         gradients = tape.gradient(scaled_loss, self.trainable_variables)
         apply(self.optimizer, gradients, self.trainable_variables)
         return self.update_means(losses, data)
 
-    def test_step(self, data):
-        return self.update_means(self.compute_losses(data, training=False), data)
+    def test_step(self, data, **noise):
+        return self.update_means(self.compute_losses(data, training=False, **noise), data)
 
     def can_run_steps(self):
         return not (tf.distribute.has_strategy() or self._distribute_strategy)
@@ -28,8 +28,7 @@ class Trainer:
         """Runs one execution, see `keras_vae.training.backends`."""
         steps, key = self.programs.steps, (training, as_dtype(images), weights is None)
         if key not in steps:
-            step = self.train_step if training else self.test_step
-            steps[key] = steps_program(step, self.jit_compile, tuple(images.shape[1:]), *key[1:])
+            steps[key] = steps_program(self, training, tuple(images.shape[1:]), *key[1:])
         steps[key](images, rows) if weights is None else steps[key](images, rows, weights)
 
     def best_pace(self, batch_size):
@@ -52,30 +51,26 @@ def as_dtype(images):
     return tf.as_dtype(images.dtype).name
 
 
-def steps_program(step, jit_compile, image_shape, dtype, unweighted):
+def steps_program(model, training, image_shape, dtype, unweighted):
     """Returns a function that runs several steps; traced once for all numbers and batch sizes."""
-    images = tf.TensorSpec((None, *image_shape), dtype)
-    rows, weights = tf.TensorSpec((None, None), "int32"), tf.TensorSpec((None, None), "float32")
+    step = model.train_step if training else model.test_step
+    images, rows = tf.TensorSpec((None, *image_shape), dtype), tf.TensorSpec((None, None), "int32")
+    weights = [] if unweighted else [tf.TensorSpec((None, None), "float32")]
 
-    @tf.function(
-        autograph=False,
-        jit_compile=jit_compile,
-        input_signature=[images] if unweighted else [images, tf.TensorSpec((None,), "float32")],
-    )
-    def take(batch, weight=None):
-        step((batch, None, weight))
+    @tf.function(autograph=False, jit_compile=model.jit_compile, reduce_retracing=True)
+    def take(batch, noise, weight=None):
+        step((batch, None, weight), **noise)
 
-    @tf.function(
-        autograph=False,
-        input_signature=[images, rows] if unweighted else [images, rows, weights],
-    )
+    @tf.function(autograph=False, input_signature=[images, rows, *weights])
     def program(images, rows, weights=None):
+        count, size = tf.unstack(tf.shape(rows))
+        noise = model.noise_of_steps(count, size, training)  # quicker than that of each step
+
         def one(i):
-            batch = tf.gather(images, rows[i])
-            take(batch) if weights is None else take(batch, weights[i])
+            batch, drawn = tf.gather(images, rows[i]), {name: n[i] for name, n in noise.items()}
+            take(batch, drawn) if weights is None else take(batch, drawn, weights[i])
             return (i + 1,)
 
-        count = tf.shape(rows)[0]
         tf.while_loop(lambda i: i < count, one, (0,), parallel_iterations=1)
 
     return program
