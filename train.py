@@ -60,7 +60,7 @@ def train(started, args, folder, before, discard):
     best = callbacks.SaveBest(folder / "model.keras")
 
     def leave():
-        if before or checkpoint.exists():
+        if before or checkpoint.exists() or best.epoch is not None:
             announce(f"To continue: python train.py --resume {shlex.quote(str(folder))}")
         else:
             discard()
@@ -77,8 +77,9 @@ def train(started, args, folder, before, discard):
             plan.continue_after_training()
         if best.epoch is not None:
             finish(args, folder, settings, data, judges, plan, model, best, progress, problem)
-    except BaseException:
-        leave()
+    except BaseException as error:
+        if not (before and isinstance(error, ValueError)):  # a checkpoint that cannot be used
+            leave()
         raise
     if isinstance(problem, KeyboardInterrupt):
         leave()

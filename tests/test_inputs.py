@@ -250,7 +250,7 @@ def test_other_types_of_images_come_in_every_kind_of_input(restart, kind):
 def test_negative_weights_are_refused_in_every_kind_of_input(restart, kind):
     weights = np.linspace(-1, 1, len(IMAGES)).astype("float32")
     arrays = IMAGES, np.arange(len(IMAGES)), weights
-    with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*values from -1.0 to"):
+    with pytest.raises(ValueError, match=r"^Argument `sample_weight` .*values from -[01]\.\d* to"):
         restart().fit(KINDS[kind](arrays), verbose=0)
 
 
@@ -402,7 +402,7 @@ def test_weights_of_classes_need_labels(restart, make):
 @pytest.mark.parametrize("make", [lambda: IMAGES, lambda: Sequence((IMAGES,))])
 def test_a_call_that_returns_no_dict_is_told_so(make):
     class Other(keras_vae.VAE):
-        def call(self, x, **arguments):
+        def call(self, x, training=False, eps=None, raw=False):
             return tuple(super().call(x).values())
 
     model = Other(*keras_vae.build_mlp((6, 5, 3), 2, hidden=(4,)))

@@ -354,9 +354,9 @@ def frames_of(path):
 def test_an_edit_may_move(run, photo, command, tmp_path, keep_detail):
     path = tmp_path / "smile.gif"
     flags = ["--keep-detail"] if keep_detail else []
-    code, output, errors = command("edit", run, photo, "--set", "smiling=3", "-o", path, *flags)
+    code, output, errors = command("edit", run, photo, "--set", "smiling=0.1", "-o", path, *flags)
     assert (code, errors) == (0, "")
-    assert output == f"{path}: {photo} with smiling=3 by {run}\n"
+    assert output == f"{path}: {photo} with smiling=0.1 by {run}\n"
     kind, frames = frames_of(path)
     assert kind == "GIF" and len(frames) == 22  # 12 forwards, 10 back
     change = [np.abs(frame - frames[0]).mean() for frame in frames]

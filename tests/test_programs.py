@@ -108,7 +108,8 @@ def test_settings_are_saved_as_they_are_now(make_vae, images, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert (number(loaded.beta), number(loaded.free_bits)) == (0.1, 0.3)
     assert loaded.evaluate(images, verbose=0) == model.evaluate(images, verbose=0)
-    assert len(model.weights) == len(model.encoder.weights) + len(model.decoder.weights)
+    own = [model.steps, model.noise_seed]
+    assert len(model.weights) == len(model.encoder.weights + model.decoder.weights + own)
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), "1", True, None])

@@ -1,5 +1,6 @@
 """README.md and the other pages: their code runs, and what they link to and name exists."""
 
+import functools
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -34,7 +35,9 @@ FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 
 def test_all_code_is_tested():
     tested = {"README.md": 2, "docs/demo.md": 2}
-    tested |= dict.fromkeys(("docs/latent-space.md", "docs/losses.md", "docs/models.md"), 1)
+    tested |= dict.fromkeys(
+        (f"docs/{page}.md" for page in ("latent-space", "losses", "models", "training")), 1
+    )
     assert {page: len(code) for page, code in CODE.items()} == tested
 
 
@@ -50,6 +53,15 @@ def test_the_model_in_15_lines_runs(tmp_path, monkeypatch):
     assert names["z_mean"].shape == (2000, 32)
     assert names["images"].shape == (16, 64, 64, 3)
     assert isinstance(keras.saving.load_model("faces.keras"), keras_vae.VAE)
+
+
+def test_a_training_that_can_be_continued_runs(tmp_path, monkeypatch, make_vae, images):
+    monkeypatch.chdir(tmp_path)
+    model = make_vae()
+    model.fit = functools.partial(model.fit, verbose=0)
+    line = CODE["docs/training.md"][0].replace("epochs=100", "epochs=1")
+    exec(line, {"keras_vae": keras_vae, "model": model, "images": images})
+    assert (tmp_path / "checkpoints").is_dir() and int(model.steps) == 2
 
 
 def test_a_model_of_other_networks_runs():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import types
+import zipfile
 from pathlib import Path
 
 import keras
@@ -25,7 +26,8 @@ ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
 EVALUATED = {"evaluation.json", *plots.EVALUATION}
-ALWAYS = set(runs.FILES) - EVALUATED - {"skipped.txt", "manifold.png"}
+CHECKPOINTS = {"checkpoint.npz", "checkpoint-before.npz"}
+ALWAYS = set(runs.FILES) - EVALUATED - CHECKPOINTS - {"skipped.txt", "manifold.png"}
 
 
 def start(*arguments, **environment):
@@ -441,7 +443,8 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Stopping after this step" in errors and "Traceback" not in errors
-    assert {path.name for path in folder.iterdir()} == ALWAYS
+    assert errors.endswith(f"To continue: python train.py --resume {folder}\n")
+    assert {path.name for path in folder.iterdir()} >= {*ALWAYS, "checkpoint.npz"}
     assert json.loads((folder / "config.json").read_text())["completed"] is False
     metrics = json.loads((folder / "metrics.json").read_text())
     assert np.isfinite(metrics["test_loss"])
@@ -464,6 +467,80 @@ def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     assert not list(folder.glob(f"{TEMPORARY}*"))
     assert json.loads((folder / "config.json").read_text())["completed"] is False
     assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
+
+
+def content(path):
+    """The content of a file of a run, without times and what differs between processes."""
+    if path.suffix == ".keras":
+        with zipfile.ZipFile(path) as file:
+            return file.read("model.weights.h5")
+    if path.suffix != ".json":
+        return path.read_bytes()
+    passing = "started", "output", "train_seconds", "images_per_second"
+    return {k: v for k, v in json.loads(path.read_text()).items() if k not in passing}
+
+
+def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
+    expected, _, _ = finished
+    folder = tmp_path / "run"
+    process = start(*SMALL, "--output", folder)
+    for line in process.stdout:
+        if line.startswith("epoch 1/2"):
+            break
+    process.kill()
+    process.communicate(timeout=300)
+    code, output, errors = run("--resume", folder)
+    assert code == 0, errors
+    assert "Continuing with epoch" in output
+    assert {path.name for path in folder.iterdir()} == {path.name for path in expected.iterdir()}
+    for path in expected.iterdir():
+        assert content(path) == content(folder / path.name), path.name
+
+
+def test_sigterm_saves_and_says_how_to_continue(tmp_path):
+    folder = tmp_path / "a run"
+    process = start(*SMALL, "--epochs", 10_000, "--output", folder)
+    for line in process.stdout:
+        if line.startswith("epoch "):
+            break
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 143
+    assert errors.splitlines()[1:] == [f"To continue: python train.py --resume '{folder}'"]
+    assert (folder / "checkpoint.npz").exists()
+    with pytest.warns(UserWarning, match="is not complete: using its best model so far"):
+        assert runs.load(folder).model.sample(1).shape == (1, 64, 64, 3)
+
+
+@pytest.mark.once
+def test_what_cannot_be_continued(tmp_path, monkeypatch, run_here, finished):
+    complete, _, _ = finished
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "a"
+    for arguments, message in (
+        ((), "There is no unfinished run in runs/"),
+        (("b",), "There is no run in b. Unfinished runs, newest first: none"),
+        ((complete,), f"{complete} is complete: there is nothing to continue"),
+        ((complete, "--epochs", 3), "--epochs cannot be combined with --resume: the run keeps its"),
+    ):
+        code, output, errors = run_here("--resume", *arguments)
+        assert (code, output) == (2, "") and errors.startswith(f"train.py: error: {message}")
+    config = json.loads((complete / "config.json").read_text())
+    folder.mkdir(parents=True)
+
+    def fails(message, **changes):
+        text = json.dumps(config | {"completed": False} | changes)
+        (folder / "config.json").write_text(text)
+        code, _, errors = run_here("--resume", "a")
+        assert code == 2 and "Traceback" not in errors
+        assert errors.splitlines()[-1].startswith(f"train.py: error: {message}")
+
+    fails("runs/a ended with an error: the loss is nan. Train anew", problem="the loss is nan")
+    fails("The data set faces has changed: expected the images that", images={"train": 3})
+    for name in ("checkpoint.npz", "checkpoint-before.npz"):
+        (folder / name).write_bytes(b"?")
+    fails("runs/a/checkpoint.npz and runs/a/checkpoint-before.npz cannot be read: damaged. Delete")
+    assert sorted(path.name for path in folder.iterdir())[0] == "checkpoint-before.npz"
 
 
 @pytest.mark.once

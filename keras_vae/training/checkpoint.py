@@ -22,7 +22,6 @@ from keras import ops
 
 from keras_vae.atomic import TEMPORARY, atomic
 from keras_vae.checks import check_number
-from keras_vae.training.programs import sync
 
 NEWEST, BEFORE = "checkpoint.npz", "checkpoint-before.npz"
 SHARE = 0.01  # of the time, at most, that is spent on writing
@@ -211,7 +210,7 @@ class Checkpoint(keras.callbacks.Callback):
             "epoch": epoch,
             "step": step,
             "order_seed": self.source.seed,
-            "stopped": self.model.stop_training,
+            "stopped": step == 0 and self.model.stop_training,
             "callbacks": states,
         }
         try:
@@ -275,7 +274,6 @@ def of(callbacks):
 
 def variables(model):
     """Returns all variables that training reads or changes, each once."""
-    sync(model)
     groups = model.variables, model.optimizer.variables, model.metrics_variables
     return list({id(variable): variable for group in groups for variable in group}.values())
 
