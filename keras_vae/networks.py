@@ -7,8 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_vae.checks import check_integer, check_number, check_sizes
-from keras_vae.initializers import GlorotUniform
-from keras_vae.layers import DepthToSpace, Offset
+from keras_vae.layers import DepthToSpace, GlorotUniform, Offset
 
 STRAIGHT_SIDE = 64  # pixels: the linear map sees larger images at a reduced size
 

@@ -23,8 +23,8 @@ ROWS = (
     ("keras_vae.evaluate", "keras_vae.plots"),
     ("keras_vae.latent", "keras_vae.models", "keras_vae.photos"),
     ("keras_vae.training", "keras_vae.datasets", "keras_vae.networks"),
-    ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images"),
-    ("keras_vae.checks",),
+    ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images", "keras_vae.noise"),
+    ("keras_vae.checks", "keras_vae.atomic"),
 )
 
 

@@ -360,7 +360,7 @@ def test_an_edit_may_move(run, photo, command, tmp_path, keep_detail):
     kind, frames = frames_of(path)
     assert kind == "GIF" and len(frames) == 22  # 12 forwards, 10 back
     change = [np.abs(frame - frames[0]).mean() for frame in frames]
-    assert change[11] > change[6] > change[1] and change[12:] == change[10:0:-1]
+    assert change[11] > change[1] > 0 and change[12:] == change[10:0:-1]
     # Enlarged to about 256 pixels: the model's 8x8, or the photo of 60x40.
     assert frames[0].shape == ((160, 240, 3) if keep_detail else (256, 256, 3))
 

@@ -209,7 +209,7 @@ def test_a_run_that_was_stopped_is_reported(run, evaluated):
     code, output, errors = evaluated(run, "--only", "edits")
     reason = "Edits: not measured, because the run has no directions: it was stopped"
     assert code == 0 and reason in output
-    assert "was stopped before it was completed" in errors
+    assert "is not complete: using its best model so far" in errors
 
 
 def test_the_headline_of_a_run(run, monkeypatch):

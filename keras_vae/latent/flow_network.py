@@ -7,8 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from keras_vae import noise
-from keras_vae.initializers import GlorotUniform
-from keras_vae.layers import hashed_seed
+from keras_vae.layers import GlorotUniform, hashed_seed
 from keras_vae.training.backends import Trainer, without_gradient
 from keras_vae.training.means import EpochMeans
 from keras_vae.training.programs import Programs

@@ -11,7 +11,7 @@ import numpy as np
 from keras.initializers import Identity, VarianceScaling, Zeros
 
 from keras_vae import latent
-from keras_vae.initializers import GlorotUniform
+from keras_vae.layers import GlorotUniform
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, is_incomplete, read_json
 
