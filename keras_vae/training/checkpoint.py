@@ -306,7 +306,12 @@ def lists_of_arrays(arrays, prefix):
 
 
 def is_list_of_arrays(value):
-    return isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value)
+    """Returns whether a value is like the weights of a model, which on TensorFlow hold scalars."""
+    return (
+        isinstance(value, list)
+        and any(isinstance(part, np.ndarray) for part in value)
+        and all(isinstance(part, (np.ndarray, np.generic)) for part in value)
+    )
 
 
 def describe(model, data, batch_size):
