@@ -22,18 +22,18 @@ class Trainer:
         super().compile(*args, jit_compile=False, **kwargs)
         self.compiles_recordings = jit_compile is True
 
-    def train_step(self, data):
+    def train_step(self, data, **noise):
         self.zero_grad()
         data = self.training_batch(data)
-        losses = self.compute_losses(data, training=True)
+        losses = self.compute_losses(data, training=True, **noise)
         self.optimizer.scale_loss(losses["loss"]).backward()
         gradients = [variable.value.grad for variable in self.trainable_variables]
         with torch.no_grad():
             updater(self.optimizer, self.trainable_variables)(gradients)
             return self.update_means(losses, data)
 
-    def test_step(self, data):
-        return self.update_means(self.compute_losses(data, training=False), data)
+    def test_step(self, data, **noise):
+        return self.update_means(self.compute_losses(data, training=False, **noise), data)
 
     def can_run_steps(self):
         return True

@@ -40,11 +40,12 @@ class Recording:
         if self.graph is not None:
             self.play(data, noise)
         else:
-            self.by_layers(data)
+            self.by_layers(data, noise)
 
-    def by_layers(self, data):
+    def by_layers(self, data, noise):
         with contextlib.nullcontext() if self.training else torch.no_grad():
-            self.model.train_step(data) if self.training else self.model.test_step(data)
+            step = self.model.train_step if self.training else self.model.test_step
+            step(data, **noise)
 
     def play(self, data, noise):
         if self.tensors is None:
