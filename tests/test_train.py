@@ -47,6 +47,15 @@ def run(*arguments, **environment):
     return process.returncode, output, errors
 
 
+def start_and_wait(*arguments, line="epoch "):
+    """Returns the process of a run that has printed a line with this beginning."""
+    process = start(*arguments)
+    for printed in process.stdout:
+        if printed.startswith(line):
+            return process
+    pytest.fail(process.stderr.read())
+
+
 @pytest.fixture
 def run_here(monkeypatch, capfd):
     """Returns `run` without a process of its own, which takes seconds to load all there is."""
@@ -435,10 +444,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(ru
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
-    process = start(*SMALL, "--epochs", 10_000, "--output", folder)
-    for line in process.stdout:
-        if line.startswith("epoch "):
-            break
+    process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
@@ -453,10 +459,7 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
 
 def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     folder = tmp_path / "run"
-    process = start("--limit", 2000, "--epochs", 10_000, "--output", folder)
-    for line in process.stdout:
-        if line.startswith("epoch "):
-            break
+    process = start_and_wait("--limit", 2000, "--epochs", 10_000, "--output", folder)
     process.send_signal(signal.SIGINT)
     for line in process.stderr:
         if "Stopping" in line:
@@ -483,10 +486,7 @@ def content(path):
 def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
     expected, _, _ = finished
     folder = tmp_path / "run"
-    process = start(*SMALL, "--output", folder)
-    for line in process.stdout:
-        if line.startswith("epoch 1/2"):
-            break
+    process = start_and_wait(*SMALL, "--output", folder, line="epoch 1/2")
     while process.poll() is None and not (folder / "checkpoint.npz").exists():
         time.sleep(0.01)
     process.kill()
@@ -501,10 +501,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
 
 def test_sigterm_saves_and_says_how_to_continue(tmp_path):
     folder = tmp_path / "a run"
-    process = start(*SMALL, "--epochs", 10_000, "--output", folder)
-    for line in process.stdout:
-        if line.startswith("epoch "):
-            break
+    process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 143
@@ -584,10 +581,7 @@ def test_output_may_be_closed_or_end_early(tmp_path):
     errors = process.stderr.read()
     assert (process.wait(), errors) == (141, "Reading faces ...\n")
     assert not folder.exists()  # closed before the first epoch had ended
-    process = start(*flags)
-    for line in process.stdout:
-        if line.startswith("epoch "):
-            break
+    process = start_and_wait(*flags)
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait() == 141
