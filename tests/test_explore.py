@@ -74,5 +74,9 @@ def test_the_source_that_is_harder_to_tell_from_codes_is_better():
     codes, near, far = (rng.standard_normal((200, 2)) + shift for shift in (0, 0, 2))
     assert explore.better(Source(near), Source(far), codes, 0) == "flow"
     assert explore.better(Source(far), Source(near), codes, 0) == "mixture"
+    # Both as good: what remains is chance, and the flow draws the better images.
+    again = np.random.default_rng(7).standard_normal(near.shape)
+    assert explore.better(Source(again), Source(near), codes, 0) == "flow"
+    assert explore.better(Source(near), Source(again), codes, 0) == "flow"
     assert explore.better(None, Source(far), codes, 0) == "mixture"
     assert explore.better(None, None, codes, 0) is None
