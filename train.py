@@ -66,6 +66,7 @@ def train(started, args, folder, before, discard):
             discard()
 
     interrupt = callbacks.StopOnInterrupt(folder, checkpoint, leave)
+    result = ""
     try:
         if not before:
             files.clear(folder)
@@ -76,15 +77,20 @@ def train(started, args, folder, before, discard):
         if plan and before:
             plan.continue_after_training()
         if best.epoch is not None:
-            finish(args, folder, settings, data, judges, plan, model, best, progress, problem)
+            result = finish(
+                args, folder, settings, data, judges, plan, model, best, progress, problem
+            )
     except BaseException as error:
         if not (before and isinstance(error, ValueError)):  # a checkpoint that cannot be used
             leave()
         raise
+    if not isinstance(problem, KeyboardInterrupt):
+        checkpoint.remove()
+    if result:
+        print(result, flush=True)
     if isinstance(problem, KeyboardInterrupt):
         leave()
         return 130
-    checkpoint.remove()
     if problem:
         where = "" if best.epoch is None else f". The saved model is from epoch {best.epoch}"
         if best.epoch is None:
@@ -103,6 +109,9 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
         model: The model that was trained.
         best, progress: The callbacks of these names.
         problem: The error that ended training early, or None.
+
+    Returns:
+        The text to print at the end.
     """
     from keras_vae import runs
     from keras_vae.runs import files, gallery, summary
@@ -134,7 +143,7 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
     for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
         files.write_figure(folder / name, figure)
     files.write_json(folder / "config.json", settings | {"completed": completed})
-    print(summary.last_lines(finished, metrics, len(history["loss"]), *attributes[:1]), flush=True)
+    return summary.last_lines(finished, metrics, len(history["loss"]), *attributes[:1])
 
 
 def read_data(args):

@@ -105,9 +105,10 @@ def better(flow, mixture, codes, seed):
     """Returns the flow, unless the mixture's codes are harder to distinguish from validation codes.
 
     Harder by more than chance, two standard errors: on photographs both are equal in this test, and
-    images from the flow have the smaller Fréchet distance. Each source is scored by the accuracy of a nearest-neighbour two-sample test against the
-    validation codes (`evaluate.two_sample_accuracy`). The test runs on the first 32 principal
-    components, because nearest neighbours are uninformative in 256 dimensions.
+    images from the flow have the smaller Fréchet distance. Each source is scored by the accuracy of
+    a nearest-neighbour two-sample test against the validation codes
+    (`evaluate.two_sample_accuracy`). The test runs on the first 32 principal components, because
+    nearest neighbours are uninformative in 256 dimensions.
 
     Args:
         flow: `latent.Flow`, or None.
