@@ -66,7 +66,7 @@ def train(started, args, folder, before, discard):
             discard()
 
     interrupt = callbacks.StopOnInterrupt(folder, checkpoint, leave)
-    result = ""
+    result = None
     try:
         if not before:
             files.clear(folder)
@@ -87,7 +87,7 @@ def train(started, args, folder, before, discard):
     if not isinstance(problem, KeyboardInterrupt):
         checkpoint.remove()
     if result:
-        print(result, flush=True)
+        print(result(), flush=True)
     if isinstance(problem, KeyboardInterrupt):
         leave()
         return 130
@@ -111,7 +111,7 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
         problem: The error that ended training early, or None.
 
     Returns:
-        The text to print at the end.
+        A function that returns the text to print at the end.
     """
     from keras_vae import runs
     from keras_vae.runs import files, gallery, summary
@@ -143,7 +143,8 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
     for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
         files.write_figure(folder / name, figure)
     files.write_json(folder / "config.json", settings | {"completed": completed})
-    return summary.last_lines(finished, metrics, len(history["loss"]), *attributes[:1])
+    epochs = len(history["loss"])
+    return functools.partial(summary.last_lines, finished, metrics, epochs, *attributes[:1])
 
 
 def read_data(args):

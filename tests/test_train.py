@@ -88,8 +88,9 @@ def finished(tmp_path_factory):
 
 
 def test_a_run_leaves_every_file_and_nothing_else(finished):
-    folder, _, _ = finished
+    folder, output, _ = finished
     assert {path.name for path in folder.iterdir()} == ALWAYS
+    assert "checkpoint" not in output
     for name in ALWAYS:
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")
