@@ -48,8 +48,9 @@ def main(arguments=None):
             backend = backends.choose_backend(args.backend, trained_on)
             if args.run is None and folders.is_pretrained(args.folder):
                 print(PRETRAINED, file=sys.stderr, flush=True)
-            elif folders.read_settings(args.folder).get("completed") is False:
-                print(folders.is_incomplete(args.folder), file=sys.stderr, flush=True)
+            config = folders.read_settings(args.folder)
+            if config.get("completed") is False:
+                print(folders.is_incomplete(args.folder, config), file=sys.stderr, flush=True)
                 warnings.filterwarnings("ignore", ".* is not complete: using")  # said already
             if "keras" not in sys.modules:
                 start(backend)

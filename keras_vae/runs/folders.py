@@ -6,6 +6,7 @@ The command line loads this file without the package, to report a wrong run befo
 import contextlib
 import json
 import re
+import shlex
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -190,12 +191,12 @@ def find_unfinished(folder=None, root="runs"):
     raise ValueError(f"There is no run in {folder}. Unfinished runs, newest first: {known}")
 
 
-def is_incomplete(folder):
-    """Returns what to say of a run that was interrupted."""
-    return (
-        f"{folder} is not complete: using its best model so far. To complete it: python train.py "
-        f"--resume {folder}"
-    )
+def is_incomplete(folder, config):
+    """Returns what to say of a run that ended early, whose config.json is `config`."""
+    text = f"{folder} is not complete: using its best model so far"
+    if is_unfinished(config):  # not one that ended with an error
+        text += f". To complete it: python train.py --resume {shlex.quote(str(folder))}"
+    return text
 
 
 def is_unfinished(config):

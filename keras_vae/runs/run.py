@@ -155,7 +155,7 @@ def load(folder=None):
     config = read(folder / "config.json", read_json)
     model = load_model(folder)
     if config.get("completed") is False:
-        warnings.warn(is_incomplete(folder), stacklevel=2)
+        warnings.warn(is_incomplete(folder, config), stacklevel=2)
     directions = read_if_present(folder / "directions.npz", latent.Directions.load)
     mixture = read_if_present(folder / "mixture.npz", latent.Mixture.load)
     flow = read_if_present(folder / "flow.keras", latent.Flow.load)
