@@ -15,6 +15,7 @@ from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
 from keras_vae import latent as latent
 from keras_vae import likelihoods as likelihoods
+from keras_vae import parallel as parallel
 from keras_vae import photos as photos
 from keras_vae import plots as plots
 from keras_vae import runs as runs

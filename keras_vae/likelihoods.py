@@ -26,6 +26,7 @@ import math
 import keras
 from keras import ops
 
+from keras_vae import parallel
 from keras_vae.checks import check_number
 
 
@@ -60,7 +61,8 @@ class Likelihood(keras.layers.Layer):
         """Updates variables that are learned without a gradient; called before `nats` in training.
 
         Args:
-            x: A training batch, pixels ``(n, height, width, channels)``.
+            x: A training batch, pixels ``(n, height, width, channels)``; on several devices this
+                device's part of it, over which `keras_vae.parallel.total` sums.
             outputs: The decoder's outputs for it, of the same shape.
             sample_weight: ``(n,)`` or None.
         """
@@ -180,10 +182,10 @@ class Gaussian(Likelihood):
     def update(self, x, outputs, sample_weight=None):
         errors = squared_error(x, self.pixels(outputs)) / math.prod(outputs.shape[1:])  # (n,)
         if sample_weight is None:
-            error = ops.mean(errors)
+            error = parallel.total(parallel.mean(errors))
         else:  # images of weight 0 do not count, nor a batch of only such images
             weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
-            error = ops.sum(weights * errors) / ops.sum(weights)
+            error = parallel.total(ops.sum(weights * errors)) / parallel.total(ops.sum(weights))
         error = ops.stop_gradient(error)
         before = ops.convert_to_tensor(self.variance)
         rate = ops.maximum(self.RATE, 1 / (self.updates + 1))

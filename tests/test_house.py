@@ -12,10 +12,14 @@ pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("keras_vae", "keras_vae_cli", "demo")
-# Who may import jax, tensorflow or torch by name: the backends; the readers of TFRecords and of
-# batches of tf.data, which come with TensorFlow.
+# Who may import jax, tensorflow or torch by name: the backends; what joins processes and sums over
+# devices; the readers of TFRecords and of batches of tf.data, which come with TensorFlow.
 FRAMEWORKS = {"jax", "tensorflow", "torch"}
-MAY_IMPORT_FRAMEWORKS = ("keras_vae.training.backends.", "keras_vae.datasets.tfds")
+MAY_IMPORT_FRAMEWORKS = (
+    "keras_vae.training.backends.",
+    "keras_vae.parallel.",
+    "keras_vae.datasets.tfds",
+)
 # Upper rooms may import lower ones; rooms in one row do not import each other in a circle.
 ROWS = (
     ("keras_vae_cli", "demo", "keras_vae.__main__"),
@@ -24,7 +28,7 @@ ROWS = (
     ("keras_vae.latent", "keras_vae.models", "keras_vae.photos"),
     ("keras_vae.training", "keras_vae.datasets", "keras_vae.networks"),
     ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images", "keras_vae.noise"),
-    ("keras_vae.checks", "keras_vae.atomic"),
+    ("keras_vae.checks", "keras_vae.atomic", "keras_vae.parallel"),
 )
 
 

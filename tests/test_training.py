@@ -200,7 +200,7 @@ def test_the_order_is_random_complete_and_another_one_in_each_epoch():
     for epoch in range(2):
         take, seen = source.epoch(epoch), []
         while len(seen) < 37:
-            block, numbers, weights = take(4)
+            block, numbers, weights, _ = take(4)
             assert numbers.shape == weights.shape and len(block) == numbers.size
             np.testing.assert_array_equal(block[numbers].ravel(), weights.ravel())
             seen += weights.ravel().tolist()
@@ -209,7 +209,7 @@ def test_the_order_is_random_complete_and_another_one_in_each_epoch():
     assert orders[0] != orders[1]
     assert source.epoch(0)(1)[0].ravel().tolist() == orders[0][:BATCH]
     source.is_held = True  # then all images go with the numbers of each batch
-    block, numbers, _ = source.epoch(0)(4)
+    block, numbers, *_ = source.epoch(0)(4)
     assert block is rows and numbers.ravel().tolist() == orders[0][: 4 * BATCH]
 
 
@@ -222,8 +222,9 @@ def test_a_seed_gives_the_order_and_so_do_all_backends(make_vae, images, monkeyp
     monkeypatch.setattr(
         model,
         "run_steps",
-        lambda x, rows, *rest: (
-            seen.extend(keras.ops.convert_to_numpy(x)[rows.ravel()]) or run_steps(x, rows, *rest)
+        lambda block, *rest: (
+            seen.extend(keras.ops.convert_to_numpy(block.images)[block.rows.ravel()])
+            or run_steps(block, *rest)
         ),
     )
     keras.utils.set_random_seed(7)
@@ -408,20 +409,23 @@ def test_on_jax_steps_left_over_are_not_compiled_again():
         traced.append(data[0].shape)
         return None, [[state[0][0] + data[0].sum() * data[2].sum()]]
 
-    images = np.ones((8, 1), "float32")
+    held = jax.device_put(np.ones((8, 1), "float32"))
 
-    def rows(steps, size):
-        return np.zeros((steps, size), "int32"), np.ones((steps, size), "float32")
+    def go(run, state, is_held, steps, size, at_once):
+        images, rows = np.ones((steps, size, 1), "float32"), None
+        if is_held:
+            images, rows = held, np.zeros((steps, size), "int32")
+        return run(state, images, rows, np.ones((steps, size), "float32"), size, at_once)
 
-    for held in (images, jax.device_put(images)):
-        run, state = in_one_program(step), [[np.float32(0)]]
+    for is_held in (False, True):
+        run, state = in_one_program(step, None, training=True), [[np.float32(0)]]
         for _ in range(2):
-            state = run(state, held, *rows(4, 2), 4)
+            state = go(run, state, is_held, 4, 2, 4)
         before = len(traced)
         for steps in (1, 3):
-            state = run(state, held, *rows(steps, 2), 4)
+            state = go(run, state, is_held, steps, 2, 4)
         assert len(traced) == before and traced[-1] == (2, 1)
-        state = run(state, held, *rows(1, 1), 1)  # a smaller last batch
+        state = go(run, state, is_held, 1, 1, 1)  # a smaller last batch
         assert traced[-1] == (1, 1)
         assert state[0][0] == 12 * 4 + 1
 
@@ -433,8 +437,8 @@ class TestRecordings:
         train(model, images, validation_data=(images,))
         recorded = [key for key, one in model.programs.steps.items() if one.graph is not None]
         assert sorted(recorded, key=str) == [
-            (False, (BATCH, 6, 5, 3), torch.uint8, True),
-            (True, (BATCH, 6, 5, 3), torch.uint8, True),
+            (False, None, (BATCH, 6, 5, 3), torch.uint8, True),
+            (True, None, (BATCH, 6, 5, 3), torch.uint8, True),
         ]
 
     def test_convolutions_and_mirrored_images_are_recorded(self, images):
@@ -442,7 +446,9 @@ class TestRecordings:
         mirror = keras.layers.RandomFlip("horizontal", seed=0, dtype="float32")
         model = keras_vae.VAE(*parts, augmentation=mirror, seed=0)
         train(model, images)
-        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert (
+            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        )
 
     def test_a_model_in_which_all_is_trained_is_recorded(self, images):
         x, z = keras.Input((6, 5, 3)), keras.Input((2,))
@@ -451,10 +457,12 @@ class TestRecordings:
         model = keras_vae.AutoEncoder(encoder, decoder)
         assert not model.non_trainable_variables
         train(model, images, epochs=1)
-        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert (
+            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        )
 
     def test_what_is_left_out_of_a_recording_changes_no_result(self, images, monkeypatch):
-        key, models = (True, (BATCH, 6, 5, 3), torch.uint8, True), []
+        key, models = (True, None, (BATCH, 6, 5, 3), torch.uint8, True), []
         for left_out in (True, False):
             if not left_out:
                 module = "keras_vae.training.backends.torch_recording"
@@ -536,7 +544,9 @@ class TestRecordings:
         layer, x = Exchange(), keras.Input((6, 5, 3))
         model = keras_vae.VAE(keras.Model(x, encoder(layer(x))), decoder, seed=0)
         train(model, images[:36], epochs=1, steps=1)  # nine steps
-        assert model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        assert (
+            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
+        )
         assert (float(layer.one), float(layer.other)) == (1, 0)
 
     def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
@@ -549,7 +559,7 @@ class TestRecordings:
         with pytest.warns(UserWarning, match="layer by layer, which is slower.*Reason: ") as told:
             train(model, images, steps=1, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
-        recording = model.programs.steps[True, (BATCH, 6, 5, 3), torch.uint8, True]
+        recording = model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True]
         assert recording.graph is None and recording.steps > STEPS_BEFORE  # it was tried
         assert len(set(seen.losses)) == 30
 

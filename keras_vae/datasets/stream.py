@@ -65,13 +65,15 @@ class Rows:
             images[some] = self[some]
         return images
 
-    def stream(self, batch_size, seed=None, first=0):
+    def stream(self, batch_size, seed=None, first=0, part=None):
         """Returns the images as an endless stream, read ahead in parallel by grain.
 
         Args:
             batch_size: Images in a batch; the last batch of an epoch may be smaller.
             seed: Seeds the order of each epoch, see `order`; None keeps the order of the images.
             first: Number of the first batch, counted from the beginning of the first epoch.
+            part: A function of the size of a batch that returns which slice of it to read; None
+                reads all of it.
 
         Returns:
             A `grain.IterDataset` of uint8 ``(batch, height, width, channels)``.
@@ -86,8 +88,11 @@ class Rows:
 
         def batch(number):
             epoch, step = divmod(number, steps)
-            part = slice(step * batch_size, (step + 1) * batch_size)
-            return self[part if seed is None else order_of(epoch)[part]]
+            start, stop = step * batch_size, min((step + 1) * batch_size, len(self))
+            if part is not None:
+                own = part(stop - start)
+                start, stop = start + own.start, start + own.stop
+            return self[slice(start, stop) if seed is None else order_of(epoch)[start:stop]]
 
         numbers = grain.MapDataset.range(first, WITHOUT_END)
         return numbers.map(batch).to_iter_dataset(read_options())

@@ -10,7 +10,7 @@ from keras_vae.latent.directions import check_names
 from keras_vae.latent.flow import UNKNOWN, Flow
 from keras_vae.training import loop, recipes
 from keras_vae.training.clock import FollowClock
-from keras_vae.training.sources import numbered
+from keras_vae.training.sources import Block, numbered
 
 LEAST = 10  # codes needed for training
 BATCH, RATE, STEPS = 256, 2e-3, 4000
@@ -127,8 +127,8 @@ class Draws:
             left -= steps
             rows = rng.integers(len(self.rows), size=(steps, BATCH))
             if isinstance(self.rows, np.ndarray):  # there was no room to hold them
-                return self.rows[rows.ravel()], numbered(rows), None
-            return self.rows, rows.astype("int32"), None
+                return Block(self.rows[rows.ravel()], numbered(rows), None, BATCH)
+            return Block(self.rows, rows.astype("int32"), None, BATCH)
 
         return take
 

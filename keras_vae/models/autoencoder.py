@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import likelihoods
+from keras_vae import likelihoods, parallel
 from keras_vae.images import check_images, to_pixels
 from keras_vae.training import programs
 from keras_vae.training.backends import without_gradient
@@ -176,12 +176,14 @@ class AutoEncoder(Fitting):
             training: Whether layers behave as in training.
 
         Returns:
-            A dict of float32 scalars with the names of `loss_names`; ``loss`` is optimised.
+            A dict of float32 scalars with the names of `loss_names`; ``loss`` is optimised. On
+            several devices they are this device's shares, which add up to the losses of the
+            batch (`keras_vae.parallel`).
         """
         x, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y = self(x, training=training, raw=True)  # the dict of `call`
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
-        loss = reconstruction_loss + sum(self.losses)
+        loss = reconstruction_loss + parallel.share(x) * sum(self.losses)
         return {"loss": loss, "reconstruction_loss": reconstruction_loss}
 
     def noise_of_steps(self, steps, rows, training):
@@ -189,19 +191,25 @@ class AutoEncoder(Fitting):
 
         Args:
             steps: The number of steps.
-            rows: Images in a batch.
+            rows: Images in a batch, on all devices together.
             training: Whether the steps train the model.
 
         Returns:
-            A dict of tensors ``(steps, rows, ...)``: for each step, the arguments of
-            `compute_losses` that it would otherwise compute itself.
+            A dict of tensors ``(steps, rows of this device, ...)``: for each step, the arguments
+            of `compute_losses` that it would otherwise compute itself.
         """
         return {}
 
     def training_batch(self, data):
-        """Returns a batch ``(x, y, sample_weight)`` with its images augmented."""
+        """Returns a batch ``(x, y, sample_weight)`` with its images augmented.
+
+        An augmentation draws random numbers, so each device augments the complete batch, and then
+        takes its part.
+        """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        return self.augmented(x), y, sample_weight
+        if self.augmentation is None:
+            return x, y, sample_weight
+        return parallel.own(self.augmented(x)), y, parallel.own(sample_weight)
 
     def augmented(self, x):
         """Returns a batch of images after the augmentation, if the model has one."""
@@ -227,12 +235,13 @@ class AutoEncoder(Fitting):
     def update_means(self, losses, data):
         """Adds one batch to the epoch means, weighted by its size, and returns the means."""
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        self.means.update_state(losses, ops.shape(x)[0])
+        self.means.update_state(parallel.totals(losses), parallel.rows(ops.shape(x)[0]))
         return self.means.result()
 
     def epoch_means(self):
         """Returns the means over the batches of this epoch so far, as floats by name."""
-        return self.means.numbers()
+        means = self.means.numbers()
+        return dict(zip(means, parallel.of_first([*means.values()])))
 
     # Using the trained model: arrays in, NumPy out.
 
@@ -410,13 +419,18 @@ class AutoEncoder(Fitting):
 
 
 def weighted_mean(nats, sample_weight=None):
-    """Returns the batch mean of per-image nats, weighted as in Keras: ``sum(w * nats) / n``."""
+    """Returns the batch mean of per-image nats, weighted as in Keras: ``sum(w * nats) / n``.
+
+    On several devices it is this device's share of that mean, see `keras_vae.parallel`.
+    """
     if sample_weight is not None:
         weights = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
         nats = nats * (weights if len(nats.shape) == 1 else weights[:, None])
-    return ops.mean(nats, axis=0)
+    return parallel.mean(nats)
 
 
-def mean_weight(sample_weight=None):
-    """Returns `weighted_mean` of ones."""
-    return 1.0 if sample_weight is None else ops.mean(ops.cast(sample_weight, "float32"))
+def mean_weight(x, sample_weight=None):
+    """Returns `weighted_mean` of ones for a batch `x`."""
+    if sample_weight is None:
+        return parallel.share(x)
+    return parallel.mean(ops.reshape(ops.cast(sample_weight, "float32"), (-1,)))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae import noise
+from keras_vae import noise, parallel
 from keras_vae.checks import check_integer, check_number
 from keras_vae.images import to_pixels
 from keras_vae.layers import Sampling, hashed_seed
@@ -136,7 +136,8 @@ class VAE(AutoEncoder):
         if not self.built:
             self.build(x.shape)
         if eps is None:
-            eps = self.noise_of_steps(1, ops.shape(x)[0], training)["eps"][0]
+            rows = parallel.rows(ops.shape(x)[0])
+            eps = self.noise_of_steps(1, rows, training)["eps"][0]
         y = self(x, training=training, eps=eps, raw=True)
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         kl = kl_per_latent(y["z_mean"], y["z_log_var"])  # (n, latent_dim)
@@ -145,19 +146,22 @@ class VAE(AutoEncoder):
         kl_weight = self.kl_weight(training)
         if training:
             free_bits = ops.convert_to_tensor(self.free_bits)
-            free = free_bits * mean_weight(sample_weight)
-            penalty = ops.sum(ops.where(free_bits > 0, ops.maximum(free, kl), kl))
+            free = free_bits * mean_weight(x, sample_weight)
+            is_free = parallel.total(free) > parallel.total(kl)
+            penalty = ops.sum(ops.where(ops.logical_and(free_bits > 0, is_free), free, kl))
             self.steps.assign_add(1)
+        share = parallel.share(x)
         return {
-            "loss": reconstruction_loss + kl_weight * penalty + sum(self.losses),
+            "loss": reconstruction_loss + kl_weight * penalty + share * sum(self.losses),
             "reconstruction_loss": reconstruction_loss,
             "kl_loss": kl_loss,
-            "kl_weight": kl_weight,
+            "kl_weight": share * kl_weight,
         }
 
     def noise_of_steps(self, steps, rows, training):
         step = ops.arange(steps, dtype="int32")[:, None, None]
-        row = ops.arange(rows, dtype="int32")[:, None]
+        own = ops.arange(parallel.own_rows(rows), dtype="int32")[:, None]
+        row = parallel.first_row() + own
         column = ops.arange(self.latent_dim, dtype="int32")
         if training:
             return {"eps": noise.normal(self.noise_seed, self.steps + step, row, column)}

@@ -20,12 +20,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vae import parallel
 from keras_vae.atomic import TEMPORARY, atomic
 from keras_vae.checks import check_number
 
 NEWEST, BEFORE = "checkpoint.npz", "checkpoint-before.npz"
 SHARE = 0.01  # of the time, at most, that is spent on writing
 SOME = 64  # images that identify a data set
+AGAIN = 1.0  # seconds: a signal that comes sooner is the same one, passed on by a launcher
+ERRORS = {SystemExit: 1, KeyboardInterrupt: 2}  # on which processes agree
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -43,6 +46,9 @@ class Checkpoint(keras.callbacks.Callback):
     texts, or lists of numbers or arrays, such as the counters and the best weights of Keras's
     `EarlyStopping` and `ReduceLROnPlateau`. A callback may define ``get_state()``, which returns
     a dict for JSON, and ``set_state(state)`` instead.
+
+    Of several processes the first one writes and all read, so they must share the folder.
+    Training may continue on another number of devices, with the same losses up to rounding.
 
     Args:
         folder: Where to write checkpoint.npz and, one older, checkpoint-before.npz.
@@ -81,8 +87,16 @@ class Checkpoint(keras.callbacks.Callback):
             batch_size: Images per step.
         """
         self.training = describe(model, data, batch_size)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if parallel.is_first():
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.found, self.cost, self.warned = self._read(), 0.0, False
+        if not parallel.of_first(bool(self.found)):
+            self.found = None
+        elif not parallel.of_all([bool(self.found)]).all():
+            raise ValueError(
+                f"The checkpoint in {self.folder} must be readable by all processes. Choose a "
+                "folder that all machines share"
+            )
         for name, value in self.training.items() if self.found else ():
             before = self.found[0]["training"].get(name)
             if before != value:
@@ -128,20 +142,24 @@ class Checkpoint(keras.callbacks.Callback):
 
     def after_steps(self, epoch, step):
         """Saves if it is time, or if `stop` was called, whose error it raises then."""
-        if self.error or self.now() - self.written > max(self.seconds, self.cost / SHARE):
+        error = self._agree()
+        if error or self.now() - self.written > max(self.seconds, self.cost / SHARE):
             self.save(epoch, step)
-        self._raise()
+        if error:
+            raise error
 
     def after_epoch(self, epoch, last):
         """Saves at the end of an epoch, unless it was saved just now."""
         if last and not self.keep:
             return
-        if last or self.error or self.now() - self.written > self.cost / SHARE:
+        error = self._agree()
+        if last or error or self.now() - self.written > self.cost / SHARE:
             self.save(epoch + 1, 0)
-        self._raise()
+        if error:
+            raise error
 
     def on_train_end(self, logs=None):
-        if not self.keep:
+        if not self.keep and parallel.is_first():
             self.remove()
 
     def exists(self):
@@ -157,12 +175,15 @@ class Checkpoint(keras.callbacks.Callback):
 
     def stop(self, error):
         """Makes `fit` raise an error after the current execution and a last checkpoint."""
-        self.error = error
+        self.error, self.stopped = error, time.monotonic()
 
-    def _raise(self):
-        if self.error:
-            error, self.error = self.error, None
-            raise error
+    def _agree(self):
+        """Returns the error that all processes raise now, since one was told to, or None."""
+        code = parallel.largest(ERRORS.get(type(self.error), 0))
+        if not code:  # one that comes after this is for the next time
+            return None
+        error, self.error = self.error, None
+        return error or (KeyboardInterrupt() if code == 2 else SystemExit(143))
 
     @contextlib.contextmanager
     def signals(self):
@@ -170,7 +191,7 @@ class Checkpoint(keras.callbacks.Callback):
         errors = {signal.SIGINT: KeyboardInterrupt(), signal.SIGTERM: SystemExit(143)}
 
         def handle(number, frame):
-            if self.error:  # the second signal
+            if self.error and time.monotonic() - self.stopped > AGAIN:  # the second signal
                 raise errors[number]
             self.stop(errors[number])
 
@@ -189,6 +210,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self, epoch, step):
         """Writes a checkpoint of the state before a step of an epoch, both counted from 0."""
+        if not parallel.is_first():
+            return
         began = self.now()
         arrays = {
             f"variables/{i}": ops.convert_to_numpy(variable)
@@ -238,7 +261,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _read(self):
         """Returns the newest state that can be read and its arrays, or None."""
-        (self.folder / f"{TEMPORARY}{NEWEST}").unlink(missing_ok=True)  # of a killed process
+        if parallel.is_first():
+            (self.folder / f"{TEMPORARY}{NEWEST}").unlink(missing_ok=True)  # of a killed process
         damaged = []
         for name in (NEWEST, BEFORE):
             path = self.folder / name
@@ -253,7 +277,7 @@ class Checkpoint(keras.callbacks.Callback):
             except Exception:  # damaged files raise many types in NumPy and zipfile
                 damaged.append(str(path))
                 continue
-            if damaged:
+            if damaged and parallel.is_first():
                 (self.folder / NEWEST).unlink()  # or it would replace this one
                 warnings.warn(
                     f"{damaged[0]} is damaged; continuing from the one before, {path}", stacklevel=2

@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 
+from keras_vae import parallel
 from keras_vae.checks import check_integer, check_number
 
 WARM_UP = 0.05  # share of the time in which the learning rate rises
@@ -86,6 +87,7 @@ class FollowClock(keras.callbacks.Callback):
         self.share = 1 - left / max(left, self.end - self.compiled) if left else 1.0
         if self.most_steps:
             self.share = max(self.share, min(1.0, self.steps / self.most_steps))
+        self.share = parallel.of_first(self.share)  # clocks differ
         self._set_rate()
         if self.share == 1:
             self.model.stop_training = True

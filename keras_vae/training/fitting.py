@@ -2,8 +2,9 @@
 
 Our loop (`loop.py`) runs arrays and images on disk (`keras_vae.datasets.stream.Rows`). Keras's own
 runs everything else: `tf.data`, `PyDataset`, `DataLoader`, grain and generators; `class_weight`,
-`steps_per_epoch` and `run_eagerly`; distributed training; and models whose subclass overrides the
-step or the losses. The choice is made in `fit` and `_is_ours`.
+`steps_per_epoch` and `run_eagerly`; weights that are divided among devices; and models whose
+subclass overrides the step or the losses. The choice is made in `fit` and `_is_ours`. Both loops
+divide batches among devices, see `keras_vae.parallel`.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import functools
 import keras
 import numpy as np
 
+from keras_vae import parallel
 from keras_vae.checks import check_integer
 from keras_vae.training import checkpoint, inputs, loop, programs, sources, streams
 from keras_vae.training.backends import Trainer
@@ -102,6 +104,7 @@ class Fitting(Trainer, keras.Model):
                 `keras_vae.training.guards.StopOnNonFinite`.
             ValueError: If the data are invalid.
         """
+        parallel.join()
         data = self._data(x, y, sample_weight, class_weight)
         validation = self._validation(validation_data)
         is_an_array = inputs.is_array(data.x, data.y, data.sample_weight)
@@ -114,16 +117,26 @@ class Fitting(Trainer, keras.Model):
         ours = self._is_ours(data) and (validation is None or self._is_ours(validation))
         if ours and not any(others):
             batch_size = batch_size or inputs.BATCH_SIZE
-            source = self._source(data, batch_size, shuffle, hold=True)
-            self.optimizer.build(self.trainable_variables)
-            if saver:
-                saver.begin(self, data, batch_size)
-            validate = validation and functools.partial(
-                self._evaluate_ours, validation, validation_batch_size or batch_size
-            )
-            return loop.fit(
-                self, source, validate, callbacks, verbose, epochs, initial_epoch, validation_freq
-            )
+            check_integer("batch_size", batch_size, 1)
+            if not self.built:
+                self.build(data.x.shape)
+            with parallel.together(self):
+                source = self._source(data, batch_size, shuffle, training=True)
+                if saver:
+                    saver.begin(self, data, batch_size)
+                validate = validation and functools.partial(
+                    self._evaluate_ours, validation, validation_batch_size or batch_size
+                )
+                return loop.fit(
+                    self,
+                    source,
+                    validate,
+                    callbacks,
+                    verbose,
+                    epochs,
+                    initial_epoch,
+                    validation_freq,
+                )
         if saver:
             raise ValueError(
                 "`Checkpoint` continues training on an array or on images on disk, with the step "
@@ -148,7 +161,7 @@ class Fitting(Trainer, keras.Model):
             validation_steps = validation_steps or all_steps
             is_in_batches = inputs.is_stream(validation_data[0])
             validation_data = validation_data[0] if is_in_batches else tuple(validation_data)
-        with data.plain_errors(), (validation or data).plain_errors():
+        with data.plain_errors(), (validation or data).plain_errors(), self._together_in_keras():
             return super().fit(
                 x,
                 y,
@@ -167,6 +180,30 @@ class Fitting(Trainer, keras.Model):
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
             )
+
+    def _together_in_keras(self):
+        """Returns a context in which Keras's loop trains this model on several devices."""
+        divides = parallel.backend.DIVIDES
+        if parallel.devices(self) == 1:
+            return contextlib.nullcontext()
+        if not divides and keras.distribution.distribution() is None:
+            raise ValueError(
+                "To train with Keras's loop on several devices of JAX, set a "
+                "`keras.distribution.DataParallel` before the model is made"
+            )
+        if not divides and parallel.processes()[1] == 1:
+            return contextlib.nullcontext()
+        if divides and self.augmentation is not None:
+            raise ValueError(
+                "On several devices an augmentation needs an array, or images on disk: it must see "
+                "the complete batch. Pass such images, or augment them in the data set"
+            )
+        if not (self.built and self.compiled):
+            raise ValueError(
+                "Training on several devices needs a compiled model of known shape. Make the "
+                "encoder from `keras.Input`, or call `build` first"
+            )
+        return parallel.together(self)
 
     def _is_ours(self, data):
         """Returns whether our own loop can run these data with the current settings."""
@@ -203,15 +240,21 @@ class Fitting(Trainer, keras.Model):
         parts = keras.utils.unpack_x_y_sample_weight(validation_data)
         return self._data(*parts, argument="validation_data")
 
-    def _source(self, data, batch_size, shuffle=False, hold=False):
+    def _source(self, data, batch_size, shuffle=False, training=False):
         check_integer("batch_size", batch_size, 1)
         x, seed = data.x, inputs.order_seed(shuffle)
         if not self.built:
             self.build(x.shape)
+        if seed is not None:
+            seed = int(parallel.of_first(seed))
+        part = self.part_to_read(training)
         if inputs.is_on_disk(x):
-            return sources.StreamSource(x, batch_size, seed)
-        x = self.hold(x) if hold else x
-        return sources.ArraySource(x, data.sample_weight, batch_size, seed)
+            return sources.StreamSource(x, batch_size, seed, part)
+        if training:
+            held = self.hold(x)
+            if parallel.of_all([not isinstance(held, np.ndarray)]).all():  # in every process
+                x = held
+        return sources.ArraySource(x, data.sample_weight, batch_size, seed, part)
 
     def _with_guards(self, callbacks):
         """Returns the callbacks with `StopOnNonFinite` first and `Watch` last.
@@ -273,10 +316,13 @@ class Fitting(Trainer, keras.Model):
         """Keras's `evaluate`: the losses on images in nats per image, the same in every call."""
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
-        if _use_cached_eval_dataset:  # already checked by `fit`
-            data = Data(x, y, sample_weight)
-        else:
-            data = self._data(x, y, sample_weight)
+        by_fit = _use_cached_eval_dataset  # its data are checked
+        data = Data(x, y, sample_weight) if by_fit else self._data(x, y, sample_weight)
+        # A process may evaluate the model without the others.
+        with contextlib.nullcontext() if by_fit else parallel.alone():
+            return self._evaluate(data, batch_size, verbose, steps, callbacks, return_dict, by_fit)
+
+    def _evaluate(self, data, batch_size, verbose, steps, callbacks, return_dict, by_fit):
         if hasattr(data.x, "shape") and tuple(data.x.shape[:1]) == (0,):
             raise ValueError("Argument `x` must hold at least one image. Received: none")
         if self._is_ours(data) and not steps:
@@ -296,7 +342,7 @@ class Fitting(Trainer, keras.Model):
                     steps=steps or all_steps,
                     callbacks=callbacks,
                     return_dict=True,
-                    _use_cached_eval_dataset=_use_cached_eval_dataset,
+                    _use_cached_eval_dataset=by_fit,
                 )
         return losses if return_dict else [losses[name] for name in self.loss_names]
 

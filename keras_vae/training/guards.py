@@ -29,7 +29,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not (self.skips or math.isfinite(logs["loss"])):
-            step = int(self.model.means.good) + 1
+            step = int(number(self.model.means.good)) + 1
             self._check(f"The loss at step {step} of epoch {self.epoch + 1}", logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
@@ -63,19 +63,26 @@ class Watch(keras.callbacks.Callback):
         model._in_epoch = True
         programs.refresh(model, training=True)
         skips = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-        self.before = int(model.optimizer.iterations) if skips else None
+        self.before = number(model.optimizer.iterations) if skips else None
 
     def on_epoch_end(self, epoch, logs=None):
         model = self.model
         model._in_epoch = False
-        if self.before is None or self.warned or int(model.optimizer.iterations) > self.before:
+        if self.before is None or self.warned:
+            return
+        if number(model.optimizer.iterations) > self.before:
             return
         self.warned = True
         warnings.warn(
             f"Nothing was learned in epoch {epoch + 1}: the gradients of every step overflowed "
             "float16, so every step was skipped. Each skipped step halves the loss scale, now "
-            f"{float(model.optimizer.dynamic_scale):g}. Continue training, start with a smaller "
+            f"{number(model.optimizer.dynamic_scale):g}. Continue training, start with a smaller "
             "scale (`LossScaleOptimizer(optimizer, initial_scale=...)`), raise the KL weight "
             "slowly (`kl_warmup_steps`), or use mixed_bfloat16 or float32",
             stacklevel=2,
         )
+
+
+def number(variable):
+    """Returns the value of a variable, also of one that a strategy of TensorFlow mirrors."""
+    return keras.ops.convert_to_numpy(variable).item()

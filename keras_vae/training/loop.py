@@ -10,6 +10,7 @@ import time
 
 import keras
 
+from keras_vae import parallel
 from keras_vae.training import checkpoint, programs
 
 MOST_BYTES = 100e6  # of images copied for one execution
@@ -53,11 +54,13 @@ def fit(model, source, validate, callbacks, verbose, epochs, first_epoch, valida
                 steps, logs = pace.go(model, take, training=True)
                 step += steps
                 callbacks.on_train_batch_end(step - 1, logs)
+                model.stop_training = bool(parallel.largest(model.stop_training))
                 if saver:
                     saver.after_steps(epoch, step)
             if validate and is_due(epoch, validation_freq):
                 logs |= {f"val_{name}": value for name, value in validate(callbacks).items()}
             callbacks.on_epoch_end(epoch, logs)
+            model.stop_training = bool(parallel.largest(model.stop_training))
             last = model.stop_training or epoch + 1 == epochs
             if saver:
                 saver.after_epoch(epoch, last)
@@ -109,13 +112,13 @@ class Pace:
     def go(self, model, take, training):
         """Runs one execution; returns its number of steps, and the means of the epoch so far."""
         started = time.perf_counter()
-        images, rows, weights = take(self.steps)
-        at_once = self.steps if rows.shape[1] == self.batch_size else 1  # a smaller last batch
-        model.run_steps(images, rows, weights, at_once, training)
+        block = take(self.steps)
+        at_once = self.steps if block.size == self.batch_size else 1  # a smaller last batch
+        model.run_steps(block, at_once, training)
         logs = model.epoch_means()  # waits for the device
-        if time.perf_counter() - started < ENOUGH_SECONDS:
+        if parallel.of_first(time.perf_counter() - started) < ENOUGH_SECONDS:
             self.steps = min(2 * self.steps, self.most)
-        return len(rows), logs
+        return len(block.rows), logs
 
 
 def choose_pace(model, source):

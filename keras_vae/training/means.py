@@ -27,9 +27,13 @@ class EpochMeans(keras.metrics.Metric):
     def __init__(self, names, name="means"):
         super().__init__(name=name, dtype="float32")
         self.names = tuple(names)
-        self.total = self.add_variable((len(self.names),), "zeros", name="total")
-        self.count = self.add_variable((), "zeros", name="count")
-        self.good = self.add_variable((), "zeros", name="good")
+        self.total = self._number("total", len(self.names))
+        self.count = self._number("count")
+        self.good = self._number("good")
+
+    def _number(self, name, *shape):
+        # Not `add_variable`: a strategy of TensorFlow would add up the replicas, which are equal.
+        return keras.Variable("zeros", shape, "float32", trainable=False, name=name)
 
     def update_state(self, losses, images):
         """Adds a batch.

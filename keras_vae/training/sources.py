@@ -1,17 +1,37 @@
 """The sources of batches for `fit` and `evaluate`: an array, or images on disk.
 
-A source returns the batches of several steps at once as a triple:
-
-- the images that batches are drawn from: the complete data set, held where compiled programs can
-  read it (`hold` of the backends), or only the images of these steps;
-- ``rows``, int32 ``(steps, batch)``: which of these images form each batch;
-- weights ``(steps, batch)``, or None.
+A source returns the batches of several steps at once as a `Block`.
 """
+
+import typing
 
 import numpy as np
 
 from keras_vae.datasets.stream import order
 from keras_vae.images import aligned_empty
+
+
+class Block(typing.NamedTuple):
+    """The batches of several steps.
+
+    Attributes:
+        images: The images that batches are drawn from: the complete data set, held where compiled
+            programs can read it (`hold` of the backends), or only the images of these steps.
+        rows: int32 ``(steps, rows)``: which of these images form each batch, or the part of it
+            that this process reads.
+        weights: ``(steps, rows)``, or None.
+        size: Images in each batch, those of other processes included.
+    """
+
+    images: object
+    rows: np.ndarray
+    weights: np.ndarray | None
+    size: int
+
+
+def all_rows(size):
+    """Returns which rows of a batch this process reads: all of them."""
+    return slice(0, size)
 
 
 class ArraySource:
@@ -22,11 +42,12 @@ class ArraySource:
         weights: Weights of the images, ``(n,)``, or None.
         batch_size: Images in a batch; the last batch of an epoch may be smaller.
         seed: Seeds the order of each epoch; None keeps the order of the array.
+        part: A function of the size of a batch that returns the slice of it to read.
     """
 
-    def __init__(self, images, weights, batch_size, seed=None):
+    def __init__(self, images, weights, batch_size, seed=None, part=all_rows):
         self.images, self.weights, self.batch_size, self.seed = images, weights, batch_size, seed
-        self.steps = -(-len(images) // batch_size)
+        self.part, self.steps = part, -(-len(images) // batch_size)
         self.is_held = not isinstance(images, np.ndarray)
         # Bytes of images that a step copies.
         self.batch_bytes = 1 if self.is_held else batch_size * images[:1].nbytes
@@ -48,12 +69,14 @@ class ArraySource:
             batch = size if steps else n - done  # a smaller last batch is returned alone
             rows = ordered[done : done + max(1, steps) * batch].reshape(-1, batch)
             done += rows.size
+            rows = rows[:, self.part(batch)]
             weights = None if self.weights is None else self.weights[rows]
             if self.is_held:
-                return self.images, rows.astype("int32"), weights
+                return Block(self.images, rows.astype("int32"), weights, batch)
             # Without shuffling a slice, since copying is faster than gathering.
-            block = self.images[slice(rows[0, 0], done) if self.seed is None else rows.ravel()]
-            return as_float32(block), numbered(rows), weights
+            in_order = self.seed is None and rows.shape[1] == batch
+            block = self.images[slice(rows[0, 0], done) if in_order else rows.ravel()]
+            return Block(as_float32(block), numbered(rows), weights, batch)
 
         return take
 
@@ -62,35 +85,32 @@ class StreamSource:
     """Batches of images on disk, read ahead (`keras_vae.datasets.stream.Rows`).
 
     Args:
-        images, batch_size, seed: As those of `ArraySource`.
+        images, batch_size, seed, part: As those of `ArraySource`.
     """
 
-    def __init__(self, images, batch_size, seed=None):
-        self.images, self.batch_size, self.seed = images, batch_size, seed
+    def __init__(self, images, batch_size, seed=None, part=all_rows):
+        self.images, self.batch_size, self.seed, self.part = images, batch_size, seed, part
         self.steps = -(-len(images) // batch_size)
         self.batch_bytes = batch_size * images[:1].nbytes
-        self.batches, self.ahead, self.next = None, None, None  # next: the number of a batch
+        self.batches, self.next = None, None  # next: the number of a batch
 
     def epoch(self, number, done=0):
         first, left = number * self.steps + done, self.steps - done
+        last = len(self.images) - (self.steps - 1) * self.batch_size  # size of the last batch
         if self.next != first:
-            self.batches = iter(self.images.stream(self.batch_size, self.seed, first))
-            self.ahead, self.next = None, first
+            self.batches = iter(self.images.stream(self.batch_size, self.seed, first, self.part))
+            self.next = first
 
         def take(steps):
             nonlocal left
-            batches = []
-            for _ in range(min(steps, left)):
-                batch = next(self.batches) if self.ahead is None else self.ahead
-                self.ahead = None
-                if batches and len(batch) != len(batches[0]):
-                    self.ahead = batch  # a smaller last batch is returned alone
-                    break
-                batches.append(batch)
+            size, full = self.batch_size, left - (last < self.batch_size)
+            if full < 1:  # a smaller last batch is returned alone
+                size, full = last, 1
+            batches = [next(self.batches) for _ in range(min(steps, full))]
             left -= len(batches)
             self.next += len(batches)
             block = as_float32(np.concatenate(batches))
-            return block, numbered(np.empty((len(batches), len(batches[0])))), None
+            return Block(block, numbered(np.empty((len(batches), len(batches[0])))), None, size)
 
         return take
 

@@ -7,7 +7,9 @@ The module of each backend defines the same names. `Trainer` is a base class of 
 - ``hold(images)``: the images, if possible in memory that `run_steps` reads without a copy of each
   batch; otherwise the array itself.
 - ``best_pace(batch_size)``: the number of steps in the first execution, and the largest number.
-- ``run_steps(images, rows, weights, at_once, training)``: one execution. Step ``i`` takes the
+- ``part_to_read(training)``: the function `part` of the sources, which tells which rows of a batch
+  this process reads.
+- ``run_steps(block, at_once, training)``: one execution, of a `sources.Block`. Step ``i`` takes the
   images ``images[rows[i]]`` and, unless `weights` is None, their weights ``weights[i]``, and adds
   its losses to the epoch means. The last executions of an epoch may have fewer steps than the
   others: ``at_once`` is the number in a full one, so that a backend can pad them; 1 for a smaller

@@ -10,6 +10,8 @@ import jax
 import keras
 import numpy as np
 
+from keras_vae import parallel
+from keras_vae.parallel import jax as devices
 from keras_vae.training import memory
 from keras_vae.training.batches import MOST_STEPS, filled
 from keras_vae.training.sources import aligned, as_float32
@@ -71,23 +73,44 @@ class Trainer:
             self.jax_state_sync()
 
     def can_run_steps(self):
-        return bool(self.jit_compile) and keras.distribution.distribution() is None
+        distribution = keras.distribution.distribution()
+        return bool(self.jit_compile) and (
+            distribution is None or isinstance(distribution, keras.distribution.DataParallel)
+        )
 
-    def run_steps(self, images, rows, weights, at_once, training):
+    def mesh(self):
+        """Returns the mesh of the devices that work together now, or None for one device."""
+        return devices.mesh() if parallel.working_together else None
+
+    def part_to_read(self, training):
+        """Returns a function as in `ArraySource`: the rows that go to devices of this process."""
+        return partial(devices.rows_of_process, self.mesh())
+
+    def run_steps(self, block, at_once, training):
         """Runs one execution, see `keras_vae.training.backends`."""
-        steps = self.programs.steps
-        if training not in steps:
+        steps, mesh = self.programs.steps, self.mesh()
+        key = training, mesh
+        if key not in steps:
             step = self.train_step if training else self.test_step
-            steps[training] = (in_one_program if self._loops_are_quick() else one_by_one)(step)
+            if self._loops_are_quick():
+                steps[key] = in_one_program(step, mesh, training)
+            else:
+                steps[key] = one_by_one(step, mesh)
         groups = [self.trainable_variables, self.non_trainable_variables]
         groups += [self.optimizer.variables] if training else []
         groups += [self.metrics_variables]
         held = set()
-        state = [[unshared(variable.value, held) for variable in group] for group in groups]
-        state = steps[training](state, images, rows, weights, at_once)
+        state = [
+            [devices.everywhere(unshared(variable.value, held), mesh) for variable in group]
+            for group in groups
+        ]
+        images, rows, weights, size = block
+        if isinstance(images, np.ndarray):  # the images of these steps, in their order
+            images, rows = images.reshape(*rows.shape, *images.shape[1:]), None
+        state = steps[key](state, images, rows, weights, size, at_once)
         for group, values in zip(groups, state):
             for variable, value in zip(group, values):
-                variable.assign(value)
+                devices.assign(variable, value)
 
     def best_pace(self, batch_size):
         """Returns the number of steps in the first execution, and the largest number."""
@@ -124,11 +147,15 @@ class Trainer:
         On a CPU that is memory shared with NumPy; on an accelerator its own memory, if they fit
         into half of it. Otherwise the array itself is returned.
         """
+        mesh = self.mesh()
         if jax.default_backend() == "cpu":
             shared = aligned(images, memory.to_spare())
-            return images if shared is None else jax.device_put(shared)
-        limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0)
-        return images if images.nbytes > limit / 2 else jax.device_put(as_float32(images))
+        else:
+            limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", 0)
+            shared = None if images.nbytes > limit / 2 else as_float32(images)
+        if shared is None:
+            return images
+        return jax.device_put(shared) if mesh is None else devices.everywhere(shared, mesh)
 
 
 def unshared(value, held):
@@ -139,49 +166,80 @@ def unshared(value, held):
     return value
 
 
-def in_one_program(step):
+def one_step(step, mesh):
+    """Returns a function that takes step `i` of a block, without side effects.
+
+    Args:
+        step: `train_step` or `test_step` of a model.
+        mesh: The mesh of the devices, or None.
+    """
+
+    def one(i, state, images, rows, weights):
+        batch = images[i] if rows is None else images[rows[i]]
+        weight = None if weights is None else weights[i]
+        _, state = step(state, (devices.divided(batch, mesh), None, devices.divided(weight, mesh)))
+        return devices.replicated([list(part) for part in state], mesh)
+
+    return one
+
+
+def in_one_program(step, mesh, training):
     """Returns a function that runs several steps in one compiled program."""
+    one = one_step(step, mesh)
 
-    @partial(jax.jit, donate_argnums=0)
+    # Only training overwrites the state: the optimizer may hold averages in the same memory.
+    @partial(jax.jit, donate_argnums=0 if training else ())
     def program(state, images, rows, weights, count):
-        def one(i, state):
-            data = images[rows[i]], None, None if weights is None else weights[i]
-            _, state = step(state, data)
-            return [list(part) for part in state]
+        if len(images if rows is None else rows) == 1:
+            return one(0, state, images, rows, weights)
+        return jax.lax.fori_loop(
+            0, count, lambda i, state: one(i, state, images, rows, weights), state
+        )
 
-        return one(0, state) if len(rows) == 1 else jax.lax.fori_loop(0, count, one, state)
-
-    def run(state, images, rows, weights, at_once):
-        count = len(rows)
+    def run(state, images, rows, weights, size, at_once):
+        count = len(images if rows is None else rows)
         # Fewer steps at the end of an epoch are padded: another number would cost a compilation,
         # and another program may round differently.
         if count < at_once:
-            rows = filled(rows, at_once)
+            if rows is None:
+                images = filled(images, at_once)
+            else:
+                rows = filled(rows, at_once)
             weights = None if weights is None else filled(weights, at_once)
-            if isinstance(images, np.ndarray):  # only the images of these steps
-                images = filled(images, rows.size)
-        return program(state, images, rows, weights, np.int32(count))
+        if rows is None:
+            images = devices.spread(images, mesh, size)
+        rows, weights = (devices.spread(part, mesh, size) for part in (rows, weights))
+        return finished(program(state, images, rows, weights, np.int32(count)), mesh)
 
     return run
 
 
-def one_by_one(step):
+def one_by_one(step, mesh):
     """Returns a function that runs several steps, each a call of the same compiled program."""
+    one = one_step(step, mesh)
 
     @jax.jit
     def program(state, images, rows, weights):
-        _, state = step(state, (images[rows], None, weights))
-        return [list(part) for part in state]
+        return one(0, state, images, rows, weights)
 
-    def run(state, images, rows, weights, at_once):
-        for i in range(len(rows)):
-            batch, numbers = images, rows[i]
-            if isinstance(images, np.ndarray):  # this batch: the same shape each time
-                batch, numbers = images[rows[i]], np.arange(rows.shape[1], dtype="int32")
-            state = program(state, batch, numbers, None if weights is None else weights[i])
+    def run(state, images, rows, weights, size, at_once):
+        for i in range(len(images if rows is None else rows)):
+            batch, numbers, weight = (
+                None if part is None else devices.spread(part[i : i + 1], mesh, size)
+                for part in (images if rows is None else None, rows, weights)
+            )
+            state = program(state, images if batch is None else batch, numbers, weight)
+            state = finished(state, mesh)
         return state
 
     return run
+
+
+def finished(state, mesh):
+    """Waits for several CPU devices of one process: further steps in the queue can block them."""
+    if mesh is not None and jax.default_backend() == "cpu":
+        jax.block_until_ready(state)
+    return state
 
 
 def without_gradient(model, function):
@@ -193,7 +251,7 @@ def without_gradient(model, function):
         with keras.StatelessScope(zip(variables, values)):
             return function(*tensors)
 
-    return lambda *tensors: pure([v.value for v in variables], *tensors)
+    return lambda *tensors: pure([devices.here(v.value) for v in variables], *tensors)
 
 
 def keep_compiled(folder):

@@ -1,15 +1,22 @@
 """Training on TensorFlow: a gradient tape in a `tf.function` that loops over the steps."""
 
+import keras
 import tensorflow as tf
 
+from keras_vae import parallel
+from keras_vae.parallel import tensorflow as replicas
 from keras_vae.training import memory
 from keras_vae.training.backends.adam import can_be_fused, moments
 from keras_vae.training.batches import MOST_STEPS
-from keras_vae.training.sources import aligned
+from keras_vae.training.sources import aligned, all_rows
 
 
 class Trainer:
     def train_step(self, data, **noise):
+        with part_of_replica(data):
+            return self._train_step(data, **noise)
+
+    def _train_step(self, data, **noise):
         data = self.training_batch(data)
         with tf.GradientTape() as tape:
             losses = self.compute_losses(data, training=True, **noise)
@@ -19,17 +26,41 @@ class Trainer:
         return self.update_means(losses, data)
 
     def test_step(self, data, **noise):
-        return self.update_means(self.compute_losses(data, training=False, **noise), data)
+        with part_of_replica(data):
+            return self.update_means(self.compute_losses(data, training=False, **noise), data)
 
     def can_run_steps(self):
-        return not (tf.distribute.has_strategy() or self._distribute_strategy)
+        # A strategy that is not in sync has no number of replicas: that of parameter servers.
+        return isinstance(self.distribute_strategy, IN_SYNC) or not self._distribute_strategy
 
-    def run_steps(self, images, rows, weights, at_once, training):
+    def has_strategy(self):
+        """Returns whether the model was made in the scope of a strategy."""
+        return self._distribute_strategy is not None
+
+    def strategy(self):
+        """Returns the strategy whose replicas work together now, or None for one device."""
+        return replicas.strategy if parallel.working_together else None
+
+    def part_to_read(self, training):
+        """Returns a function as in `ArraySource`; an augmentation needs all rows."""
+        if self.strategy() is None or (training and self.augmentation is not None):
+            return all_rows
+        return parallel.rows_to_read(*parallel.processes())
+
+    def run_steps(self, block, at_once, training):
         """Runs one execution, see `keras_vae.training.backends`."""
-        steps, key = self.programs.steps, (training, as_dtype(images), weights is None)
+        images, rows, weights, size = block
+        strategy = self.strategy()
+        steps, key = self.programs.steps, (training, strategy, as_dtype(images), weights is None)
         if key not in steps:
-            steps[key] = steps_program(self, training, tuple(images.shape[1:]), *key[1:])
-        steps[key](images, rows) if weights is None else steps[key](images, rows, weights)
+            make = steps_program if strategy is None else steps_of_replicas
+            steps[key] = make(self, training, tuple(images.shape[1:]), *key[2:])
+        arguments = [images, rows] if weights is None else [images, rows, weights]
+        if strategy is None:
+            steps[key](*arguments)
+        else:
+            with strategy.scope():
+                steps[key](size, *arguments)
 
     def best_pace(self, batch_size):
         """Returns the number of steps in the first execution, and the largest number."""
@@ -76,8 +107,62 @@ def steps_program(model, training, image_shape, dtype, unweighted):
     return program
 
 
+IN_SYNC = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
+
+
+def steps_of_replicas(model, training, image_shape, dtype, unweighted):
+    """Returns `steps_program` for the replicas of a strategy; it also takes the batch size.
+
+    Collective operations cannot be in a nested function, so steps are not compiled by XLA.
+    """
+    step = model.train_step if training else model.test_step
+    images, rows = tf.TensorSpec((None, *image_shape), dtype), tf.TensorSpec((None, None), "int32")
+    weights = [] if unweighted else [tf.TensorSpec((None, None), "float32")]
+    size = tf.TensorSpec((), "int32")
+    strategy, augmented = model.strategy(), training and model.augmentation is not None
+
+    @tf.function(autograph=False, input_signature=[size, images, rows, *weights])
+    def program(size, images, rows, weights=None):
+        first = parallel.part_of(*parallel.processes(), size).start  # row of this process
+
+        def in_replica(i):
+            part = parallel.part_of(*replicas.replica(), size)
+            start = tf.minimum(part.start - first, tf.shape(rows)[1] - 1)  # if it does not count
+            own = slice(None) if augmented else slice(start, start + part.stop - part.start)
+            with tf.device("CPU"):  # the images, of which only the device's rows move there
+                batch = tf.gather(images, rows[i, own])
+            weight = None if weights is None else weights[i, own]
+            with parallel.taking(part):
+                noise = model.noise_of_steps(1, size, training)
+                step((batch, None, weight), **{name: values[0] for name, values in noise.items()})
+
+        def one(i):
+            strategy.run(in_replica, args=(i,))
+            return (i + 1,)
+
+        count = tf.shape(rows)[0]
+        tf.while_loop(lambda i: i < count, one, (0,), parallel_iterations=1)
+
+    return program
+
+
+def part_of_replica(data):
+    """Returns a context for a step of Keras's loop: the batches of all replicas are one batch."""
+    index, count = replicas.replica()
+    if parallel.state.part is not None or count == 1:
+        return parallel.taking(parallel.state.part)
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+    sizes = replicas.sizes(tf.shape(x)[0])
+    start = tf.reduce_sum(sizes[:index])
+    return parallel.taking(parallel.Part(start, start + sizes[index], tf.reduce_sum(sizes)))
+
+
 def apply(optimizer, gradients, variables):
     """Keras's `optimizer.apply`; plain Adam uses TensorFlow's fused kernel: one pass, not ten."""
+    if parallel.working_together and replicas.strategy:
+        # Keras would sum the gradients after it has clipped them, see `without_sums`.
+        optimizer.apply(replicas.summed(gradients), variables)
+        return
     if (
         tf.distribute.has_strategy()
         or not can_be_fused(optimizer, variables)

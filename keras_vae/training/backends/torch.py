@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch.optim.adam import adam
 
+from keras_vae import parallel
+from keras_vae.parallel.torch import summed
 from keras_vae.training.backends.adam import can_be_fused, moments
 from keras_vae.training.backends.torch_recording import Recording, values
 from keras_vae.training.batches import MOST_STEPS
-from keras_vae.training.sources import as_float32
+from keras_vae.training.sources import all_rows, as_float32
 
 
 class Trainer:
@@ -23,6 +25,10 @@ class Trainer:
         self.compiles_recordings = jit_compile is True
 
     def train_step(self, data, **noise):
+        with parallel.taking_batches_of_processes(data):
+            return self._train_step(data, **noise)
+
+    def _train_step(self, data, **noise):
         self.zero_grad()
         data = self.training_batch(data)
         losses = self.compute_losses(data, training=True, **noise)
@@ -33,24 +39,42 @@ class Trainer:
             return self.update_means(losses, data)
 
     def test_step(self, data, **noise):
-        return self.update_means(self.compute_losses(data, training=False, **noise), data)
+        with parallel.taking_batches_of_processes(data):
+            return self.update_means(self.compute_losses(data, training=False, **noise), data)
 
     def can_run_steps(self):
         return True
 
-    def run_steps(self, images, rows, weights, at_once, training):
+    def part(self, size):
+        """Returns this process's `Part` of a batch, or None if it works alone."""
+        index, count = parallel.processes()
+        together = parallel.working_together and count > 1
+        return parallel.part_of(index, count, size) if together else None
+
+    def part_to_read(self, training):
+        """Returns a function as in `ArraySource`; an augmentation needs all rows."""
+        if self.part(1) is None or (training and self.augmentation is not None):
+            return all_rows
+        return parallel.rows_to_read(*parallel.processes())
+
+    def run_steps(self, block, at_once, training):
         """Runs one execution, see `keras_vae.training.backends`."""
         self.train(training)  # for layers that are torch modules
         device = keras.ops.zeros(()).device
-        images, rows = as_tensor(images).to(device), as_tensor(rows).to(device)
-        weights = None if weights is None else as_tensor(weights).to(device)
-        key = training, (rows.shape[1], *images.shape[1:]), images.dtype, weights is None
+        images, rows, weights = (
+            None if array is None else as_tensor(array).to(device) for array in block[:3]
+        )
+        part = self.part(block.size)
+        key = training, part, (rows.shape[1], *images.shape[1:]), images.dtype, weights is None
         recording = self.programs.steps.setdefault(key, Recording(self, training, updater))
         recording.forget_tensors()
-        noise = self.noise_of_steps(*rows.shape, training)  # quicker than that of each step
-        for i, numbers in enumerate(rows):
-            batch = images.index_select(0, numbers), None, None if weights is None else weights[i]
-            recording.step(batch, {name: values[i] for name, values in noise.items()})
+        with parallel.taking(part):
+            # All at once, which is quicker than the noise of each step.
+            noise = self.noise_of_steps(len(rows), block.size, training)
+            for i, numbers in enumerate(rows):
+                weight = None if weights is None else weights[i]
+                batch = images.index_select(0, numbers), None, weight
+                recording.step(batch, {name: values[i] for name, values in noise.items()})
 
     def best_pace(self, batch_size):
         """Returns the number of steps in the first execution, and the largest number."""
@@ -97,13 +121,18 @@ def as_tensor(array):
     return torch.as_tensor(array)
 
 
+def of_all(gradients):
+    """Returns the sums of gradients over all processes that have a part of the batch."""
+    return gradients if parallel.state.part is None else summed(gradients)
+
+
 def updater(optimizer, variables):
     """Returns `optimizer.apply` as a function of the gradients; fused for a plain Adam.
 
     Torch's fused kernel makes one pass over the weights, not ten.
     """
     if not can_be_fused(optimizer, variables):
-        return lambda gradients: optimizer.apply(gradients, variables)
+        return lambda gradients: optimizer.apply(of_all(gradients), variables)
     optimizer.build(variables)  # does nothing if it is built
     weights, beta_2 = values(variables), optimizer.beta_2
     momentums, velocities = map(values, moments(optimizer, variables))
@@ -112,6 +141,7 @@ def updater(optimizer, variables):
 
     def update(gradients):
         nonlocal step
+        gradients = of_all(gradients)
         if any(gradient is None for gradient in gradients):  # of a layer that is not used
             optimizer.apply(gradients, variables)
             return

@@ -1,0 +1,243 @@
+"""Several devices: which process this is, which rows of a batch are its own, sums over all.
+
+The steps of training are the same on one device and on many. A batch is the global one. On torch
+and TensorFlow each device takes its `Part` of the rows and computes its share of each loss, the sum
+over its own rows divided by the number of all rows. So losses and gradients of all devices simply
+add up (`total`). On JAX arrays are global, the compiler adds up what has to be added, and there is
+no `Part`.
+
+Processes work together only within `together`, that is within `fit`. Otherwise each one uses its
+own device, and need not do the same as the others.
+
+The module of each backend defines:
+
+- ``start(devices, ...)``: joins the processes that a launcher has started, and chooses the devices.
+- ``join()``: called by `fit`: joins them if that has not been done and is still possible.
+- ``stop()``: leaves them after training: all call it.
+- ``end()``: called by the first process at its end.
+- ``scope()``: a context in which models to be trained are made.
+- ``joined(model)``: a context in which a model is trained.
+- ``processes()``: the index of this process and the number of all.
+- ``devices(model)``: the number of devices that a model is trained on.
+- ``gathered(numbers)``: a list of numbers of each process, float64 ``(processes, n)``.
+- ``total(x)``: the sum of a tensor over all devices, in a step.
+- ``broadcast(variables)``: gives variables the values that they have in the first process.
+- ``release(variables)``: makes variables usable by one process, at the end of `fit`.
+- ``DIVIDES``: whether each device computes with a `Part` of its own.
+"""
+
+import contextlib
+import dataclasses
+import threading
+
+import keras
+import numpy as np
+from keras import ops
+
+if keras.backend.backend() == "jax":
+    from keras_vae.parallel import jax as backend
+elif keras.backend.backend() == "tensorflow":
+    from keras_vae.parallel import tensorflow as backend
+else:
+    from keras_vae.parallel import torch as backend
+
+start, join, stop, end = backend.start, backend.join, backend.stop, backend.end
+scope, processes, devices = backend.scope, backend.processes, backend.devices
+
+
+class State(threading.local):  # TensorFlow traces each replica in a thread
+    part = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """The rows ``start:stop`` of a batch of ``rows``, integers or tensors.
+
+    `counts` is 1, or 0 for a device for which there is no row: it computes with one that does not
+    count, since not every operation works without rows.
+    """
+
+    start: object
+    stop: object
+    rows: object
+    counts: object = 1.0
+
+    @property
+    def slice(self):
+        return slice(self.start, self.stop)
+
+
+state = State()
+working_together = False
+
+
+def part_of(index, count, rows):
+    """Returns the `Part` of one of `count` devices: parts differ by one row at most."""
+    start, stop = rows * index // count, rows * (index + 1) // count
+    if isinstance(rows, int):
+        return Part(start, max(stop, start + 1), rows, float(stop > start))
+    return Part(start, ops.maximum(stop, start + 1), rows, ops.cast(stop > start, "float32"))
+
+
+def rows_to_read(index, count):
+    """Returns a function of the size of a batch: the slice of it that one of `count` reads."""
+    return lambda size: part_of(index, count, size).slice
+
+
+@contextlib.contextmanager
+def taking(part):
+    """A context in which a step is computed for a `Part` of the batch; None: for all of it."""
+    before, state.part = state.part, part
+    try:
+        yield
+    finally:
+        state.part = before
+
+
+@contextlib.contextmanager
+def together(model):
+    """A context in which all processes train a model, beginning with the same values."""
+    global working_together
+    with backend.joined(model):
+        if backend.DIVIDES and devices(model) > 1:
+            check(model)
+        with scope():
+            model.optimizer.build(model.trainable_variables)
+        variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        if processes()[1] > 1:
+            backend.broadcast(variables)
+        working_together = True
+        try:
+            yield
+        finally:
+            working_together = False
+            with contextlib.suppress(RuntimeError):  # of values lost with a process that has ended
+                backend.release(variables)
+
+
+@contextlib.contextmanager
+def alone():
+    """A context in which this process works by itself, within `together`."""
+    global working_together
+    before, working_together = working_together, False
+    try:
+        yield
+    finally:
+        working_together = before
+
+
+@contextlib.contextmanager
+def taking_batches_of_processes(data):
+    """A context for a step of Keras's loop: the batches of all processes are one batch together."""
+    if state.part is not None or not working_together or processes()[1] == 1:
+        yield
+        return
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+    sizes = of_all([len(x)])[:, 0].astype(int)
+    start = int(sizes[: processes()[0]].sum())
+    with taking(Part(start, start + len(x), int(sizes.sum()))):
+        yield
+
+
+def check(model):
+    """Raises `ValueError` if a layer of the networks cannot be trained on a part of a batch."""
+    for layer in [*model.encoder._flatten_layers(), *model.decoder._flatten_layers()]:
+        kind, values = type(layer).__name__, vars(layer).values()
+        why = None
+        if isinstance(layer, keras.layers.BatchNormalization):
+            why = "normalises over the rows of one device"
+        elif any(isinstance(value, keras.random.SeedGenerator) for value in values):
+            why = "draws the same random numbers on every device"
+        if why:
+            raise ValueError(
+                f"On several devices the layers of `encoder` and `decoder` must not depend on how "
+                f"a batch is divided. Received: {layer.name}, a {kind}, which {why}. Remove it, "
+                "train on one device, or use JAX, where such layers see the complete batch"
+            )
+
+
+# Between steps
+
+
+def is_first():
+    """Returns whether this is the process that writes files."""
+    return processes()[0] == 0
+
+
+def of_all(numbers):
+    """Returns a list of numbers of each process, ``(processes, n)``; of this one if alone."""
+    if working_together and processes()[1] > 1:
+        return backend.gathered(np.asarray(numbers, "float64"))
+    return np.asarray(numbers, "float64")[None]
+
+
+def agreed(number):
+    """Returns a number as it is in the first process, outside of `together`: all call this."""
+    if processes()[1] == 1:
+        return number
+    return float(backend.gathered(np.array([number], "float64"))[0, 0])
+
+
+def of_first(number):
+    """Returns a number, or a list of numbers, as it is in the first process."""
+    first = of_all(np.atleast_1d(number))[0].tolist()
+    return first if np.ndim(number) else first[0]
+
+
+def largest(number):
+    """Returns the largest of the numbers in all processes."""
+    return float(of_all([number]).max())
+
+
+# Within a step
+
+
+def rows(own):
+    """Returns the number of rows in the batch, from that of this device."""
+    return own if state.part is None else state.part.rows
+
+
+def first_row():
+    """Returns the number of this device's first row in the batch."""
+    return 0 if state.part is None else state.part.start
+
+
+def own_rows(all_rows):
+    """Returns the number of this device's rows, from that of the batch."""
+    return all_rows if state.part is None else state.part.stop - state.part.start
+
+
+def own(x):
+    """Returns this device's rows of a tensor of all rows, or None for None."""
+    return x if state.part is None or x is None else x[state.part.slice]
+
+
+def share(x):
+    """Returns which share of the batch the rows of `x` are: 1 on one device."""
+    part = state.part
+    if part is None:
+        return 1.0
+    own = ops.cast(ops.shape(x)[0], "float32")
+    return part.counts * own / ops.cast(part.rows, "float32")
+
+
+def mean(x):
+    """Returns this device's share of the mean of `x` over the batch, its first axis."""
+    part = state.part
+    if part is None:
+        return ops.mean(x, axis=0)
+    return part.counts * ops.sum(x, axis=0) / ops.cast(part.rows, "float32")
+
+
+def total(x):
+    """Returns the sum of a tensor over all devices, without a gradient."""
+    part = state.part
+    return x if part is None else backend.total(part.counts * ops.stop_gradient(x))
+
+
+def totals(losses):
+    """Returns the sums over all devices of scalars by name."""
+    if state.part is None:
+        return losses
+    summed = total(ops.stack([ops.cast(value, "float32") for value in losses.values()]))
+    return {name: summed[i] for i, name in enumerate(losses)}
