@@ -31,6 +31,7 @@ def train(started, args, folder, before, discard):
     Returns:
         The exit code.
     """
+    from keras_vae import parallel
     from keras_vae.evaluate.judges import Judges
     from keras_vae.runs import callbacks, config, files, summary
     from keras_vae.runs.timetable import Timetable
@@ -43,11 +44,9 @@ def train(started, args, folder, before, discard):
         config.check_same_data(before, data)
         judges = Judges(data, announce)
         plan = args.minutes and Timetable(started + 60 * args.minutes, data, judges)
-        model = make_model(args, data, plan)
+        with parallel.scope():
+            model = make_model(args, data, plan)
     settings = config.describe(vars(args), data, model, before)
-    say(summary.first_line(settings, folder))
-    for line in summary.data_lines(data, folder):
-        say(line)
 
     # Fit. The model with the lowest validation loss is kept.
     clock = None
@@ -56,6 +55,14 @@ def train(started, args, folder, before, discard):
         steps = steps_per_epoch(args, data.train.images) * args.epochs
         clock = FollowClock(args.learning_rate, settings["plan"]["training_seconds"], steps)
     checkpoint = Checkpoint(folder, keep=True)
+    clocks = [clock] if clock else []
+    if not parallel.is_first():  # of several processes the first one writes
+        fit(model, data, args, [*clocks, checkpoint])  # the first one also reports problems
+        parallel.stop()
+        return 0
+    say(summary.first_line(settings, folder))
+    for line in summary.data_lines(data, folder):
+        say(line)
     progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs, clock)
     best = callbacks.SaveBest(folder / "model.keras")
 
@@ -72,8 +79,8 @@ def train(started, args, folder, before, discard):
             files.clear(folder)
         files.write_json(folder / "config.json", settings)
         write_data(folder, data)
-        all_callbacks = [*([clock] if clock else []), best, progress, checkpoint, interrupt]
-        problem = fit(model, data, args, all_callbacks)
+        problem = fit(model, data, args, [*clocks, best, progress, checkpoint, interrupt])
+        parallel.stop()
         if plan and before:
             plan.continue_after_training()
         if best.epoch is not None:
@@ -88,6 +95,7 @@ def train(started, args, folder, before, discard):
         checkpoint.remove()
     if result:
         print(result(), flush=True)
+    parallel.end()
     if isinstance(problem, KeyboardInterrupt):
         leave()
         return 130
@@ -164,6 +172,7 @@ def make_model(args, data, plan):
 
     With --minutes, how many images the first steps train per second decides what is best.
     """
+    from keras_vae import parallel
     from keras_vae.training import clock, recipes
 
     images, given = data.train.images, dict(vars(args))
@@ -176,14 +185,14 @@ def make_model(args, data, plan):
     settings = None
     for _ in range(3):  # not for ever: the speed of each of two networks may call for the other
         vars(args).update(given)
-        before, settings = settings, fill_in_defaults(args, data, plan.minutes)
+        before, settings = settings, fill_in_defaults(args, data, parallel.agreed(plan.minutes))
         if settings == before:
             return model
         model = build(args, images)
         model.compile(recipes.make_optimizer(args.learning_rate / 20))
         if given["widths"] or given["latent_dim"] or "images_per_second" not in settings:
             return model  # nothing to choose, or no other speed to compare with
-        speed = clock.first_steps(model, images, args.batch_size)
+        speed = parallel.agreed(clock.first_steps(model, images, args.batch_size))
         plan.speed = speed / settings["images_per_second"]
     return model
 
@@ -323,7 +332,10 @@ def say(text):
 
 def announce(text):
     """Prints a line before a long operation, on stderr, so that it does not mix with results."""
-    print(shown(text), file=sys.stderr, flush=True)
+    from keras_vae import parallel
+
+    if parallel.is_first():
+        print(shown(text), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 import unicodedata
 
 BROKEN_PIPE = 141  # exit code of a process ended by SIGPIPE
@@ -20,7 +21,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def fail(message, program):
-    """Ends the program with one line on standard error and exit code 2."""
+    """Ends the program with one line on standard error and exit code 2.
+
+    Of the processes that torchrun has started on a machine, the first one prints the line. If
+    another one has a problem of its own, it prints it before the launcher ends it.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        time.sleep(3)  # the launcher ends this process first if all have the same problem
     with contextlib.suppress(OSError):  # stderr may be closed
         print(f"{program}: error: {shown(message)}", file=sys.stderr, flush=True)
     raise SystemExit(2)

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from keras_vae_cli import launch
 from keras_vae_cli.alone import folders
 from keras_vae_cli.backends import BACKENDS, choose_backend, hidden, keep_compiled, load_keras
 from keras_vae_cli.program import (
@@ -204,6 +205,7 @@ def parse(arguments=None):
         help="continue a run that was interrupted, with its settings; default: the newest one",
     )
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
+    launch.add_devices(parser)
     args = parser.parse_args(arguments)
     if args.resume is not None:
         return settings_of_run(parser, args)
@@ -230,7 +232,8 @@ def parse(arguments=None):
         parser.error(f"--augment mirrors images, which does not suit {args.dataset}")
     with one_line_errors("train.py"):
         args.backend = choose_backend(args.backend)
-        check_places(args)
+        launch.check_places(args)
+        check_files(args)
     return args
 
 
@@ -238,19 +241,22 @@ def settings_of_run(parser, args):
     """Returns the arguments of an interrupted run."""
     defaults = vars(parser.parse_args([]))
     for name in defaults:
-        if name != "resume" and getattr(args, name) != defaults[name]:
+        if name not in ("resume", *launch.PLACES) and getattr(args, name) != defaults[name]:
             flag = f"--{name.replace('_', '-')}"
             parser.error(f"{flag} cannot be combined with --resume: the run keeps its settings")
     with one_line_errors("train.py"):
         folder = folders.find_unfinished(None if args.resume is True else args.resume)
         saved = folders.read_settings(folder)
-        args = argparse.Namespace(**{name: saved.get(name, defaults[name]) for name in defaults})
+        places = {name: getattr(args, name) for name in launch.PLACES}
+        saved = {name: saved.get(name, defaults[name]) for name in defaults}
+        args = argparse.Namespace(**saved | places)
         args.resume, args.backend = folder, choose_backend(args.backend)
-        check_places(args)
+        launch.check_places(args)
+        check_files(args)
     return args
 
 
-def check_places(args):
+def check_files(args):
     """Raises `ValueError` if a file or folder in the arguments cannot be used."""
     if re.match(r"[~/.\\]|[a-zA-Z]:\\", args.dataset):  # a path, not a TFDS name
         check_readable("--dataset", args.dataset)
@@ -291,36 +297,91 @@ def main(train):
     with output():
         args = parse()
         clean_up_when_stopped()
-        try:
-            if args.clear_cache:
-                return clear_cache(args)
-            folder = vars(args).pop("resume")
-            if folder:
-                return continue_run(args, folder, train)
-            return train_in_new_folder(args, train)
-        except BrokenPipeError:  # handled by `output`
-            raise
-        except OSError as error:
-            fail(error, "train.py")
-        except KeyboardInterrupt:
-            print("\nStopped before training began.", file=sys.stderr)
-            return 130
-        except Exception as error:
-            if is_out_of_memory(error):
-                fail("not enough memory: try a smaller --batch-size or --limit", "train.py")
-            raise
+        places = launch.take_places(args)
+        with launch.ending_with_others(args):
+            try:
+                return train_somewhere(args, places, train)
+            except BrokenPipeError:  # handled by `output`
+                raise
+            except OSError as error:
+                fail(error, "train.py")
+            except KeyboardInterrupt:
+                print("\nStopped before training began.", file=sys.stderr)
+                return 130
+            except Exception as error:
+                if is_out_of_memory(error):
+                    fail("not enough memory: try a smaller --batch-size or --limit", "train.py")
+                raise
 
 
-def continue_run(args, folder, train):
-    """Continues a run in its folder."""
+def train_somewhere(args, places, train):
+    """Trains alone, or together with other processes, which may have to be started first."""
+    if args.clear_cache:
+        return clear_cache(args)
+    count = launch.torch_devices(args, places)
+    if count > 1:
+        if not args.resume:  # a mistake is reported once
+            folders.remove_empty(new_folder(args)[1])
+        with one_line_errors("train.py"):
+            return launch.torch_launcher().run(count, sys.argv)
+    folder = vars(args).pop("resume")
+    if launch.is_one_of_several(args, places):
+        return train_with_others(args, places, folder, train)
+    if folder:
+        return continue_run(args, places, folder, train)
+    return train_in_new_folder(args, places, train)
+
+
+def train_with_others(args, places, folder, train):
+    """Joins other processes and trains; the first one writes the run folder."""
+    with one_line_errors("train.py"):
+        start(args, places)
+        from keras_vae import parallel
+    if folder:
+        return continue_run(args, None, folder, train)
+    if parallel.is_first():
+        return train_in_new_folder(args, None, train)
+    with one_line_errors("train.py"):
+        return train(args, Path(args.output or "runs"), None, lambda: None)
+
+
+def continue_run(args, places, folder, train):
+    """Continues a run in its folder; `places` is None if Keras is loaded already."""
     with one_line_errors("train.py"):
         before = folders.read_settings(folder)
-        start(args)
+        if places:
+            start(args, places)
         return train(args, folder, before, lambda: None)
 
 
-def train_in_new_folder(args, train):
-    """Creates a run folder and trains; removes the folder if that fails before a model is saved."""
+def train_in_new_folder(args, places, train):
+    """Creates a run folder and trains; removes the folder if that fails before a model is saved.
+
+    Args:
+        args: See `parse`.
+        places: See `launch.take_places`; None if Keras is loaded already.
+        train: See `main`.
+    """
+    folder, made = new_folder(args)
+
+    def discard():
+        from keras_vae.runs import files
+
+        files.clear(folder)
+        folders.remove_empty(made)
+
+    try:
+        if places:
+            with one_line_errors("train.py"):
+                start(args, places)
+        return train(args, folder, None, discard)
+    except BaseException:
+        folders.remove_empty(made)  # keeps the folder if a model was saved
+        raise
+
+
+def new_folder(args):
+    """Creates the run folder; returns it and the list of folders that were missing."""
     new = []
     try:
         new = folders.missing(args.output or "runs")
@@ -331,28 +392,16 @@ def train_in_new_folder(args, train):
         fail(f"--output {args.output or 'runs'} cannot be used: {why}", "train.py")
     except ValueError as error:
         fail(error, "train.py")
-    made = new if args.output else [folder, *new]
-
-    def discard():
-        from keras_vae.runs import files
-
-        files.clear(folder)
-        folders.remove_empty(made)
-
-    try:
-        with one_line_errors("train.py"):
-            start(args)
-        return train(args, folder, None, discard)
-    except BaseException:
-        folders.remove_empty(made)  # keeps the folder if a model was saved
-        raise
+    return folder, new if args.output else [folder, *new]
 
 
-def start(args):
-    """Loads Keras, and sets seed, precision and cache."""
+def start(args, places=None):
+    """Loads Keras, chooses the devices, and sets seed, precision and cache."""
     if args.cache:
         os.environ["KERAS_VAE_CACHE"] = args.cache
     load_keras(args.backend)
+    if places:
+        launch.start(args, places)
     set_seeds(args)
     import keras
 

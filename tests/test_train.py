@@ -16,10 +16,12 @@ import keras
 import matplotlib.font_manager  # noqa: F401  (the first import builds a cache, and says so)
 import numpy as np
 import pytest
+from conftest import INSTALLED
 from PIL import Image
 
 from keras_vae import datasets, latent, plots, runs
 from keras_vae.atomic import TEMPORARY
+from keras_vae_cli import launch
 from keras_vae_cli.train import parse
 
 ROOT = Path(__file__).parents[1]
@@ -512,6 +514,47 @@ def test_sigterm_saves_and_says_how_to_continue(tmp_path):
         assert runs.load(folder).model.sample(1).shape == (1, 64, 64, 3)
 
 
+def test_two_devices_give_the_same_run(finished, tmp_path):
+    folder = tmp_path / "run"
+    code, output, errors = run(*SMALL, "--devices", 2, "--output", folder)
+    assert (code, errors.count("Reading")) == (0, 1), errors
+    assert output.splitlines()[0].startswith(f"{BACKEND} on 2 x ")
+    assert {path.name for path in folder.iterdir()} == ALWAYS
+    one, two = (
+        np.loadtxt(path / "history.csv", delimiter=",", skiprows=1)
+        for path in (finished[0], folder)
+    )
+    np.testing.assert_allclose(two, one, rtol=1e-4)
+    config = json.loads((folder / "config.json").read_text())
+    assert not set(launch.PLACES) & set(config)
+
+
+@pytest.mark.once
+@pytest.mark.skipif("torch" not in INSTALLED, reason="needs torch")
+def test_a_device_that_dies_is_named_and_the_run_continues_on_one(tmp_path):
+    folder = tmp_path / "run"
+    flags = "--backend", "torch", "--devices", 2, "--limit", 600, "--epochs", 30, "--latent-dim", 4
+    process = start_and_wait(*flags, "--output", folder, line="epoch  2/")
+    is_second = b"\0RANK=1\0"
+    (second,) = (
+        child
+        for child in launch.torch_launcher().children(process.pid)
+        if is_second in Path(f"/proc/{child}/environ").read_bytes()
+    )
+    os.kill(second, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGKILL
+    assert "process 0 of 2 stops, since another process has ended" in errors
+    assert "process 1 of 2 was ended by SIGKILL, and the others with it" in errors
+    assert "Traceback" not in errors
+    checkpoint = np.load(folder / "checkpoint.npz", allow_pickle=False)
+    assert json.loads(str(checkpoint["state"]))["epoch"] >= 1
+    process = start_and_wait("--resume", folder, "--devices", 1, line="Continuing with epoch")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+
+
 @pytest.mark.once
 def test_what_cannot_be_continued(tmp_path, monkeypatch, run_here, finished):
     complete, _, _ = finished
@@ -641,6 +684,16 @@ MISTAKES = [
     (["--resize", "stretch"], "'crop', 'pad'"),
     (["--dataset", "mnist", "--augment"], "mirrors images, which does not suit mnist"),
     (["--dataset", "emnist/letters", "--augment"], "mirrors images, which does not suit emnist"),
+    (["--devices", "0"], "--devices must be a whole number from 1 to 65,536, not '0'"),
+    (
+        ["--backend", "torch", "--coordinator", "host:1"],
+        "are for JAX. On torch start train.py with",
+    ),
+    (["--backend", "jax", "--process", "1"], "must be given together"),
+    (
+        ["--backend", "jax", "--coordinator", "host:1", "--processes", "2", "--process", "2"],
+        "--process must be below --processes, 2, not 2",
+    ),
     (["--no-such-flag"], "unrecognized"),
 ]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import keras
 import numpy as np
 
-from keras_vae import datasets
+from keras_vae import datasets, parallel
 from keras_vae.training import backends
 
 
@@ -35,7 +35,7 @@ def describe(settings, data, model, before=None):
         "images": counts(data),
         "label_names": data.label_names,
         "attribute_names": data.attribute_names,
-        "device": backends.device_name(),
+        "device": device(model),
         "versions": {
             "keras_vae": sys.modules["keras_vae"].__version__,
             "python": sys.version.split()[0],
@@ -44,6 +44,13 @@ def describe(settings, data, model, before=None):
             "numpy": np.__version__,
         },
     }
+
+
+def device(model):
+    """Returns what a model is trained on, such as ``"cpu"`` or ``"4 x cuda (...)"``."""
+    count, processes = parallel.devices(model), parallel.processes()[1]
+    several = f"{count} x " if count > 1 else ""
+    return several + backends.device_name() + (f", {processes} processes" if processes > 1 else "")
 
 
 def counts(data):
