@@ -153,7 +153,8 @@ def main():
         if parallel.is_first() or keras.distribution.distribution():
             used(model, Path(folder, f"{case}-{parallel.processes()[0]}.keras"))
         if parallel.is_first():
-            np.savez(Path(folder, f"{case}.npz"), losses=losses, weights=weights)
+            count = parallel.devices(model)
+            np.savez(Path(folder, f"{case}.npz"), losses=losses, weights=weights, devices=count)
 
 
 if __name__ == "__main__":

@@ -94,8 +94,9 @@ def one(backend, tmp_path_factory):
     return train(backend, cases_of(backend), tmp_path_factory.mktemp("one"))
 
 
-def assert_same(several, one):
+def assert_same(several, one, devices=2):
     for case, result in several.items():
+        assert (result["devices"], one[case]["devices"]) == (devices, 1)
         # In half precision sums round differently for other rows.
         tolerance = 1e-2 if case == "scaled" else 1e-5
         for name in ("losses", "weights"):
@@ -114,7 +115,7 @@ def test_two_devices_compute_what_one_does(backend, one, tmp_path):
 
 
 def test_so_do_four_of_which_some_have_no_row_of_the_last_batch(backend, one, tmp_path):
-    assert_same(train(backend, RATHER, tmp_path, virtual(backend, 4)), one)
+    assert_same(train(backend, RATHER, tmp_path, virtual(backend, 4)), one, devices=4)
 
 
 def test_so_do_processes(backend, one, tmp_path):
