@@ -38,10 +38,10 @@ def load(
     Images are decoded once and cached, see `keras_vae.datasets.cache`.
 
     Args:
-        name: ``"faces"``, drawn by the package; the name of a TFDS image set, such as
-            ``"mnist"`` or ``"celeb_a"``; the path of a folder of pictures (see
-            `keras_vae.datasets.folder`) or of an ``.npy`` or ``.npz`` file (see
-            `keras_vae.datasets.arrays`).
+        name: ``"faces"`` or ``"sprites"``, drawn by the package (see `keras_vae.datasets.faces`
+            and `keras_vae.datasets.sprites`); the name of a TFDS image set, such as ``"mnist"`` or
+            ``"celeb_a"``; the path of a folder of pictures (see `keras_vae.datasets.folder`) or of
+            an ``.npy`` or ``.npz`` file (see `keras_vae.datasets.arrays`).
         limit: If given, keep at most this many training images and as many validation
             images, chosen after shuffling. The test images always stay the same.
         seed: Determines which images are for validation, unless the data set defines them, and
@@ -130,14 +130,15 @@ def as_size(image_size):
 
 def find(name, options):
     """Returns the `Source` that a name or path stands for."""
-    from keras_vae.datasets import arrays, faces, folder, tfds
+    from keras_vae.datasets import arrays, faces, folder, sprites, tfds
 
     if not isinstance(name, (str, os.PathLike)) or not str(name):
         raise ValueError(f"Argument `name` must be a name or a path. Received: name={name!r}")
     name = os.fspath(name)
     path = Path(name).expanduser()
-    if name == "faces":
-        module, allowed = faces, ("correlated",)
+    painted = {"faces": (faces, ("correlated",)), "sprites": (sprites, ())}
+    if name in painted:
+        module, allowed = painted[name]
     elif path.suffix.lower() in (".npy", ".npz"):
         module, allowed = arrays, ("image_size", "resize", "cut_scores")
     elif path.is_dir() and (os.sep in name or not tfds.exists(name)):
@@ -159,7 +160,7 @@ def find(name, options):
                 raise ValueError(
                     f"`{option}` refers to columns of `attributes_file`, which is missing"
                 )
-    return module.source(*(() if name == "faces" else (name,)), **options)
+    return module.source(*(() if name in painted else (name,)), **options)
 
 
 def refuse_if_too_many(source, data):

@@ -130,9 +130,9 @@ def why_not(name, error):
     if base and (builder or (data_dir / base).is_dir()):
         return f"The data set {name!r} in {data_dir / base} cannot be read: {message_of(error)}"
     return (
-        f"Unknown data set {name!r}. Expected 'faces', the name of a TFDS image set (such as "
-        "mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or of an "
-        ".npy or .npz file"
+        f"Unknown data set {name!r}. Expected 'faces', 'sprites', the name of a TFDS image set "
+        "(such as mnist, fashion_mnist, cifar10, celeb_a), or the path of a folder of images or "
+        "of an .npy or .npz file"
     )
 
 

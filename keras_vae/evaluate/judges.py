@@ -51,7 +51,8 @@ class Judges:
     @cached_property
     def data(self):
         """The data set whose training images the judges learn."""
-        if not self.trained_on.factor_names:  # only the drawn faces have factors
+        # A folder or file may be called faces too, but only drawn images have factors.
+        if self.trained_on.name != "faces" or not self.trained_on.factor_names:
             return self.trained_on
         self.announce("Loading faces with uncorrelated attributes ...")
         names = self.trained_on.attribute_names
