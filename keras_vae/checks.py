@@ -23,7 +23,8 @@ def check_number(argument, value, low=None, high=None, above=None):
 
 def check_integer(argument, value, low, below=None, optional=False):
     """Raises `ValueError` unless `value` is an integer of at least `low`, or None if `optional`."""
-    expected = {0: "a non-negative integer", 1: "a positive integer"}[low]
+    expected = {0: "a non-negative integer", 1: "a positive integer"}
+    expected = expected.get(low, f"an integer of at least {low}")
     expected = f"None or {expected}" if optional else expected
     expected += "" if below is None else f" below {below}"
     fits = is_integer(value) and value >= low and (below is None or value < below)

@@ -20,6 +20,8 @@ def build_mlp(
     pixel_mean=0.5,
     variational=True,
     straight=False,
+    output_channels=None,
+    condition=0,
 ):
     """Returns a fully connected encoder and a decoder that mirrors it.
 
@@ -39,6 +41,10 @@ def build_mlp(
             it returns ``z``, for an `AutoEncoder`.
         straight: Whether a linear map bypasses the hidden layers, from the image to ``z_mean``
             and from ``z`` to the outputs, see `connect`.
+        output_channels: Channels of the decoder's outputs, which some likelihoods need more of,
+            see `keras_vae.likelihoods.Likelihood.output_channels`. Default: those of the images.
+        condition: Number of values that encoder and decoder take as a second input, for a
+            conditional `VAE`, see `keras_vae.Condition.size`; 0 for no condition.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
@@ -64,11 +70,12 @@ def build_mlp(
     def draw(z):
         for width in reversed(hidden):
             z = normalise_and_activate(dense(width)(z), activation)
-        x = dense(math.prod(image_shape), dtype="float32", use_bias=False)(z)
-        return layers.Reshape(image_shape, dtype="float32")(x)
+        x = dense(math.prod(output_shape), dtype="float32", use_bias=False)(z)
+        return layers.Reshape(output_shape, dtype="float32")(x)
 
     hidden, image_shape = [int(width) for width in hidden], sizes(image_shape)
-    settings = activation, pixel_mean, variational, straight
+    output_shape = shape_of_outputs(image_shape, output_channels)
+    settings = activation, pixel_mean, variational, straight, output_channels, condition
     return connect(read, draw, image_shape, latent_dim, *settings)
 
 
@@ -81,6 +88,8 @@ def build_conv(
     pixel_mean=0.5,
     variational=True,
     straight=False,
+    output_channels=None,
+    condition=0,
 ):
     """Returns a convolutional encoder and a decoder that mirrors it, for images of any size.
 
@@ -101,6 +110,8 @@ def build_conv(
         pixel_mean: Mean of the training images, see `build_mlp`.
         variational: Whether the network is for a `VAE`, see `build_mlp`.
         straight: Whether a linear map bypasses the hidden layers, see `connect`.
+        output_channels: Channels of the decoder's outputs, see `build_mlp`.
+        condition: Number of values of a condition, see `build_mlp`.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
@@ -117,7 +128,7 @@ def build_conv(
     """
     check_sizes("filters", filters)
     filters, image_shape = [int(count) for count in filters], sizes(image_shape)
-    height, width, channels = image_shape
+    height, width, _ = image_shape
     patch = patch_side(image_shape) if patch is None else patch
     check_integer("patch", patch, 1)
     longer = max(height, width)
@@ -148,11 +159,12 @@ def build_conv(
         for count in reversed(filters[:-1]):
             x = DepthToSpace(2)(conv(4 * count, 3)(x))
             x = normalise_and_activate(x, activation)
-        x = conv(channels * patch**2, 3, dtype="float32", use_bias=False)(x)
+        x = conv(drawn * patch**2, 3, dtype="float32", use_bias=False)(x)
         x = DepthToSpace(patch, dtype="float32")(x)
         return cropped(x, margin)
 
-    settings = activation, pixel_mean, variational, straight
+    drawn = shape_of_outputs(image_shape, output_channels)[2]  # channels
+    settings = activation, pixel_mean, variational, straight, output_channels, condition
     return connect(read, draw, image_shape, latent_dim, *settings)
 
 
@@ -165,6 +177,8 @@ def build_patches(
     pixel_mean=0.5,
     variational=True,
     straight=True,
+    output_channels=None,
+    condition=0,
 ):
     """Returns an encoder that reads images in patches and a decoder that draws them in patches.
 
@@ -188,6 +202,8 @@ def build_patches(
         pixel_mean: Mean of the training images, see `build_mlp`.
         variational: Whether the network is for a `VAE`, see `build_mlp`.
         straight: Whether a linear map bypasses the hidden layers, see `connect`.
+        output_channels: Channels of the decoder's outputs, see `build_mlp`.
+        condition: Number of values of a condition, see `build_mlp`.
 
     Returns:
         The pair ``(encoder, decoder)`` of Keras models: images ``(n, height, width, channels)``
@@ -234,18 +250,28 @@ def build_patches(
         x = layers.Reshape((rows * columns, few))(dense(rows * columns * few)(x))
         x = each(many, bias_axes="pb")(normalise_and_activate(x, activation))
         x = normalise_and_activate(x, activation)
-        x = each(patch * patch * channels, dtype="float32")(x)
-        x = layers.Reshape((rows, columns, patch, patch * channels), dtype="float32")(x)
+        x = each(patch * patch * drawn, dtype="float32")(x)
+        x = layers.Reshape((rows, columns, patch, patch * drawn), dtype="float32")(x)
         x = layers.Permute((1, 3, 2, 4), dtype="float32")(x)
-        x = layers.Reshape((rows * patch, columns * patch, channels), dtype="float32")(x)
+        x = layers.Reshape((rows * patch, columns * patch, drawn), dtype="float32")(x)
         return cropped(x, margin)
 
-    settings = activation, pixel_mean, variational, straight
+    drawn = shape_of_outputs(image_shape, output_channels)[2]  # channels
+    settings = activation, pixel_mean, variational, straight, output_channels, condition
     return connect(read, draw, image_shape, latent_dim, *settings)
 
 
 def connect(
-    read, draw, image_shape, latent_dim, activation, pixel_mean, variational, straight=False
+    read,
+    draw,
+    image_shape,
+    latent_dim,
+    activation,
+    pixel_mean,
+    variational,
+    straight=False,
+    output_channels=None,
+    condition=0,
 ):
     """Returns the encoder and the decoder around two networks.
 
@@ -260,10 +286,15 @@ def connect(
     side above 64 pixels the map works on images reduced by an integer factor, and its output is
     enlarged again, since it is smooth.
 
+    A condition is appended to the features that the encoder's outputs are computed from, and to
+    the decoder's code.
+
     Args:
         read: A function of images ``(n, height, width, channels)`` that returns features.
-        draw: A function of codes that returns float32 outputs in image shape.
-        image_shape, latent_dim, activation, pixel_mean, variational, straight: See `build_mlp`.
+        draw: A function of codes that returns float32 outputs in image shape, or with more
+            channels.
+        image_shape, latent_dim, activation, pixel_mean, variational, straight, output_channels,
+            condition: See `build_mlp`.
 
     Returns:
         The pair ``(encoder, decoder)``.
@@ -273,25 +304,44 @@ def connect(
     exact = {"dtype": "float32"}  # codes and outputs are float32 under any policy
     images, minus_mean = keras.Input(image_shape, name="image"), Offset(trainable=False, **exact)
     x = minus_mean(images)
-    codes = code_heads(read(x), int(latent_dim), variational)
+    check_integer("condition", condition, 0)
+    given = [keras.Input((int(condition),), name="condition")] if condition else []
+    codes = code_heads(joined([read(x), *given]), int(latent_dim), variational)
     small = smaller(x, factor)
     if straight:
         line = dense(int(latent_dim), use_bias=False, name="straight", **exact)
         codes[0] = layers.Add(name="z_mean_sum", **exact)([codes[0], line(layers.Flatten()(small))])
-    encoder = keras.Model(images, codes if variational else codes[0], name="encoder")
+    taken = [images, *given] if given else images
+    encoder = keras.Model(taken, codes if variational else codes[0], name="encoder")
 
     z, mean_image = keras.Input((int(latent_dim),), name="z"), Offset(**exact)
-    outputs = draw(z)
+    taken = [z, *given] if given else z
+    code = joined([z, *given], **exact)
+    outputs = draw(code)
     if straight:
-        line = dense(math.prod(small.shape[1:]), use_bias=False, name="straight", **exact)
-        picture = layers.Reshape(small.shape[1:], **exact)(line(z))
+        shape = shape_of_outputs(small.shape[1:], output_channels)
+        line = dense(math.prod(shape), use_bias=False, name="straight", **exact)
+        picture = layers.Reshape(shape, **exact)(line(code))
         outputs = layers.Add(**exact)([outputs, larger(picture, image_shape, factor)])
-    decoder = keras.Model(z, mean_image(outputs), name="decoder")
+    decoder = keras.Model(taken, mean_image(outputs), name="decoder")
 
     mean = mean_of_images(pixel_mean, image_shape)
     minus_mean.offset.assign(-mean)
-    mean_image.offset.assign(logits(mean))
+    # Of the outputs, the first channels are the means of the pixels.
+    more = outputs.shape[-1] - mean.shape[-1]
+    mean_image.offset.assign(np.pad(logits(mean), [(0, 0), (0, 0), (0, more)]))
     return encoder, decoder
+
+
+def joined(parts, **arguments):
+    """Returns features with the condition appended, if there is one."""
+    return layers.Concatenate(**arguments)(parts) if len(parts) > 1 else parts[0]
+
+
+def shape_of_outputs(image_shape, output_channels):
+    """Returns the shape of a decoder's outputs, or raises `ValueError`."""
+    check_integer("output_channels", output_channels, image_shape[2], optional=True)
+    return (*image_shape[:2], output_channels or image_shape[2])
 
 
 def patch_side(image_shape):
