@@ -18,11 +18,15 @@ from keras_vae import likelihoods as likelihoods
 from keras_vae import parallel as parallel
 from keras_vae import photos as photos
 from keras_vae import plots as plots
+from keras_vae import priors as priors
 from keras_vae import runs as runs
 from keras_vae.layers import DepthToSpace as DepthToSpace
 from keras_vae.layers import DynamicBinarization as DynamicBinarization
 from keras_vae.layers import Sampling as Sampling
+from keras_vae.models import bounds as bounds
+from keras_vae.models import penalties as penalties
 from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
+from keras_vae.models.conditions import Condition as Condition
 from keras_vae.models.vae import VAE as VAE
 from keras_vae.networks import build_conv as build_conv
 from keras_vae.networks import build_mlp as build_mlp

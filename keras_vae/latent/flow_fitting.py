@@ -127,8 +127,8 @@ class Draws:
             left -= steps
             rows = rng.integers(len(self.rows), size=(steps, BATCH))
             if isinstance(self.rows, np.ndarray):  # there was no room to hold them
-                return Block(self.rows[rows.ravel()], numbered(rows), None, BATCH)
-            return Block(self.rows, rows.astype("int32"), None, BATCH)
+                return Block(self.rows[rows.ravel()], numbered(rows), None, None, BATCH)
+            return Block(self.rows, rows.astype("int32"), None, None, BATCH)
 
         return take
 

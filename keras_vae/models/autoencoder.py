@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_vae import likelihoods, parallel
 from keras_vae.images import check_images, to_pixels
+from keras_vae.models import penalties
 from keras_vae.training import programs
 from keras_vae.training.backends import without_gradient
 from keras_vae.training.batches import in_batches
@@ -26,11 +27,14 @@ class AutoEncoder(Fitting):
         encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to
             ``z`` of shape ``(n, latent_dim)``.
         decoder: Keras model, ``z`` to *unactivated* outputs
-            ``(n, height, width, channels)``; the likelihood applies the last activation.
+            ``(n, height, width, channels)``; the likelihood applies the last activation. Some
+            likelihoods need more channels, see `Likelihood.output_channels`.
         likelihood: Name or object, see `keras_vae.likelihoods`.
         augmentation: Keras layer that changes pixels in [0, 1] at random in training, such as
             ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. Its output,
             clipped to [0, 1], is both the input and the target of the reconstruction.
+        penalty: `keras_vae.penalties.MMD` or `CodeNorm`, or None: shapes the codes. The logs then
+            have ``penalty_loss``.
 
     Call arguments:
         x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
@@ -58,7 +62,12 @@ class AutoEncoder(Fitting):
     has_prior = False  # whether there is a p(z) to sample from
     loss_names = ("loss", "reconstruction_loss")
 
-    def __init__(self, encoder, decoder, likelihood="mse", augmentation=None, **kwargs):
+    def __init__(
+        self, encoder, decoder, likelihood="mse", augmentation=None, penalty=None, **kwargs
+    ):
+        condition = kwargs.pop("condition", None)  # passed by `VAE`
+        if condition is not None and not self.has_prior:
+            raise ValueError("Only a `VAE` takes a `condition`: an `AutoEncoder` has none")
         # The encoder casts its inputs; the loss needs float32 pixels under any policy.
         super().__init__(autocast=False, **kwargs)
         for name, model in (("encoder", encoder), ("decoder", decoder)):
@@ -73,8 +82,12 @@ class AutoEncoder(Fitting):
             )
         self.encoder = encoder
         self.decoder = decoder
+        self.condition = condition
         self.augmentation = augmentation
         self.likelihood = likelihood
+        self.penalty = penalty
+        if penalty is not None:
+            self.loss_names = (*self.loss_names, "penalty_loss")
         self.means = EpochMeans(self.loss_names)
         self.programs, self.asked_steps = Programs(), None
         self.image_shape = self.latent_dim = None
@@ -85,12 +98,30 @@ class AutoEncoder(Fitting):
 
     def __setattr__(self, name, value):
         # Not a property: torch registers a layer that is assigned without calling a setter.
-        if name == "likelihood":
-            value = likelihoods.get(value)
-            if before := getattr(self, "likelihood", None):  # Keras would keep it as a sublayer
+        if name in self.pieces:
+            value = self.pieces[name](self, value)
+            if before := getattr(self, name, None):  # Keras would keep it as a sublayer
                 self._tracker.unlock()
                 self._layers.remove(before)
         super().__setattr__(name, value)
+
+    def _checked_likelihood(self, value):
+        value = likelihoods.get(value)
+        if self.built:
+            self._check_outputs(value)
+        return value
+
+    def _checked_penalty(self, value):
+        value = penalties.check(value, has_posterior=self.has_prior)
+        if hasattr(self, "means") and (value is None) != ("penalty_loss" not in self.loss_names):
+            raise ValueError(
+                "A penalty can be replaced by another, but not added to a model or taken from it: "
+                "its losses have other names. Set its `weight` to 0, or make a new model"
+            )
+        return value
+
+    # What an attribute is checked with, and completed, when it is set.
+    pieces = {"likelihood": _checked_likelihood, "penalty": _checked_penalty}
 
     def build(self, input_shape):
         self._connect(input_shape)
@@ -103,7 +134,7 @@ class AutoEncoder(Fitting):
                 "Argument `encoder` must take images of a fixed shape (None, height, width, "
                 f"channels). Received: input shape {tuple(input_shape)}"
             )
-        codes = self.encoder(keras.KerasTensor((None, *self.image_shape), dtype="float32"))
+        codes = self.encoder(self._symbol(*self.image_shape))
         codes = codes if isinstance(codes, (list, tuple)) else [codes]
         shapes = [getattr(code, "shape", None) for code in codes]
         if len(shapes) != len(self.code) or len(set(shapes)) != 1 or len(shapes[0] or ()) != 2:
@@ -119,13 +150,31 @@ class AutoEncoder(Fitting):
                 f"Argument `decoder` must take codes of the encoder's shape {shapes[0]}. "
                 f"Received: a decoder that takes {tuple(taken)}"
             )
-        outputs = self.decoder(keras.KerasTensor((None, self.latent_dim), dtype="float32"))
-        if getattr(outputs, "shape", None) != (None, *self.image_shape):
-            raise ValueError(
-                f"Argument `decoder` must return one tensor of the images' shape "
-                f"{(None, *self.image_shape)}. Received: {getattr(outputs, 'shape', outputs)}"
-            )
+        self._check_outputs(self.likelihood)
         self.built = True
+
+    def _symbol(self, *shape):
+        """Returns a symbolic batch for encoder or decoder, with the condition if there is one."""
+        x = keras.KerasTensor((None, *shape), dtype="float32")
+        if self.condition is None:
+            return x
+        return [x, keras.KerasTensor((None, self.condition.size), dtype="float32")]
+
+    def _check_outputs(self, likelihood):
+        """Raises `ValueError` unless the decoder's outputs have the shape for a likelihood."""
+        outputs = self.decoder(self._symbol(self.latent_dim))
+        channels = self.image_shape[-1]
+        wanted = likelihood.output_channels(channels)
+        expected = (None, *self.image_shape[:-1], wanted)
+        if getattr(outputs, "shape", None) == expected:
+            return
+        shape = "the images' shape"
+        if wanted != channels:
+            shape = f"the images' shape with {wanted} channels for {type(likelihood).__name__},"
+        raise ValueError(
+            f"Argument `decoder` must return one tensor of {shape} {expected}. "
+            f"Received: {getattr(outputs, 'shape', outputs)}"
+        )
 
     def call(self, x, raw=False):
         z = ops.cast(self.encoder(self.pixels(x)), "float32")
@@ -136,9 +185,16 @@ class AutoEncoder(Fitting):
         check_images(x, self.image_shape)
         return to_pixels(x)
 
-    def draw(self, z, code, raw):
-        """Returns the dict of `call`: the image decoded from `z`, and the entries of `code`."""
-        outputs = ops.cast(self.decoder(z), "float32")
+    def draw(self, z, code, raw, signs=None):
+        """Returns the dict of `call`: the image decoded from `z`, and the entries of `code`.
+
+        Args:
+            z: ``(n, latent_dim)``.
+            code: A dict.
+            raw: See the class.
+            signs: The condition, ``(n, size)``, of a conditional model.
+        """
+        outputs = ops.cast(self.decoder(z if signs is None else [z, signs]), "float32")
         result = {"reconstruction": self.likelihood.pixels(outputs), **code}
         return {**result, "outputs": outputs} if raw else result
 
@@ -184,7 +240,15 @@ class AutoEncoder(Fitting):
         y = self(x, training=training, raw=True)  # the dict of `call`
         reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
         loss = reconstruction_loss + parallel.share(x) * sum(self.losses)
-        return {"loss": loss, "reconstruction_loss": reconstruction_loss}
+        losses = {"loss": loss, "reconstruction_loss": reconstruction_loss}
+        return self.with_penalty(losses, y, sample_weight)
+
+    def with_penalty(self, losses, y, sample_weight):
+        """Returns the losses with the penalty added, if the model has one."""
+        if self.penalty is None:
+            return losses
+        nats = self.penalty.loss(self, y, sample_weight)
+        return {**losses, "loss": losses["loss"] + nats, "penalty_loss": nats}
 
     def noise_of_steps(self, steps, rows, training):
         """Returns the noise of the next steps.
@@ -209,7 +273,7 @@ class AutoEncoder(Fitting):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if self.augmentation is None:
             return x, y, sample_weight
-        return parallel.own(self.augmented(x)), y, parallel.own(sample_weight)
+        return tuple(map(parallel.own, (self.augmented(x), y, sample_weight)))
 
     def augmented(self, x):
         """Returns a batch of images after the augmentation, if the model has one."""
@@ -245,12 +309,14 @@ class AutoEncoder(Fitting):
 
     # Using the trained model: arrays in, NumPy out.
 
-    def encode(self, x, batch_size=128):
+    def encode(self, x, batch_size=128, condition=None):
         """Returns the codes of images.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
             batch_size: How many images to process at once.
+            condition: What is known about the images, for a model with a condition, see
+                `Condition.of`; None for nothing.
 
         Returns:
             NumPy float32 ``z`` of shape ``(n, latent_dim)``.
@@ -267,14 +333,16 @@ class AutoEncoder(Fitting):
         x = self._images(x)
         if not self.built:
             self.build(x.shape)
-        return self._in_batches(self._encode, x, batch_size)
+        return self._in_batches(self._encode, x, batch_size, condition)
 
-    def posterior(self, x, batch_size=128):
+    def posterior(self, x, batch_size=128, condition=None):
         """Returns the posterior of images, in one form for `AutoEncoder` and `VAE`.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
             batch_size: How many images to process at once.
+            condition: What is known about the images, for a model with a condition, see
+                `Condition.of`; None for nothing.
 
         Returns:
             The pair ``(z_mean, z_log_var)`` of NumPy float32 arrays ``(n, latent_dim)``. The
@@ -290,14 +358,16 @@ class AutoEncoder(Fitting):
         z_mean, z_log_var = model.posterior(images)
         ```
         """
-        return self.encode(x, batch_size), None
+        return self.encode(x, batch_size, condition), None
 
-    def codes(self, x, batch_size=128):
+    def codes(self, x, batch_size=128, condition=None):
         """Returns one code per image: ``z`` of an `AutoEncoder`, ``z_mean`` of a `VAE`.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
             batch_size: How many images to process at once.
+            condition: What is known about the images, for a model with a condition, see
+                `Condition.of`; None for nothing.
 
         Returns:
             NumPy float32 codes ``(n, latent_dim)``, which `decode` accepts.
@@ -311,14 +381,15 @@ class AutoEncoder(Fitting):
         z = model.codes(images)
         ```
         """
-        return self.posterior(x, batch_size)[0]
+        return self.posterior(x, batch_size, condition)[0]
 
-    def decode(self, z, batch_size=128):
+    def decode(self, z, batch_size=128, condition=None):
         """Returns the images decoded from codes.
 
         Args:
             z: Codes ``(n, latent_dim)``.
             batch_size: How many codes to process at once.
+            condition: See `encode`.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
@@ -332,22 +403,28 @@ class AutoEncoder(Fitting):
         images = model.decode(np.zeros((1, model.latent_dim)))
         ```
         """
-        if not self.built:
-            raise ValueError("The model has seen no images yet. Call `fit` or `encode` first.")
+        self._check_built()
         z = np.asarray(z, dtype="float32")
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(
                 f"Argument `z` must have the shape (n, {self.latent_dim}). "
                 f"Received: shape={z.shape}"
             )
-        return self._in_batches(self._decode, z, batch_size)
+        return self._in_batches(self._decode, z, batch_size, condition)
 
-    def reconstruct(self, x, batch_size=128):
+    def _check_built(self):
+        if not self.built:
+            raise ValueError("The model has seen no images yet. Call `fit` or `encode` first.")
+
+    def reconstruct(self, x, batch_size=128, condition=None, to=None):
         """Returns reconstructions: images encoded and decoded, without noise.
 
         Args:
             x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
             batch_size: How many images to process at once.
+            condition: What is known about the images, for a model with a condition, see
+                `Condition.of`; None for nothing.
+            to: Another condition to decode with, which changes the images; None: the same.
 
         Returns:
             NumPy float32 images of the same shape, pixels in [0, 1].
@@ -361,7 +438,8 @@ class AutoEncoder(Fitting):
         reconstructions = model.reconstruct(images)
         ```
         """
-        return self.decode(self.codes(x, batch_size), batch_size)
+        codes = self.codes(x, batch_size, condition)
+        return self.decode(codes, batch_size, condition if to is None else to)
 
     def sample(self, n, seed=None, temperature=1.0):
         """Raises `ValueError`: a plain autoencoder has no prior to sample from."""
@@ -381,8 +459,8 @@ class AutoEncoder(Fitting):
     def _encode(self, x):
         return ops.cast(self.encoder(to_pixels(x), training=False), "float32")
 
-    def _decode(self, z):
-        outputs = self.decoder(z, training=False)
+    def _decode(self, *z):
+        outputs = self.decoder(z[0] if len(z) == 1 else [*z], training=False)
         return self.likelihood.pixels(ops.cast(outputs, "float32"))
 
     def program(self, function):
@@ -394,8 +472,22 @@ class AutoEncoder(Fitting):
             functions[name] = without_gradient(self, function)
         return functions[name]
 
-    def _in_batches(self, function, array, batch_size):
-        return in_batches(self.program(function), array, batch_size)
+    def _in_batches(self, function, array, batch_size, condition=None):
+        """Runs a method on an array, and for a model with a condition on that."""
+        given = self._given(condition, len(array))
+        return in_batches(self.program(function), array, batch_size, *given)
+
+    def _given(self, condition, n):
+        """Returns ``[signs]`` for a model with a condition, otherwise ``[]``."""
+        if self.condition is not None:
+            return [self.condition.of(condition, n)]
+        if condition is not None:
+            raise ValueError(
+                "Argument `condition` needs a model with a condition, such as "
+                "`VAE(..., condition=keras_vae.Condition(range(10)))`. "
+                f"Received: condition={condition!r}"
+            )
+        return []
 
     # Saving
 
@@ -406,13 +498,14 @@ class AutoEncoder(Fitting):
             "decoder": keras.saving.serialize_keras_object(self.decoder),
             "likelihood": keras.saving.serialize_keras_object(self.likelihood),
             "augmentation": keras.saving.serialize_keras_object(self.augmentation),
+            "penalty": keras.saving.serialize_keras_object(self.penalty),
         }
 
     @classmethod
     def from_config(cls, config):
         parts = {
             name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("encoder", "decoder", "likelihood", "augmentation")
+            for name in ("encoder", "decoder", "augmentation", "condition", *cls.pieces)
             if name in config
         }
         return cls(**{**config, **parts})

@@ -7,10 +7,12 @@ from keras import ops
 
 from keras_vae.checks import check_integer
 from keras_vae.images import to_pixels
-from keras_vae.training.batches import filled
+from keras_vae.models.bounds import repeated
+from keras_vae.priors import LOG_2_PI
+from keras_vae.training.batches import filled, in_batches
 
 
-def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
+def estimates(model, x, k=100, batch_size=128, seed=0, progress=None, condition=None):
     """Returns the estimates of log p(x) and of the ELBO from the same draws of z.
 
     With ``w_i = p(x|z_i) p(z_i) / q(z_i|x)`` and ``z_i ~ q(z|x)``, the first is
@@ -19,7 +21,7 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
 
     Args:
         model: A `VAE`.
-        x, k, batch_size, seed, progress: See `VAE.log_likelihood`.
+        x, k, batch_size, seed, progress, condition: See `VAE.log_likelihood`.
 
     Returns:
         Two NumPy float64 arrays ``(n,)``, in nats per image.
@@ -46,7 +48,9 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
     program, before = model.program(model._log_weights), None
     # Results are read after the next chunk is dispatched, so that the device does not wait while
     # noise is drawn.
-    for rows, arrays in itertools.chain(chunks(model, x, k, batch_size, seed), [(None, None)]):
+    given = model._given(condition, len(x))
+    all_chunks = chunks(model, x, k, batch_size, seed, *given)
+    for rows, arrays in itertools.chain(all_chunks, [(None, None)]):
         result = program(*map(ops.convert_to_tensor, arrays)) if arrays else None
         if before:
             done, parts = before
@@ -60,7 +64,7 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None):
     return log_sums - np.log(k) - constant, sums / k - constant
 
 
-def chunks(model, x, k, batch_size, seed):
+def chunks(model, x, k, batch_size, seed, *signs):
     """Yields a slice of images, and the arguments of `log_weights` for some of their samples.
 
     All chunks have one shape, since a new one costs a compilation: several images with all their
@@ -71,7 +75,8 @@ def chunks(model, x, k, batch_size, seed):
     block = batch_size // together * together  # images to encode at once
     for first in range(0, len(x), block):
         images = x[first : first + block]
-        codes = model.encode(images, batch_size)
+        own = [part[first : first + block] for part in signs]
+        codes = in_batches(model.program(model._encode), images, batch_size, *own)
         for start in range(0, len(images), together):
             some = slice(start, min(start + together, len(images)))
             given = [filled(array[some], together) for array in (images, *codes)]
@@ -82,10 +87,11 @@ def chunks(model, x, k, batch_size, seed):
                 eps = np.zeros((together, samples, codes[0].shape[1]), "float32")
                 for noise, rng in zip(eps, rngs):
                     rng.standard_normal(out=noise, dtype="float32")
-                yield rows, (*given, eps, np.int32(min(samples, k - drawn)))
+                count = np.int32(min(samples, k - drawn))
+                yield rows, (*given, eps, count, *(filled(part[some], together) for part in own))
 
 
-def log_weights(model, x, z_mean, z_log_var, eps, count):
+def log_weights(model, x, z_mean, z_log_var, eps, count, *signs):
     """Returns, for each image, the log of the sum of the weights and the sum of their logs.
 
     Args:
@@ -95,19 +101,18 @@ def log_weights(model, x, z_mean, z_log_var, eps, count):
         z_log_var: ``(n, latent_dim)``.
         eps: Noise ``(n, samples, latent_dim)``.
         count: Number of samples that count; the others are padding.
+        *signs: Nothing, or the condition ``(n, size)``.
 
     Returns:
         Two tensors ``(n,)``, without the constant that the likelihood omits.
     """
     n, samples, latent_dim = ops.shape(eps)
     z = z_mean[:, None] + ops.exp(z_log_var / 2)[:, None] * eps
-    outputs = model.decoder(ops.reshape(z, (-1, latent_dim)), training=False)
-    repeated = ops.broadcast_to(to_pixels(x)[:, None], (n, samples, *model.image_shape))
-    repeated = ops.reshape(repeated, (-1, *model.image_shape))
-    nats = model.likelihood.nats(repeated, ops.cast(outputs, "float32"))
-    # log p(z) - log q(z|x): the terms with 2 pi cancel
-    prior = -0.5 * ops.sum(ops.square(z) - ops.square(eps) - z_log_var[:, None], axis=2)
-    logs = prior - ops.reshape(nats, (n, samples))
+    codes = [ops.reshape(z, (-1, latent_dim)), *(repeated(part, samples) for part in signs)]
+    outputs = model.decoder(codes if signs else codes[0], training=False)
+    nats = model.likelihood.nats(repeated(to_pixels(x), samples), ops.cast(outputs, "float32"))
+    log_q = -0.5 * ops.sum(ops.square(eps) + z_log_var[:, None] + LOG_2_PI, axis=2)
+    logs = model.prior.log_prob(z) - log_q - ops.reshape(nats, (n, samples))
     counts = ops.arange(samples) < count
     log_sum = ops.logsumexp(ops.where(counts, logs, -float("inf")), axis=1)
     return log_sum, ops.sum(ops.where(counts, logs, 0.0), axis=1)

@@ -27,6 +27,7 @@ class Setting:
 
     def __set__(self, model, value):
         check_number(self.name, value, low=0)
+        model.check_setting(self.name, value)
         settings = vars(model).setdefault("_settings", {})
         if self.name in settings:
             sync(model)

@@ -140,7 +140,12 @@ def taking_batches_of_processes(data):
 
 
 def check(model):
-    """Raises `ValueError` if a layer of the networks cannot be trained on a part of a batch."""
+    """Raises `ValueError` if a part of the model cannot be trained on a part of a batch."""
+    if model.penalty is not None:
+        raise ValueError(
+            f"On several devices the penalty {type(model.penalty).__name__}, an estimate from the "
+            "complete batch, cannot be divided. Remove it, train on one device, or use JAX"
+        )
     for layer in [*model.encoder._flatten_layers(), *model.decoder._flatten_layers()]:
         kind, values = type(layer).__name__, vars(layer).values()
         why = None

@@ -85,7 +85,7 @@ class Fitting(Trainer, keras.Model):
         validation_batch_size=None,
         validation_freq=1,
     ):
-        """Keras's `fit` on images; labels are neither needed nor used.
+        """Keras's `fit` on images; only a model with a condition uses labels.
 
         Args:
             x: Images: an array, a list of images of one size, a dict with an entry ``image``,
@@ -143,6 +143,7 @@ class Fitting(Trainer, keras.Model):
                 "and the losses of the package and default settings of `fit`. Use "
                 "`keras.callbacks.BackupAndRestore` for other data, which continues with an epoch"
             )
+        self._check_labels(data)
         if self.compiled:
             programs.refresh(self, training=True)
         steps_per_execution = self.steps_per_execution if self.compiled else 1
@@ -179,6 +180,14 @@ class Fitting(Trainer, keras.Model):
                 validation_steps=validation_steps,
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
+            )
+
+    def _check_labels(self, data):
+        """Raises `ValueError` for images on disk in Keras's loop if labels are needed."""
+        if self.condition is not None and inputs.is_on_disk(data.x):
+            raise ValueError(
+                "A model with a condition reads images on disk with default settings of `fit` and "
+                "`evaluate` only, or load the data set with a larger `memory`"
             )
 
     def _together_in_keras(self):
@@ -229,7 +238,9 @@ class Fitting(Trainer, keras.Model):
         )
 
     def _data(self, x, y=None, sample_weight=None, class_weight=None, argument="x"):
-        return prepare(x, y, sample_weight, self.image_shape, class_weight, argument)
+        return prepare(
+            x, y, sample_weight, self.image_shape, class_weight, argument, self.condition
+        )
 
     def _validation(self, validation_data):
         """Returns the argument `validation_data` as `Data`, or None."""
@@ -248,13 +259,14 @@ class Fitting(Trainer, keras.Model):
         if seed is not None:
             seed = int(parallel.of_first(seed))
         part = self.part_to_read(training)
+        labels = None if self.condition is None else data.y
         if inputs.is_on_disk(x):
-            return sources.StreamSource(x, batch_size, seed, part)
+            return sources.StreamSource(x, labels, batch_size, seed, part)
         if training:
             held = self.hold(x)
             if parallel.of_all([not isinstance(held, np.ndarray)]).all():  # in every process
                 x = held
-        return sources.ArraySource(x, data.sample_weight, batch_size, seed, part)
+        return sources.ArraySource(x, labels, data.sample_weight, batch_size, seed, part)
 
     def _with_guards(self, callbacks):
         """Returns the callbacks with `StopOnNonFinite` first and `Watch` last.
@@ -329,6 +341,7 @@ class Fitting(Trainer, keras.Model):
             batch_size = batch_size or inputs.BATCH_SIZE
             losses = self._evaluate_ours(data, batch_size, callbacks, verbose)
         else:
+            self._check_labels(data)
             x, y, sample_weight, all_steps = data.for_keras(
                 batch_size, steps_per_execution=self.steps_per_execution
             )
@@ -358,7 +371,7 @@ class Fitting(Trainer, keras.Model):
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Keras's `train_on_batch` on images."""
-        x, sample_weight = self._batch(x, y, sample_weight, class_weight)
+        x, y, sample_weight = self._batch(x, y, sample_weight, class_weight)
         if self.compiled:
             programs.refresh(self, training=True)
         losses = super().train_on_batch(x, y, sample_weight, class_weight, return_dict=True)
@@ -366,7 +379,7 @@ class Fitting(Trainer, keras.Model):
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Keras's `test_on_batch` on images."""
-        x, sample_weight = self._batch(x, y, sample_weight)
+        x, y, sample_weight = self._batch(x, y, sample_weight)
         with self._beside_an_epoch():
             losses = super().test_on_batch(x, y, sample_weight, return_dict=True)
         return losses if return_dict else [losses[name] for name in self.loss_names]
@@ -376,10 +389,12 @@ class Fitting(Trainer, keras.Model):
         return super().predict_on_batch(self._batch(x)[0])
 
     def _batch(self, x, y=None, sample_weight=None, class_weight=None):
-        """Checks one batch and returns its images and weights."""
+        """Checks one batch and returns its images, labels and weights."""
         inputs.check_class_weight(class_weight, y)
         x = self._images(x)
-        return np.asarray(x), inputs.as_weights(sample_weight, len(x))
+        if self.condition is not None:
+            y = self.condition.checked(y, len(x))
+        return np.asarray(x), y, inputs.as_weights(sample_weight, len(x))
 
     def _images(self, x, argument="x"):
         """Returns images as an array that the model can read, see `inputs.as_images`."""

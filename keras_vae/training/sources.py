@@ -19,12 +19,14 @@ class Block(typing.NamedTuple):
             programs can read it (`hold` of the backends), or only the images of these steps.
         rows: int32 ``(steps, rows)``: which of these images form each batch, or the part of it
             that this process reads.
+        labels: ``(steps, rows, ...)``, or None; of a model with a condition.
         weights: ``(steps, rows)``, or None.
         size: Images in each batch, those of other processes included.
     """
 
     images: object
     rows: np.ndarray
+    labels: np.ndarray | None
     weights: np.ndarray | None
     size: int
 
@@ -39,15 +41,17 @@ class ArraySource:
 
     Args:
         images: ``(n, height, width, channels)``: a NumPy array, or what `hold` returned for one.
+        labels: Labels of the images, ``(n, ...)``, or None.
         weights: Weights of the images, ``(n,)``, or None.
         batch_size: Images in a batch; the last batch of an epoch may be smaller.
         seed: Seeds the order of each epoch; None keeps the order of the array.
         part: A function of the size of a batch that returns the slice of it to read.
     """
 
-    def __init__(self, images, weights, batch_size, seed=None, part=all_rows):
-        self.images, self.weights, self.batch_size, self.seed = images, weights, batch_size, seed
-        self.part, self.steps = part, -(-len(images) // batch_size)
+    def __init__(self, images, labels, weights, batch_size, seed=None, part=all_rows):
+        self.images, self.labels, self.weights = images, labels, weights
+        self.batch_size, self.seed, self.part = batch_size, seed, part
+        self.steps = -(-len(images) // batch_size)
         self.is_held = not isinstance(images, np.ndarray)
         # Bytes of images that a step copies.
         self.batch_bytes = 1 if self.is_held else batch_size * images[:1].nbytes
@@ -70,13 +74,13 @@ class ArraySource:
             rows = ordered[done : done + max(1, steps) * batch].reshape(-1, batch)
             done += rows.size
             rows = rows[:, self.part(batch)]
-            weights = None if self.weights is None else self.weights[rows]
+            columns = [None if c is None else c[rows] for c in (self.labels, self.weights)]
             if self.is_held:
-                return Block(self.images, rows.astype("int32"), weights, batch)
+                return Block(self.images, rows.astype("int32"), *columns, batch)
             # Without shuffling a slice, since copying is faster than gathering.
             in_order = self.seed is None and rows.shape[1] == batch
             block = self.images[slice(rows[0, 0], done) if in_order else rows.ravel()]
-            return Block(as_float32(block), numbered(rows), weights, batch)
+            return Block(as_float32(block), numbered(rows), *columns, batch)
 
         return take
 
@@ -85,34 +89,47 @@ class StreamSource:
     """Batches of images on disk, read ahead (`keras_vae.datasets.stream.Rows`).
 
     Args:
-        images, batch_size, seed, part: As those of `ArraySource`.
+        images, labels, batch_size, seed, part: As those of `ArraySource`.
     """
 
-    def __init__(self, images, batch_size, seed=None, part=all_rows):
-        self.images, self.batch_size, self.seed, self.part = images, batch_size, seed, part
+    def __init__(self, images, labels, batch_size, seed=None, part=all_rows):
+        self.images, self.labels, self.part = images, labels, part
+        self.batch_size, self.seed = batch_size, seed
         self.steps = -(-len(images) // batch_size)
         self.batch_bytes = batch_size * images[:1].nbytes
         self.batches, self.next = None, None  # next: the number of a batch
 
     def epoch(self, number, done=0):
         first, left = number * self.steps + done, self.steps - done
+        labels = None if self.labels is None else self.in_order(self.labels, number)
+        done *= self.batch_size  # from here on a number of images
         last = len(self.images) - (self.steps - 1) * self.batch_size  # size of the last batch
         if self.next != first:
             self.batches = iter(self.images.stream(self.batch_size, self.seed, first, self.part))
             self.next = first
 
         def take(steps):
-            nonlocal left
+            nonlocal left, done
             size, full = self.batch_size, left - (last < self.batch_size)
             if full < 1:  # a smaller last batch is returned alone
                 size, full = last, 1
             batches = [next(self.batches) for _ in range(min(steps, full))]
             left -= len(batches)
             self.next += len(batches)
+            start, done = done, done + len(batches) * size
+            column = None
+            if labels is not None:
+                column = labels[start:done].reshape(-1, size, *labels.shape[1:])
+                column = column[:, self.part(size)]
             block = as_float32(np.concatenate(batches))
-            return Block(block, numbered(np.empty((len(batches), len(batches[0])))), None, size)
+            rows = numbered(np.empty((len(batches), len(batches[0]))))
+            return Block(block, rows, column, None, size)
 
         return take
+
+    def in_order(self, column, epoch):
+        """Returns a column of the images in the order in which an epoch streams them."""
+        return column if self.seed is None else column[order(self.seed, epoch, len(column))]
 
 
 def numbered(rows):

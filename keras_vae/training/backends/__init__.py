@@ -10,7 +10,7 @@ The module of each backend defines the same names. `Trainer` is a base class of 
 - ``part_to_read(training)``: the function `part` of the sources, which tells which rows of a batch
   this process reads.
 - ``run_steps(block, at_once, training)``: one execution, of a `sources.Block`. Step ``i`` takes the
-  images ``images[rows[i]]`` and, unless `weights` is None, their weights ``weights[i]``, and adds
+  images ``images[rows[i]]`` and, unless they are None, ``labels[i]`` and ``weights[i]``, and adds
   its losses to the epoch means. The last executions of an epoch may have fewer steps than the
   others: ``at_once`` is the number in a full one, so that a backend can pad them; 1 for a smaller
   last batch, which comes alone.

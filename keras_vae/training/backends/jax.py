@@ -104,10 +104,10 @@ class Trainer:
             [devices.everywhere(unshared(variable.value, held), mesh) for variable in group]
             for group in groups
         ]
-        images, rows, weights, size = block
+        images, rows, *columns, size = block
         if isinstance(images, np.ndarray):  # the images of these steps, in their order
             images, rows = images.reshape(*rows.shape, *images.shape[1:]), None
-        state = steps[key](state, images, rows, weights, size, at_once)
+        state = steps[key](state, images, rows, columns, size, at_once)
         for group, values in zip(groups, state):
             for variable, value in zip(group, values):
                 devices.assign(variable, value)
@@ -174,10 +174,10 @@ def one_step(step, mesh):
         mesh: The mesh of the devices, or None.
     """
 
-    def one(i, state, images, rows, weights):
+    def one(i, state, images, rows, columns):
         batch = images[i] if rows is None else images[rows[i]]
-        weight = None if weights is None else weights[i]
-        _, state = step(state, (devices.divided(batch, mesh), None, devices.divided(weight, mesh)))
+        batch = batch, *(None if column is None else column[i] for column in columns)
+        _, state = step(state, tuple(devices.divided(part, mesh) for part in batch))
         return devices.replicated([list(part) for part in state], mesh)
 
     return one
@@ -189,14 +189,14 @@ def in_one_program(step, mesh, training):
 
     # Only training overwrites the state: the optimizer may hold averages in the same memory.
     @partial(jax.jit, donate_argnums=0 if training else ())
-    def program(state, images, rows, weights, count):
+    def program(state, images, rows, columns, count):
         if len(images if rows is None else rows) == 1:
-            return one(0, state, images, rows, weights)
+            return one(0, state, images, rows, columns)
         return jax.lax.fori_loop(
-            0, count, lambda i, state: one(i, state, images, rows, weights), state
+            0, count, lambda i, state: one(i, state, images, rows, columns), state
         )
 
-    def run(state, images, rows, weights, size, at_once):
+    def run(state, images, rows, columns, size, at_once):
         count = len(images if rows is None else rows)
         # Fewer steps at the end of an epoch are padded: another number would cost a compilation,
         # and another program may round differently.
@@ -205,11 +205,11 @@ def in_one_program(step, mesh, training):
                 images = filled(images, at_once)
             else:
                 rows = filled(rows, at_once)
-            weights = None if weights is None else filled(weights, at_once)
+            columns = [None if column is None else filled(column, at_once) for column in columns]
         if rows is None:
             images = devices.spread(images, mesh, size)
-        rows, weights = (devices.spread(part, mesh, size) for part in (rows, weights))
-        return finished(program(state, images, rows, weights, np.int32(count)), mesh)
+        rows, *columns = (devices.spread(part, mesh, size) for part in (rows, *columns))
+        return finished(program(state, images, rows, columns, np.int32(count)), mesh)
 
     return run
 
@@ -219,16 +219,16 @@ def one_by_one(step, mesh):
     one = one_step(step, mesh)
 
     @jax.jit
-    def program(state, images, rows, weights):
-        return one(0, state, images, rows, weights)
+    def program(state, images, rows, columns):
+        return one(0, state, images, rows, columns)
 
-    def run(state, images, rows, weights, size, at_once):
+    def run(state, images, rows, columns, size, at_once):
         for i in range(len(images if rows is None else rows)):
-            batch, numbers, weight = (
+            batch, numbers, *some = (
                 None if part is None else devices.spread(part[i : i + 1], mesh, size)
-                for part in (images if rows is None else None, rows, weights)
+                for part in (images if rows is None else None, rows, *columns)
             )
-            state = program(state, images if batch is None else batch, numbers, weight)
+            state = program(state, images if batch is None else batch, numbers, some)
             state = finished(state, mesh)
         return state
 

@@ -49,18 +49,20 @@ class Trainer:
 
     def run_steps(self, block, at_once, training):
         """Runs one execution, see `keras_vae.training.backends`."""
-        images, rows, weights, size = block
-        strategy = self.strategy()
-        steps, key = self.programs.steps, (training, strategy, as_dtype(images), weights is None)
+        strategy, given = self.strategy(), [part for part in block[:-1] if part is not None]
+        has_labels, steps = block.labels is not None, self.programs.steps
+        key = training, strategy, has_labels, tuple(map(as_dtype, given))
         if key not in steps:
             make = steps_program if strategy is None else steps_of_replicas
-            steps[key] = make(self, training, tuple(images.shape[1:]), *key[2:])
-        arguments = [images, rows] if weights is None else [images, rows, weights]
+            images, *rest = given  # of any number of images, steps and rows
+            specs = [tf.TensorSpec((None, *images.shape[1:]), as_dtype(images))]
+            specs += [tf.TensorSpec((None, None, *c.shape[2:]), as_dtype(c)) for c in rest]
+            steps[key] = make(self, training, specs, has_labels)
         if strategy is None:
-            steps[key](*arguments)
+            steps[key](*given)
         else:
             with strategy.scope():
-                steps[key](size, *arguments)
+                steps[key](block.size, *given)
 
     def best_pace(self, batch_size):
         """Returns the number of steps in the first execution, and the largest number."""
@@ -82,24 +84,30 @@ def as_dtype(images):
     return tf.as_dtype(images.dtype).name
 
 
-def steps_program(model, training, image_shape, dtype, unweighted):
-    """Returns a function that runs several steps; traced once for all numbers and batch sizes."""
+def steps_program(model, training, specs, has_labels):
+    """Returns a function that runs several steps; traced once for all numbers and batch sizes.
+
+    Args:
+        model: The model.
+        training: Whether to train it.
+        specs: A `tf.TensorSpec` for each part of a block that there is.
+        has_labels: Whether there are labels among them.
+    """
     step = model.train_step if training else model.test_step
-    images, rows = tf.TensorSpec((None, *image_shape), dtype), tf.TensorSpec((None, None), "int32")
-    weights = [] if unweighted else [tf.TensorSpec((None, None), "float32")]
 
     @tf.function(autograph=False, jit_compile=model.jit_compile, reduce_retracing=True)
-    def take(batch, noise, weight=None):
-        step((batch, None, weight), **noise)
+    def take(batch, noise):
+        step(batch, **noise)
 
-    @tf.function(autograph=False, input_signature=[images, rows, *weights])
-    def program(images, rows, weights=None):
+    @tf.function(autograph=False, input_signature=specs)
+    def program(images, rows, *columns):
         count, size = tf.unstack(tf.shape(rows))
         noise = model.noise_of_steps(count, size, training)  # quicker than that of each step
 
         def one(i):
-            batch, drawn = tf.gather(images, rows[i]), {name: n[i] for name, n in noise.items()}
-            take(batch, drawn) if weights is None else take(batch, drawn, weights[i])
+            drawn = {name: n[i] for name, n in noise.items()}
+            some = [column[i] for column in columns]
+            take(batch_of(tf.gather(images, rows[i]), some, has_labels), drawn)
             return (i + 1,)
 
         tf.while_loop(lambda i: i < count, one, (0,), parallel_iterations=1)
@@ -107,22 +115,26 @@ def steps_program(model, training, image_shape, dtype, unweighted):
     return program
 
 
+def batch_of(images, columns, has_labels):
+    """Returns ``(x, y, sample_weight)`` from the columns that there are: labels, then weights."""
+    labels = columns.pop(0) if has_labels else None
+    return images, labels, columns[0] if columns else None
+
+
 IN_SYNC = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
 
 
-def steps_of_replicas(model, training, image_shape, dtype, unweighted):
+def steps_of_replicas(model, training, specs, has_labels):
     """Returns `steps_program` for the replicas of a strategy; it also takes the batch size.
 
     Collective operations cannot be in a nested function, so steps are not compiled by XLA.
     """
     step = model.train_step if training else model.test_step
-    images, rows = tf.TensorSpec((None, *image_shape), dtype), tf.TensorSpec((None, None), "int32")
-    weights = [] if unweighted else [tf.TensorSpec((None, None), "float32")]
     size = tf.TensorSpec((), "int32")
     strategy, augmented = model.strategy(), training and model.augmentation is not None
 
-    @tf.function(autograph=False, input_signature=[size, images, rows, *weights])
-    def program(size, images, rows, weights=None):
+    @tf.function(autograph=False, input_signature=[size, *specs])
+    def program(size, images, rows, *columns):
         first = parallel.part_of(*parallel.processes(), size).start  # row of this process
 
         def in_replica(i):
@@ -131,10 +143,10 @@ def steps_of_replicas(model, training, image_shape, dtype, unweighted):
             own = slice(None) if augmented else slice(start, start + part.stop - part.start)
             with tf.device("CPU"):  # the images, of which only the device's rows move there
                 batch = tf.gather(images, rows[i, own])
-            weight = None if weights is None else weights[i, own]
             with parallel.taking(part):
                 noise = model.noise_of_steps(1, size, training)
-                step((batch, None, weight), **{name: values[0] for name, values in noise.items()})
+                batch = batch_of(batch, [column[i, own] for column in columns], has_labels)
+                step(batch, **{name: values[0] for name, values in noise.items()})
 
         def one(i):
             strategy.run(in_replica, args=(i,))

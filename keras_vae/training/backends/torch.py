@@ -61,19 +61,20 @@ class Trainer:
         """Runs one execution, see `keras_vae.training.backends`."""
         self.train(training)  # for layers that are torch modules
         device = keras.ops.zeros(()).device
-        images, rows, weights = (
-            None if array is None else as_tensor(array).to(device) for array in block[:3]
+        images, rows, *columns = (
+            None if array is None else as_tensor(array).to(device) for array in block[:-1]
         )
         part = self.part(block.size)
-        key = training, part, (rows.shape[1], *images.shape[1:]), images.dtype, weights is None
+        given = tuple(column is None for column in columns)
+        key = training, part, (rows.shape[1], *images.shape[1:]), images.dtype, given
         recording = self.programs.steps.setdefault(key, Recording(self, training, updater))
         recording.forget_tensors()
         with parallel.taking(part):
             # All at once, which is quicker than the noise of each step.
             noise = self.noise_of_steps(len(rows), block.size, training)
             for i, numbers in enumerate(rows):
-                weight = None if weights is None else weights[i]
-                batch = images.index_select(0, numbers), None, weight
+                some = (None if column is None else column[i] for column in columns)
+                batch = images.index_select(0, numbers), *some
                 recording.step(batch, {name: values[i] for name, values in noise.items()})
 
     def best_pace(self, batch_size):

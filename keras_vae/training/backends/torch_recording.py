@@ -33,7 +33,7 @@ class Recording:
         self.steps, self.graph, self.tensors = 0, None, None
 
     def step(self, data, noise):
-        """Takes a step on a batch ``(x, None, sample_weight)`` with `noise_of_steps` for it."""
+        """Takes a step on a batch ``(x, y, sample_weight)`` with `noise_of_steps` for it."""
         if self.steps == STEPS_BEFORE:
             self.try_to_record(data, noise)
         self.steps += 1
@@ -64,9 +64,8 @@ class Recording:
         self.tensors = None
 
     def inputs(self, data):
-        """Returns the images of a step, augmented, and their weights."""
-        x, _, weight = self.model.training_batch(data) if self.training else data
-        return x, weight
+        """Returns the images of a step, augmented, their labels and their weights."""
+        return self.model.training_batch(data) if self.training else data
 
     def try_to_record(self, data, noise):
         """Records a step, or warns that steps of this model cannot be recorded."""
@@ -92,18 +91,18 @@ class Recording:
                 stacklevel=2,
             )
 
-    def record(self, x, weight, noise):
+    def record(self, x, y, weight, noise):
         model, training = self.model, self.training
         self.trained = model.trainable_variables if training else []
         rest = model.non_trainable_variables if training else model.variables
         self.state = [*rest, *model.metrics_variables]
         changed = []
 
-        def function(parameters, state, x, weight, noise):
+        def function(parameters, state, x, y, weight, noise):
             mapping = [*zip(self.trained, parameters), *zip(self.state, state)]
             with keras.StatelessScope(mapping, collect_losses=True) as scope:
-                losses = model.compute_losses((x, None, weight), training, **noise)
-                model.update_means(losses, (x, None, weight))
+                losses = model.compute_losses((x, y, weight), training, **noise)
+                model.update_means(losses, (x, y, weight))
             new = [scope.get_current_value(variable) for variable in self.state]
             changed[:] = [i for i, value in enumerate(new) if value is not state[i]]
             loss = model.optimizer.scale_loss(losses["loss"]) if training else None
@@ -114,7 +113,7 @@ class Recording:
 
         parameters = [value.detach().requires_grad_() for value in values(self.trained)]
         state = [value.detach() for value in values(self.state)]
-        graph = trace(function, parameters, state, x, weight, noise)
+        graph = trace(function, parameters, state, x, y, weight, noise)
         self.changed = [self.state[i] for i in changed]
         self.graph = torch.compile(graph) if model.compiles_recordings else graph
 
