@@ -37,7 +37,7 @@ EDITED = {
 SAMPLED = {
     "flow": "A small network, trained on the codes, that transforms noise into codes step by step",
     "mixture": "Gaussians fitted to the codes of training images",
-    "prior": "N(0, I), which training pulls the codes towards",
+    "prior": "The distribution towards which training pulls the codes: {prior}",
 }
 PRETRAINED = (
     " **This is the pretrained model of the package**, trained on the faces that it draws. Its "
@@ -112,6 +112,9 @@ def settings(config):
         "Network": f"{config.get('network', '')} {widths}".strip(),
         "Latents": config.get("latent_dim"),
         "Likelihood": config.get("likelihood"),
+        "Prior": config.get("prior"),
+        "Bound": config.get("bound"),
+        "Penalty": config.get("penalty"),
         "Weight of the KL (beta)": config.get("beta"),
         "Epochs": config.get("epochs"),
         "Backend": config.get("backend"),
@@ -146,7 +149,9 @@ def edits(actions):
 
 def sources(run):
     """Returns the description of each source of codes, the best first."""
-    return {name.capitalize(): SAMPLED[name] for name in run.sources} or {
+    prior = getattr(run.model, "prior", None)
+    title = prior and prior.title
+    return {name.capitalize(): SAMPLED[name].format(prior=title) for name in run.sources} or {
         "None": "The distribution of the codes of a plain autoencoder is unknown"
     }
 

@@ -12,7 +12,7 @@ from demo.words import IN_VIEW, label
 SOURCES = {
     "flow": ("Flow", "a network that transforms noise into codes"),
     "mixture": ("Mixture", "Gaussians fitted to the codes"),
-    "prior": ("Prior", "N(0, I), towards which training pulls the codes"),
+    "prior": ("Prior", "the distribution towards which training pulls the codes"),
 }
 COUNT = 24
 ANY, WITH, WITHOUT = "any", "with", "without"

@@ -16,7 +16,7 @@ MOST_PSNR = 100.0  # dB, the PSNR of an exact picture, so that the mean is finit
 SSIM_WINDOW = 11  # pixels
 
 
-def test_metrics(model, images, batch_size=128):
+def test_metrics(model, images, batch_size=128, condition=None):
     """Returns the metrics of a model on unseen images.
 
     Args:
@@ -24,6 +24,8 @@ def test_metrics(model, images, batch_size=128):
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
             or `keras_vae.datasets.stream.Rows`.
         batch_size: Images to process at once; the numbers do not depend on it.
+        condition: For a model with a condition, the labels or attributes of the images, as `y` of
+            `fit`; None if they are not known.
 
     Returns:
         A dict. In nats per image: ``test_loss``, ``test_reconstruction_loss`` and, for a VAE,
@@ -45,7 +47,7 @@ def test_metrics(model, images, batch_size=128):
     """
     if len(images) == 0:
         raise ValueError("Argument `images` must hold at least one image. Received: none")
-    losses = model.evaluate(images, batch_size=batch_size, verbose=0, return_dict=True)
+    losses = model.evaluate(images, condition, batch_size, verbose=0, return_dict=True)
     numbers = {
         f"test_{name}": float(losses[name])
         for name in ("loss", "reconstruction_loss", "kl_loss")
@@ -53,30 +55,33 @@ def test_metrics(model, images, batch_size=128):
     }
     squared_error = 0.0
     for start in range(0, len(images), CHUNK):
-        x = images[start : start + CHUNK]
-        squared_error += len(x) * mean_squared_error(x, model.reconstruct(x, batch_size))
+        some = slice(start, start + CHUNK)
+        x = images[some]
+        pictures = model.reconstruct(x, batch_size, part_of(condition, some))
+        squared_error += len(x) * mean_squared_error(x, pictures)
     numbers["test_mse"] = squared_error / len(images)
     if "kl_loss" in losses:
         numbers["test_elbo"] = -(losses["reconstruction_loss"] + losses["kl_loss"])
-        numbers["bits_per_dim"] = bits_per_dim(model, images, batch_size)
-        z_mean, _ = model.encode(images, batch_size)
+        numbers["bits_per_dim"] = bits_per_dim(model, images, batch_size, condition)
+        z_mean, _ = model.encode(images, batch_size, condition)
         numbers["active_units"] = active_units(z_mean)
     return numbers
 
 
-def bits_per_dim(model, images, batch_size=128):
+def bits_per_dim(model, images, batch_size=128, condition=None):
     """Returns an upper bound of the bits per pixel and channel of uint8 images.
 
     This is the negative ELBO (one draw of z) of uniformly dequantised images, ``(x + u) / 256``
     with u uniform in [0, 1), including all constants of the likelihood: an upper bound of
     ``-log2 P(x) / D`` (Theis, van den Oord & Bethge 2016, https://arxiv.org/abs/1511.01844,
-    section 3.1). A uniform distribution over pixel values needs 8 bits. For a binary likelihood
-    and purely black and white images, the ELBO is used without dequantisation.
+    section 3.1). A uniform distribution over pixel values needs 8 bits. A likelihood of the 256
+    levels, and a binary one of purely black and white images, needs no dequantisation.
 
     Args:
         model: A compiled `VAE`.
         images: uint8 ``(n, height, width, channels)``.
         batch_size: Images to process at once.
+        condition: See `test_metrics`.
 
     Returns:
         A float; or None if the likelihood is not a distribution of these pixels (such as Bernoulli
@@ -91,17 +96,18 @@ def bits_per_dim(model, images, batch_size=128):
     if images.dtype != np.uint8 or why_no_likelihood(model, images):
         return None
     values, likelihood = math.prod(images.shape[1:]), model.likelihood
-    binary = likelihood.values == "binary"
+    dequantised = likelihood.values == "continuous"
     rng = np.random.default_rng(0)
     nats = 0.0
     for start in range(0, len(images), CHUNK):
         x = images[start : start + CHUNK]
-        if not binary:
+        if dequantised:
             x = ((x + rng.random(x.shape, "float32")) / 256).clip(0, 1)
-        losses = model.evaluate(x, batch_size=batch_size, verbose=0, return_dict=True)
+        y = part_of(condition, slice(start, start + CHUNK))
+        losses = model.evaluate(x, y, batch_size, verbose=0, return_dict=True)
         nats += len(x) * (losses["reconstruction_loss"] + losses["kl_loss"])
     bits = (nats / len(images) / values + likelihood.omitted) / math.log(2)
-    return float(bits if binary else bits + 8)
+    return float(bits + 8 if dequantised else bits)
 
 
 def why_no_likelihood(model, images):
@@ -111,7 +117,12 @@ def why_no_likelihood(model, images):
     return model.likelihood.why_no_distribution(images)
 
 
-def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=None):
+def part_of(condition, rows):
+    """Returns the condition of some images, or None."""
+    return None if condition is None else condition[rows]
+
+
+def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=None, condition=None):
     """Returns the metrics, picture quality and log-likelihood of a model on unseen images.
 
     Args:
@@ -123,6 +134,7 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
         batch_size: Images to process at once; the numbers do not depend on it.
         seed: A non-negative integer, for the draws of z.
         progress: Called with the number of images whose log-likelihood was just computed.
+        condition: See `test_metrics`.
 
     Returns:
         A dict of plain numbers: those of `test_metrics`; ``test_psnr`` (see `psnr`) and
@@ -147,13 +159,15 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
     """
     check_integer("k", k, 1)
     check_integer("n", n, 1)
-    numbers = test_metrics(model, images, batch_size)
-    numbers.update(picture_quality(model, head(images, PICTURES), batch_size))
+    numbers = test_metrics(model, images, batch_size, condition)
+    first = part_of(condition, slice(PICTURES))
+    numbers.update(picture_quality(model, head(images, PICTURES), batch_size, first))
     some = head(images, n)
     reason = why_no_likelihood(model, some)
     if reason:
         return {**numbers, "log_likelihood": None, "log_likelihood_missing": reason}
-    nats, elbo = importance.estimates(model, some, k, batch_size, seed, progress)
+    first = part_of(condition, slice(n))
+    nats, elbo = importance.estimates(model, some, k, batch_size, seed, progress, first)
     error = float(np.std(nats, ddof=1) / math.sqrt(len(nats))) if len(nats) > 1 else None
     return {
         **numbers,
@@ -165,12 +179,13 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
     }
 
 
-def picture_quality(model, images, batch_size=128):
+def picture_quality(model, images, batch_size=128, condition=None):
     """Returns ``test_psnr`` and ``test_ssim`` of the reconstructions of images."""
     sums = {"test_psnr": 0.0, "test_ssim": 0.0}
     for start in range(0, len(images), CHUNK):
-        x = images[start : start + CHUNK]
-        pictures = model.reconstruct(x, batch_size)
+        some = slice(start, start + CHUNK)
+        x = images[some]
+        pictures = model.reconstruct(x, batch_size, part_of(condition, some))
         for name, measure in (("test_psnr", psnr), ("test_ssim", ssim)):
             mean = measure(x, pictures)
             sums[name] = None if mean is None else sums[name] + len(x) * mean

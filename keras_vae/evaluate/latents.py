@@ -6,6 +6,8 @@ import numpy as np
 
 from keras_vae.checks import check_integer, check_number
 from keras_vae.latent import kl_of_latents
+from keras_vae.priors import StandardNormal
+from keras_vae.training.batches import in_batches
 
 ACTIVE = 0.01  # variance of z_mean above which a latent is active
 IMAGES = 5000  # most images of `elbo_surgery`, which compares all pairs
@@ -42,19 +44,21 @@ def are_active(z_mean, threshold=ACTIVE):
     return np.var(z_mean, axis=0) > threshold
 
 
-def latents_report(z_mean, z_log_var=None, seed=0):
+def latents_report(z_mean, z_log_var=None, seed=0, prior=None):
     """Returns which latents are active, their KL, and the parts of the KL.
 
     Args:
         z_mean: ``(n, latent_dim)``.
         z_log_var: ``(n, latent_dim)``; None for a plain autoencoder.
         seed: A non-negative integer, for the draws of `elbo_surgery`.
+        prior: The model's `keras_vae.priors.Prior`; None is N(0, I).
 
     Returns:
         A dict of plain numbers and lists: ``latent_dim``; ``active_units``, see
         `active_units`; ``collapsed``, the numbers of the other latents, counted from 1 as in
-        the pictures ("z 1"). With `z_log_var` also ``kl``, the mean KL of each latent, and
-        ``kl_loss``, their sum, both in nats per image, and the results of `elbo_surgery`.
+        the pictures ("z 1"). With `z_log_var` also ``kl``, the mean KL of each latent to
+        N(0, 1), and the results of `elbo_surgery`, in nats per image. ``kl_loss`` is the sum of
+        these KL; with another prior it is the mean KL to that, estimated by one draw.
 
     Raises:
         ValueError: If there are no codes, or the shapes differ.
@@ -74,11 +78,19 @@ def latents_report(z_mean, z_log_var=None, seed=0):
     if z_log_var is None:
         return report
     kl = kl_of_latents(z_mean, z_log_var)
-    surgery = elbo_surgery(z_mean, z_log_var, seed)
-    return {**report, "kl": kl.tolist(), "kl_loss": float(kl.sum()), **surgery}
+    surgery = elbo_surgery(z_mean, z_log_var, seed, prior)
+    kl_loss = float(kl.sum())
+    if is_learned(prior):
+        kl_loss = surgery["mutual_information"] + surgery["kl_aggregate_posterior"]
+    return {**report, "kl": kl.tolist(), "kl_loss": kl_loss, **surgery}
 
 
-def elbo_surgery(z_mean, z_log_var, seed=0):
+def is_learned(prior):
+    """Returns whether a prior is not N(0, I), which None stands for."""
+    return prior is not None and not isinstance(prior, StandardNormal)
+
+
+def elbo_surgery(z_mean, z_log_var, seed=0, prior=None):
     """Returns the two parts of the KL: mutual information, and the mismatch of q(z) and p(z).
 
     ``mean KL[q(z|x) || p(z)] = MI + KL[q(z) || p(z)]`` with ``q(z)`` the mean of all
@@ -92,6 +104,7 @@ def elbo_surgery(z_mean, z_log_var, seed=0):
         z_mean: ``(n, latent_dim)``; the first 5,000 rows are used.
         z_log_var: ``(n, latent_dim)``.
         seed: A non-negative integer.
+        prior: The model's `keras_vae.priors.Prior`; None is N(0, I).
 
     Returns:
         A dict of plain numbers, in nats: ``mutual_information``, clipped to its possible range,
@@ -117,6 +130,10 @@ def elbo_surgery(z_mean, z_log_var, seed=0):
     kl, cap = float(kl_of_latents(mean, log_var).sum()), math.log(len(mean))
     eps = np.random.default_rng(seed).standard_normal(mean.shape)
     own = -0.5 * np.sum(eps**2 + log_var, axis=1)  # log q(z_n|x_n), here and below without 2 pi
+    if is_learned(prior):
+        z = (mean + np.exp(log_var / 2) * eps).astype("float32")
+        log_p = in_batches(prior.log_prob, z, ROWS)
+        kl = float(np.mean(own - mean.shape[1] / 2 * math.log(2 * math.pi) - log_p))
     # Distances do not depend on the origin; centred codes lose the fewest digits.
     mean = mean - mean.mean(axis=0)
     z = mean + np.exp(log_var / 2) * eps

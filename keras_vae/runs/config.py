@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import keras
 import numpy as np
 
-from keras_vae import datasets, parallel
+from keras_vae import checks, datasets, parallel
 from keras_vae.training import backends
 
 
@@ -108,3 +108,25 @@ def load_data(config):
         cut_scores=bool(config.get("cut_scores")),
         memory=config.get("memory", datasets.MEMORY),
     )
+
+
+def condition_of(model, data, split):
+    """Returns what a model with a condition is given of the images of a split, as `y` of `fit`.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+        data: The `keras_vae.datasets.Dataset`.
+        split: One of its `Split`.
+
+    Returns:
+        The labels ``(n,)``, or the attributes ``(n, number of names)`` with NaN for unknown ones;
+        None for a model without a condition.
+    """
+    condition = model.condition
+    if condition is None:
+        return None
+    if condition.exclusive:
+        return split.labels
+    columns = [data.attribute_names.index(name) for name in condition.names]
+    known = checks.as_known(split.known, split.attributes.shape)[:, columns]
+    return np.where(known, split.attributes[:, columns], np.nan).astype("float32")

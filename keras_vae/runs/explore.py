@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_vae import checks, evaluate, latent
+from keras_vae import checks, evaluate, latent, priors
 from keras_vae.datasets.attributes import counts
 from keras_vae.datasets.names import first_few
 from keras_vae.datasets.stream import head
@@ -25,8 +25,7 @@ class Found:
         directions: `latent.Directions` of the attributes.
         mixture: `latent.Mixture` of the codes.
         flow: `latent.Flow` from noise to the codes.
-        best_source: The better source of new images, ``"flow"`` or ``"mixture"``; None if there
-            is neither.
+        best_source: The best source of new images, see `better`; None if there is none.
         notes: Lines to print about missing parts and unknown attribute values.
     """
 
@@ -40,7 +39,7 @@ class Found:
 def explore(model, data, seed=0, announce=lambda text: None, seconds=None):
     """Returns directions, a mixture and a flow, fitted to the codes of training images.
 
-    New images are sampled from the flow or the mixture, whichever `better` chooses.
+    New images are sampled from the source that `better` chooses.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
@@ -97,16 +96,18 @@ def explore(model, data, seed=0, announce=lambda text: None, seconds=None):
             seed=seed,
             seconds=seconds and seconds(),
         )
-    best = better(flow, mixture, validation_codes, seed)
+    prior = getattr(model, "prior", None)
+    learned = None if isinstance(prior, priors.StandardNormal) else prior
+    best = better(flow, mixture, validation_codes, seed, learned)
     return Found(directions, mixture, flow, best, tuple(notes))
 
 
-def better(flow, mixture, codes, seed):
-    """Returns the flow, unless the mixture's codes are harder to distinguish from validation codes.
+def better(flow, mixture, codes, seed, prior=None):
+    """Returns the flow, unless codes of another source are harder to distinguish from real ones.
 
-    Harder by more than chance, two standard errors: on photographs both are equal in this test, and
-    images from the flow have the smaller Fréchet distance. Each source is scored by the accuracy of
-    a nearest-neighbour two-sample test against the validation codes
+    Harder by more than chance, two standard errors: on photographs flow and mixture are equal in
+    this test, and images from the flow have the smaller Fréchet distance. Each source is scored by
+    the accuracy of a nearest-neighbour two-sample test against the validation codes
     (`evaluate.two_sample_accuracy`). The test runs on the first 32 principal components, because
     nearest neighbours are uninformative in 256 dimensions.
 
@@ -115,11 +116,12 @@ def better(flow, mixture, codes, seed):
         mixture: `latent.Mixture`, or None.
         codes: Validation codes ``(n, latent_dim)``.
         seed: Seed of the samples.
+        prior: A learned `keras_vae.priors.Prior`, or None. N(0, I) is always worse.
 
     Returns:
-        ``"flow"`` or ``"mixture"``; None if both are None.
+        ``"flow"``, ``"mixture"`` or ``"prior"``; None if all are None.
     """
-    sources = {"flow": flow, "mixture": mixture}
+    sources = {"flow": flow, "mixture": mixture, "prior": prior}
     sources = {name: source for name, source in sources.items() if source is not None}
     if len(sources) < 2 or len(codes) < 2:
         return next(iter(sources), None)
@@ -134,4 +136,6 @@ def better(flow, mixture, codes, seed):
         for name, source in sources.items()
     }
     chance = 1 / np.sqrt(len(codes))
-    return "mixture" if accuracy["mixture"] < accuracy["flow"] - chance else "flow"
+    first = next(iter(accuracy))
+    best = min(accuracy, key=accuracy.get)
+    return best if accuracy[best] < accuracy[first] - chance else first

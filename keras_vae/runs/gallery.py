@@ -5,11 +5,11 @@ import numpy as np
 from keras_vae import checks, latent, plots
 from keras_vae.datasets.names import favourite
 from keras_vae.datasets.stream import head
+from keras_vae.priors import StandardNormal
 from keras_vae.runs.examples import CODES, colouring
 
 STRENGTHS = (-1.5, -1, -0.5, 0, 0.5, 1, 1.5)
 LATENTS = 8  # rows of the traversal
-SOURCE_NAMES = {"flow": "flow", "mixture": "mixture", "prior": "prior N(0, I)"}
 
 
 def figures(run, data, history, attributes=(), seed=0):
@@ -44,7 +44,7 @@ def figures(run, data, history, attributes=(), seed=0):
     }
     if len(images) > 1:
         by_file["interpolation.png"] = interpolation(model, images, run.flow)
-    if model.latent_dim == 2 and model.has_prior:
+    if model.latent_dim == 2 and isinstance(getattr(model, "prior", None), StandardNormal):
         by_file["manifold.png"] = plots.manifold(model.decode(latent.manifold(20)))
     if run.edits is not None:
         names = attributes or (favourite(run.edits.names),)
@@ -58,14 +58,18 @@ def samples(run, seed):
     """Returns a figure of new images: 48 from the best source of a run, 24 from each other."""
     best, *others = run.sources
     counts = {best: 48, **{source: 24 for source in others}}
+    names = {source: source for source in run.sources}
+    if "prior" in names:
+        prior = run.model.prior
+        is_learned = not isinstance(prior, StandardNormal)
+        names["prior"] = f"prior ({prior.title})" if is_learned else f"prior {prior.title}"
     blocks = {
-        SOURCE_NAMES[source]: run.sample(n, seed=seed, source=source)
-        for source, n in counts.items()
+        names[source]: run.sample(n, seed=seed, source=source) for source, n in counts.items()
     }
-    title = f"Samples: new images decoded from codes of the {SOURCE_NAMES[best]}"
+    title = f"Samples: new images decoded from codes of the {names[best]}"
     if others:
-        names = " and the ".join(SOURCE_NAMES[name] for name in others)
-        title += f"; for comparison, from the {names}"
+        rest = " and the ".join(names[source] for source in others)
+        title += f"; for comparison, from the {rest}"
     return plots.samples(blocks, title=title)
 
 

@@ -13,12 +13,13 @@ from keras_vae.datasets.stream import head
 from keras_vae.evaluate import edits
 from keras_vae.evaluate.judges import Judges
 from keras_vae.runs import words
+from keras_vae.runs.config import condition_of
 from keras_vae.runs.explore import CODES
 from keras_vae.runs.folders import read_json
 
 SAMPLES = 2000  # most images of each kind
 MIN_SAMPLES = 4  # precision and recall need 3 neighbours of each image
-FACES = 3000  # drawn for disentanglement, as many as its report uses
+KNOWN = 3000  # images with known factors for disentanglement, as many as its report uses
 VERSION = 2  # of evaluation.json
 MIN_TRAINING_IMAGES = 5000  # with fewer, training a judge would take as long as the run
 
@@ -35,7 +36,13 @@ def fit(run, data, judges, options, bar):
     return {
         "beta": run.config.get("beta"),
         **evaluate.fit_report(
-            run.model, data.test.images, options.k, n, seed=options.seed, progress=begin
+            run.model,
+            data.test.images,
+            options.k,
+            n,
+            seed=options.seed,
+            progress=begin,
+            condition=condition_of(run.model, data, data.test),
         ),
     }
 
@@ -43,7 +50,9 @@ def fit(run, data, judges, options, bar):
 def latents(run, data, judges, options, bar):
     """Measures the information in the latents, by `evaluate.latents_report`."""
     codes = run.model.posterior(head(data.test.images, edits.FINAL))
-    report = evaluate.latents_report(*codes, seed=options.seed)
+    report = evaluate.latents_report(
+        *codes, seed=options.seed, prior=getattr(run.model, "prior", None)
+    )
     settings = {name: run.config.get(name) or 0.0 for name in ("kl_warmup", "free_bits")}
     beta = run.config.get("beta")
     report["advice"] = evaluate.advice(report, 1.0 if beta is None else beta, **settings)
@@ -96,8 +105,10 @@ def other_directions(run, data):
 def disentanglement(run, data, judges, options, bar):
     """Measures whether each latent encodes one factor, by `evaluate.disentanglement_report`."""
     if not data.factor_names:
-        return missing("only the images of the data set faces have known factors")
-    drawn = faces.draw(FACES, seed=3, correlated=False)  # not the seeds of the data set
+        return missing("only the images of the data sets faces and sprites have known factors")
+    drawn = data.test[:KNOWN]
+    if data.name == "faces":  # whose factors are correlated; not with the seeds of the data set
+        drawn = faces.draw(KNOWN, seed=3, correlated=False)
     codes = latent.codes_of(run.model, drawn.images)
     names = data.factor_names
     return evaluate.disentanglement_report(

@@ -71,9 +71,10 @@ class Run:
             temperature: Scale of the noise; below 1 images are more typical and less diverse.
             source: Where codes come from: ``"flow"`` (`keras_vae.latent.fit_flow`);
                 ``"mixture"``, Gaussians fitted to the codes of training images; or
-                ``"prior"``, N(0, I). None is the first of `sources`.
+                ``"prior"``, that of the model. None is the first of `sources`.
             attributes: Attributes of the images, True or False by the name of an attribute or
-                class, such as ``{"smiling": True, "eyeglasses": False}``. Requires the flow.
+                class, such as ``{"smiling": True, "eyeglasses": False}``. Requires the flow, or
+                ``source="prior"`` and a model that was trained with these as condition.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
@@ -96,10 +97,13 @@ class Run:
             why = " and ".join(lacking.values())
             raise ValueError(f"{self.folder} has nothing to sample from: {why}")
         best = self.sources[0]
+        if attributes and source == "prior" and "prior" not in lacking and self.model.condition:
+            return self.model.sample(n, seed, temperature, condition=attributes)
         if attributes and source not in (None, "flow"):
             raise ValueError(
-                "Only the flow can sample images with given attributes. Use --from flow, in "
-                f"Python source='flow'. Received: source={source!r}"
+                "Only the flow, and the prior of a model with a condition, can sample images with "
+                "given attributes. Use --from flow, in Python source='flow'. "
+                f"Received: source={source!r}"
             )
         if attributes and "flow" in lacking:
             raise ValueError(

@@ -16,6 +16,15 @@ def first_line(config, folder):
         kl += f" after {config['kl_warmup']:g} epochs of warm-up"
     if config["free_bits"]:
         kl += f", {config['free_bits']:g} nats free per latent"
+    if config.get("prior", "normal") not in (None, "normal"):
+        kl += f", prior {config['prior']}"
+    if config.get("bound") == "importance":
+        kl += f", importance-weighted bound of {config['draws']} draws"
+    if config.get("condition") is not None:
+        everything = "the class" if config["label_names"] else "all attributes"
+        kl += f", given {' '.join(config['condition']) or everything}"
+    if config.get("penalty"):
+        kl += f", penalty {config['penalty']} x {config['penalty_weight']:g}"
     where = "streamed from disk" if config["streamed"] else "in memory"
     precision = "" if config["precision"] == "float32" else f" in {config['precision']}"
     return " · ".join(
@@ -54,7 +63,7 @@ def last_lines(run, metrics, epochs, attribute=None):
     Returns:
         A string of several lines.
     """
-    lines = ["", result_line(metrics, epochs, run.config.get("beta")), speed_line(metrics)]
+    lines = ["", result_line(metrics, epochs, run.config), speed_line(metrics)]
     if "edit_attribute" in metrics:
         lines += [edit_line(metrics)]
     lines += [f"{run.folder}/"]
@@ -86,13 +95,16 @@ def command_line():
     return f"{shlex.quote(sys.executable)} -m keras_vae_cli"
 
 
-def result_line(metrics, epochs, beta=1):
+def result_line(metrics, epochs, config):
     """Returns a sentence with the best epoch and the losses on test images."""
     loss = f"{metrics['test_loss']:.2f}"
     if "test_kl_loss" in metrics:
-        weight = "" if beta == 1 else f"{beta:g} x "
-        loss += f" = reconstruction {metrics['test_reconstruction_loss']:.2f} + "
-        loss += f"{weight}KL {metrics['test_kl_loss']:.2f}"
+        nats = f"reconstruction {metrics['test_reconstruction_loss']:.2f}"
+        kl, beta = f"KL {metrics['test_kl_loss']:.2f}", config.get("beta", 1)
+        if config.get("bound") == "importance" or config.get("penalty"):
+            loss += f" ({nats}, {kl})"  # not their sum
+        else:
+            loss += f" = {nats} + {kl}" if beta == 1 else f" = {nats} + {beta:g} x {kl}"
     bits = metrics.get("bits_per_dim")
     return (
         f"Best epoch: {metrics['best_epoch']} of {epochs}. Test loss {loss} nats per image; "
