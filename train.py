@@ -10,6 +10,7 @@ import sys
 import time
 
 from keras_vae_cli import train as command_line
+from keras_vae_cli.pieces import make_condition, make_pieces
 from keras_vae_cli.program import fail, one_line_errors, shown
 
 
@@ -178,7 +179,7 @@ def make_model(args, data, plan):
     images, given = data.train.images, dict(vars(args))
     if plan is None:
         fill_in_defaults(args, data)
-        model = build(args, images)
+        model = build(args, data)
         steps = steps_per_epoch(args, images) * args.epochs
         model.compile(recipes.make_optimizer(args.learning_rate, steps))
         return model
@@ -188,7 +189,7 @@ def make_model(args, data, plan):
         before, settings = settings, fill_in_defaults(args, data, parallel.agreed(plan.minutes))
         if settings == before:
             return model
-        model = build(args, images)
+        model = build(args, data)
         model.compile(recipes.make_optimizer(args.learning_rate / 20))
         if given["widths"] or given["latent_dim"] or "images_per_second" not in settings:
             return model  # nothing to choose, or no other speed to compare with
@@ -209,15 +210,18 @@ def fill_in_defaults(args, data, minutes=None):
     return best
 
 
-def build(args, images):
+def build(args, data):
     import keras
 
     import keras_vae
     from keras_vae.training import backends, memory
 
-    image_shape, values = images.shape[1:], math.prod(images.shape[1:])
+    images, image_shape = data.train.images, data.image_shape
+    values = math.prod(image_shape)
     if args.latent_dim > values:
         raise ValueError(f"--latent-dim is {args.latent_dim}; an image has only {values} values")
+    likelihood = keras_vae.likelihoods.get(args.likelihood)
+    condition = make_condition(args, data)
     variational = args.model == "vae"
     build_parts = functools.partial(
         getattr(keras_vae, f"build_{args.network}"),
@@ -228,6 +232,8 @@ def build(args, images):
         pixel_mean=images[:1000].mean(axis=0) / 255,  # the images are in random order
         variational=variational,
         straight=args.straight,
+        output_channels=likelihood.output_channels(image_shape[2]),
+        condition=condition.size if condition else 0,
     )
     if backends.device_name() == "cpu":
         memory.check(build_parts, min(args.batch_size, len(images)))
@@ -235,17 +241,20 @@ def build(args, images):
     mirror = None
     if args.augment:
         mirror = keras.layers.RandomFlip("horizontal", seed=args.seed, dtype="float32")
+    pieces = make_pieces(args, images)
     if not variational:
-        return keras_vae.AutoEncoder(encoder, decoder, args.likelihood, augmentation=mirror)
+        return keras_vae.AutoEncoder(encoder, decoder, likelihood, augmentation=mirror, **pieces)
     return keras_vae.VAE(
         encoder,
         decoder,
-        args.likelihood,
+        likelihood,
         beta=args.beta,
         kl_warmup_steps=round(args.kl_warmup * steps_per_epoch(args, images)),
         free_bits=args.free_bits,
         augmentation=mirror,
         seed=args.seed,
+        condition=condition,
+        **pieces,
     )
 
 
@@ -267,10 +276,16 @@ def write_data(folder, data):
 
 def fit(model, data, args, callbacks):
     """Trains; returns the error or Ctrl-C that ended training early, or None."""
+    from keras_vae.runs import config
+
     try:
+        condition, validation = (
+            config.condition_of(model, data, part) for part in (data.train, data.validation)
+        )
         model.fit(
             data.train.images,
-            validation_data=(data.validation.images,),
+            condition,
+            validation_data=(data.validation.images, validation),
             batch_size=args.batch_size,
             epochs=args.epochs,
             callbacks=callbacks,
@@ -284,8 +299,10 @@ def fit(model, data, args, callbacks):
 
 def test(model, data):
     from keras_vae import evaluate
+    from keras_vae.runs import config
 
-    return evaluate.test_metrics(model, data.test.images)
+    condition = config.condition_of(model, data, data.test)
+    return evaluate.test_metrics(model, data.test.images, condition=condition)
 
 
 def explore(model, data, seed, folder, settings, seconds):

@@ -50,8 +50,8 @@ def add_to(commands):
         dest="source",
         choices=("flow", "mixture", "prior"),
         help="where codes come from: the flow or the mixture of Gaussians that were fitted to the "
-        "codes of training images, or the prior N(0, I); default: flow or mixture, whichever fits "
-        "the codes better",
+        "codes of training images, or the prior of the model; default: the one that fits the codes "
+        "best",
     )
     add(
         "--set",
@@ -61,13 +61,14 @@ def add_to(commands):
         action="extend",
         default=[],
         metavar="NAME=0|1",
-        help="attributes of the images, such as smiling=1 eyeglasses=0 (requires the flow)",
+        help="attributes of the images, such as smiling=1 eyeglasses=0 (from the flow, or "
+        "from the prior of a model trained with --condition)",
     )
     add(
         "--class",
         dest="wanted",
         metavar="NAME",
-        help="draw images of this class (requires the flow)",
+        help="draw images of this class (as --set)",
     )
     return parser
 
@@ -77,10 +78,8 @@ def check(parser, args):
     args.wishes += [(args.wanted, True)] if args.wanted is not None else []
     check_once(parser, args.wishes)
     args.wishes = dict(args.wishes)
-    if args.wishes and args.source not in (None, "flow"):
-        parser.error(
-            f"--from {args.source} cannot be combined with --set and --class, which need the flow"
-        )
+    if args.wishes and args.source == "mixture":
+        parser.error("--from mixture cannot be combined with --set and --class: use --from flow")
     pictures.check_output(parser, args.output)
 
 
@@ -109,7 +108,7 @@ def perform(args):
     images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
     pictures.write(side_by_side(images), args.output)
     what = "1 image" if args.n == 1 else f"{args.n:,} images"
-    source = "flow" if args.wishes else args.source or run.sources[0]
+    source = args.source or ("flow" if args.wishes else run.sources[0])
     wishes = "".join(f" {name}={has:d}" for name, has in args.wishes.items())
     wishes = wishes and f" with{wishes}"
     return shown(f"{args.output}: {what}{wishes} from the {source} of {run.folder}, seed {seed}")

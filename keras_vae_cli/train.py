@@ -11,6 +11,7 @@ from pathlib import Path
 from keras_vae_cli import launch
 from keras_vae_cli.alone import folders
 from keras_vae_cli.backends import BACKENDS, choose_backend, hidden, keep_compiled, load_keras
+from keras_vae_cli.pieces import LIKELIHOODS, add_pieces, check_pieces
 from keras_vae_cli.program import (
     Parser,
     clean_up_when_stopped,
@@ -53,8 +54,8 @@ def parse(arguments=None):
         "--dataset",
         default="faces",
         metavar="NAME",
-        help="faces (the default, drawn by the package), an image set of TensorFlow Datasets such "
-        "as mnist or celeb_a, a folder of images, or an .npy or .npz file",
+        help="faces (the default) or sprites, painted by the package, an image set of TensorFlow "
+        "Datasets such as mnist or celeb_a, a folder of images, or an .npy or .npz file",
     )
     add(
         "--limit",
@@ -153,9 +154,10 @@ def parse(arguments=None):
     add("--latent-dim", type=positive, help="number of latents")
     add(
         "--likelihood",
-        choices=("mse", "bernoulli", "gaussian"),
+        choices=LIKELIHOODS,
         help="p(x|z), which defines the reconstruction loss",
     )
+    add_pieces(parser)
     add("--beta", type=number(float, 0, 10**6), help="weight of the KL; default: 1")
     add(
         "--kl-warmup",
@@ -217,6 +219,7 @@ def parse(arguments=None):
             parser.error(
                 f"{flag} cannot be combined with --model ae: a plain autoencoder has no KL"
             )
+    check_pieces(parser, args)
     for name, expected in (
         ("dataset", "faces, or the name or path of a data set"),
         ("attributes_file", "a file"),
