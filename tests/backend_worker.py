@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 import keras_vae
-from keras_vae import latent
+from keras_vae import bounds, latent, likelihoods, penalties, priors
 
 BACKEND = keras.backend.backend()
 RNG = np.random.default_rng(0)
@@ -22,25 +22,61 @@ NOISE = RNG.standard_normal((37, 2)).astype("float32")
 ATTRIBUTES = RNG.random((37, 2)) < 0.5
 
 
-# What is compared: the plain model, and one that has everything.
-PLAIN = {"builder": keras_vae.build_mlp}
-WHOLE = {
-    "builder": keras_vae.build_conv,
-    "likelihood": "gaussian",
-    "kl_warmup_steps": 5,
-    "free_bits": 0.5,
-}
+def plain():
+    return {"builder": keras_vae.build_mlp}
 
 
-def make(optimizer="adam", builder=keras_vae.build_mlp, **arguments):
+def whole():
+    """What a model can have without other pieces."""
+    return {
+        "builder": keras_vae.build_conv,
+        "likelihood": "gaussian",
+        "kl_warmup_steps": 5,
+        "free_bits": 0.5,
+    }
+
+
+def pieces():
+    """Another likelihood, prior, bound and penalty."""
+    return {
+        "builder": keras_vae.build_mlp,
+        "likelihood": likelihoods.LogisticMixture(3),
+        "prior": priors.VampPrior(IMAGES[:5]),
+        "bound": bounds.ImportanceWeighted(6, encoder_groups=2, doubly_reparameterised=True),
+        "penalty": penalties.TotalCorrelation(2.0),
+    }
+
+
+def others():
+    """And again others."""
+    return {
+        "builder": keras_vae.build_patches,
+        "likelihood": "continuous_bernoulli",
+        "prior": priors.FlowPrior(layers=2, width=8),
+        "bound": bounds.ImportanceWeighted(4, groups=2, encoder_groups=4, elbo_share=0.25),
+        "penalty": penalties.MMD(20.0),
+    }
+
+
+KINDS = {kind.__name__: kind for kind in (plain, whole, pieces, others)}  # what is compared
+WIDTHS = {keras_vae.build_patches: (16, 4, 8)}
+
+
+def make(kind="plain", optimizer="adam", **arguments):
     keras.utils.set_random_seed(1)
-    model = keras_vae.VAE(*builder((6, 5, 3), 2, (16, 8)), seed=1, **arguments)
+    arguments = {**KINDS[kind](), **arguments}
+    likelihood = arguments["likelihood"] = likelihoods.get(arguments.get("likelihood", "mse"))
+    builder, channels = arguments.pop("builder"), likelihood.output_channels(3)
+    widths = WIDTHS.get(builder, (16, 8))
+    parts = builder((6, 5, 3), 2, widths, output_channels=channels)
+    model = keras_vae.VAE(*parts, seed=1, **arguments)
     model.compile(optimizer)
     return model
 
 
 def weights_of(model):
-    weights = [*model.encoder.get_weights(), *model.decoder.get_weights()]
+    parts = model.encoder, model.decoder, model.prior
+    weights = [weight for part in parts for weight in part.get_weights()]
     return np.concatenate([np.ravel(weight) for weight in weights])
 
 
@@ -51,12 +87,12 @@ def write(folder):
 
 def train(folder):
     """Losses, gradients (what a step of plain SGD changes), and the history of a short fit."""
-    for name, arguments in (("plain", PLAIN), ("whole", WHOLE)):
-        model = make(keras.optimizers.SGD(1.0), **{**arguments, "kl_warmup_steps": 0})
+    for name in KINDS:
+        model = make(name, keras.optimizers.SGD(1.0), kl_warmup_steps=0)
         before = weights_of(model)
         losses = model.train_on_batch(IMAGES, return_dict=True)
         gradient = before - weights_of(model)
-        model = make(keras.optimizers.Adam(1e-3), beta=0.5, **arguments)
+        model = make(name, keras.optimizers.Adam(1e-3), beta=0.5)
         history = model.fit(
             IMAGES, batch_size=8, epochs=3, validation_data=(IMAGES,), verbose=0
         ).history
@@ -72,42 +108,51 @@ def train(folder):
 
 
 def save(folder):
-    for name, arguments in (("plain", PLAIN), ("whole", WHOLE)):
-        model = make(**arguments)
+    for name in KINDS:
+        model = make(name)
         model.fit(IMAGES, epochs=2, verbose=0)
         model.save(folder / f"model-{name}-{BACKEND}.keras")
-        flow = latent.fit_flow(NOISE, ATTRIBUTES, ("a", "b"), steps=50, width=16)
-        flow.save(folder / f"flow-{name}-{BACKEND}.keras")
+        flow = None
+        if name in ("plain", "whole"):
+            flow = latent.fit_flow(NOISE, ATTRIBUTES, ("a", "b"), steps=50, width=16)
+            flow.save(folder / f"flow-{name}-{BACKEND}.keras")
         use(model, flow, folder / f"saved-{name}-{BACKEND}.npz")
 
 
 def load(folder):
     for path in sorted(folder.glob("model-*.keras")):
         model = keras.saving.load_model(path)
-        flow = keras.saving.load_model(path.with_name(path.name.replace("model", "flow", 1)))
+        flow = path.with_name(path.name.replace("model", "flow", 1))
+        flow = keras.saving.load_model(flow) if flow.exists() else None
         use(model, flow, folder / f"loaded-{path.stem.removeprefix('model-')}-on-{BACKEND}.npz")
-        before = weights_of(model)
-        model.train_on_batch(IMAGES)  # with the optimizer in the file
-        assert not np.array_equal(before, weights_of(model))
+        if flow is not None:
+            before = weights_of(model)
+            model.train_on_batch(IMAGES)  # with the optimizer in the file
+            assert not np.array_equal(before, weights_of(model))
 
 
 def use(model, flow, path):
-    """Writes everything that a model and a flow give for images and codes."""
+    """Writes what a model gives for images and codes; with a flow, everything, and what it does."""
     predicted = model.predict(IMAGES, verbose=0)
     losses = model.evaluate(IMAGES, verbose=0, return_dict=True)
+    more = {"log_likelihood": model.log_likelihood(IMAGES[:3], 4)}
+    if flow is not None:
+        more = {
+            "reconstructed": model.reconstruct(IMAGES),
+            "edited": latent.edit(model, IMAGES, DIRECTIONS, {"a": 1.5, "b": -1}, keep_detail=True),
+            "mixed": model.decode(MIXTURE.sample(5, seed=0)),
+            "flowed": flow.sample(5, seed=0, attributes={"a": True}),
+            "guessed": flow.guess(NOISE),
+            "shifted": flow.shift({"a": 1.5, "b": -1}, NOISE),
+            "on_the_way": latent.interpolate(NOISE[:3], flow=flow),
+        }
     np.savez(
         path,
         **{f"predicted_{name}": value for name, value in predicted.items()},
         **losses,
+        **more,
         state=[float(w) for w in model.non_trainable_weights if len(w.shape) == 0],
-        reconstructed=model.reconstruct(IMAGES),
         sampled=model.sample(5, seed=0),
-        edited=latent.edit(model, IMAGES, DIRECTIONS, {"a": 1.5, "b": -1}, keep_detail=True),
-        mixed=model.decode(MIXTURE.sample(5, seed=0)),
-        flowed=flow.sample(5, seed=0, attributes={"a": True}),
-        guessed=flow.guess(NOISE),
-        shifted=flow.shift({"a": 1.5, "b": -1}, NOISE),
-        on_the_way=latent.interpolate(NOISE[:3], flow=flow),
     )
 
 

@@ -20,12 +20,16 @@ EPOCHS = 2
 N = 37  # with batches of 9 the last one has a single image: some devices have no row of it
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, 6, 5, 3), "uint8")
 WEIGHTS = np.random.default_rng(1).uniform(0, 2, N).astype("float32")
+LABELS = np.random.default_rng(3).integers(-1, 3, N)
+ATTRIBUTES = np.random.default_rng(4).choice([0, 1, np.nan], (N, 2))
 
 
 def make(builder="mlp", optimizer=None, likelihood="gaussian", **arguments):
     keras.utils.set_random_seed(0)
     if builder == "mlp":
-        parts = keras_vae.build_mlp((6, 5, 3), 4, hidden=(16,))
+        condition = arguments.get("condition")
+        size = condition.size if condition else 0
+        parts = keras_vae.build_mlp((6, 5, 3), 4, hidden=(16,), condition=size)
     elif builder == "conv":
         parts = keras_vae.build_conv((28, 28, 1), 4, filters=(4,))
     model = keras_vae.VAE(*parts, likelihood, seed=0, **arguments)
@@ -50,6 +54,25 @@ def augmented():
     return make(augmentation=flip), {}
 
 
+def conditional():
+    """Classes that are not always known, and hidden from some images, with a learned prior."""
+    condition = keras_vae.Condition(range(3), hidden=0.3)
+    model = make(condition=condition, prior=keras_vae.priors.VampPrior(IMAGES[:5]))
+    return model, {"y": LABELS, "sample_weight": WEIGHTS}
+
+
+def conditional_augmented():
+    """Attributes of mirrored images: each device must find its own in the complete batch."""
+    condition = keras_vae.Condition(["a", "b"], exclusive=False)
+    flip = keras.layers.RandomFlip("horizontal", seed=3, dtype="float32")
+    return make(condition=condition, augmentation=flip), {"y": ATTRIBUTES}
+
+
+def conditional_stream():
+    condition = keras_vae.Condition(range(3))
+    return make(condition=condition), {"x": on_disk(), "y": LABELS[::-1]}
+
+
 def conv():
     images = np.random.default_rng(2).integers(0, 256, (N, 28, 28, 1), "uint8")
     return make("conv", likelihood="mse"), {"x": images}
@@ -69,9 +92,13 @@ def scaled():
 
 
 def stream():
+    return make(), {"x": on_disk(), "callbacks": [Evaluate()]}
+
+
+def on_disk():
     path = Path(os.environ["KERAS_VAE_TESTS"], f"images-{os.getpid()}.npy")
     np.save(path, IMAGES)
-    return make(), {"x": Rows(path, np.arange(N)[::-1]), "callbacks": [Evaluate()]}
+    return Rows(path, np.arange(N)[::-1])
 
 
 class Evaluate(keras.callbacks.Callback):
@@ -116,7 +143,8 @@ class Report(keras.callbacks.Callback):
         print(f"epoch {epoch + 1}", flush=True)
 
 
-CASES = (plain, everything, augmented, conv, scaled, stream, keras_loop, endless)
+CASES = (plain, everything, augmented, conditional, conditional_augmented, conditional_stream)
+CASES += (conv, scaled, stream, keras_loop, endless)
 CASES = {case.__name__: case for case in CASES}
 
 
@@ -126,7 +154,8 @@ def train(case):
     images = arguments.pop("x", IMAGES)
     settings = {"epochs": EPOCHS, "verbose": 0}
     if "validation_data" not in arguments:  # arrays and images on disk, which our loop runs
-        settings |= {"batch_size": 9, "validation_data": (images[:10],)}
+        labels = [arguments["y"][:10]] if "y" in arguments else []
+        settings |= {"batch_size": 9, "validation_data": (images[:10], *labels)}
     history = model.fit(images, **settings | arguments).history
     losses = np.array([history[name] for name in sorted(history)])
     weights = [*model.trainable_weights, *model.likelihood.weights]

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.once
 
 WORKER = Path(__file__).with_name("devices_worker.py")
 ALL = ("plain", "everything", "augmented", "conv", "scaled", "stream")
+ALL += ("conditional", "conditional_augmented", "conditional_stream")
 RATHER = ("plain", "everything")
 PATIENCE = 300  # seconds
 
@@ -121,7 +122,7 @@ def test_so_do_four_of_which_some_have_no_row_of_the_last_batch(backend, one, tm
 def test_so_do_processes(backend, one, tmp_path):
     if backend == "torch":
         pytest.skip("its devices are processes")
-    cases = ("everything", "stream", "augmented")
+    cases = ("everything", "stream", "augmented", "conditional_augmented", "conditional_stream")
     assert_same(train(backend, cases, tmp_path, processes(backend, 2)), one)
 
 

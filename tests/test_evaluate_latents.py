@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from keras_vae import evaluate
+from keras_vae import evaluate, priors
 
 pytestmark = pytest.mark.once
 
@@ -112,6 +112,67 @@ def test_codes_that_do_not_fit_are_refused(shapes):
             act(*map(np.zeros, shapes))
     with pytest.raises(ValueError, match="Received: \\(5, 2\\) and None"):
         evaluate.elbo_surgery(np.zeros((5, 2)), None)
+
+
+# A prior that is learned
+
+
+def mixture(means, variance=1.0):
+    """A mixture of Gaussians of equal shares, as a model's learned prior."""
+    means = np.asarray(means, "float32")
+    prior = priors.MixturePrior(len(means))
+    prior.build((None, means.shape[1]))
+    prior.means.assign(means)
+    prior.log_vars.assign(np.full(means.shape, math.log(variance), "float32"))
+    return prior
+
+
+def test_a_learned_prior_that_is_the_normal_one_has_its_numbers():
+    generator = np.random.default_rng(3)
+    z_mean = generator.standard_normal((3000, 3)).astype("float32")
+    z_log_var = generator.uniform(-3, -1, (3000, 3)).astype("float32")
+    normal = evaluate.latents_report(z_mean, z_log_var)
+    for prior in (priors.StandardNormal(), None):
+        assert evaluate.latents_report(z_mean, z_log_var, prior=prior) == normal
+    found = evaluate.latents_report(z_mean, z_log_var, prior=mixture(np.zeros((1, 3))))
+    sampled = "kl_loss", "kl_aggregate_posterior"  # the rest does not depend on the prior
+    assert {n: v for n, v in found.items() if n not in sampled} == {
+        n: v for n, v in normal.items() if n not in sampled
+    }
+    # One draw for each image: log q - log p has a standard deviation of a few nats.
+    for name in sampled:
+        assert 0 < abs(found[name] - normal[name]) < 0.2
+
+
+def test_the_kl_to_a_learned_prior_agrees_with_the_integral():
+    n, variance = 4000, 0.3
+    z_mean = np.random.default_rng(4).choice([-1.5, 1.5], n)
+    z = np.linspace(-9, 9, 20001)
+
+    def density(mean, variance):
+        return np.exp(-0.5 * (z - mean) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+
+    prior = (density(-1, 0.5) + density(1, 0.5)) / 2
+    shares = [np.mean(z_mean < 0), np.mean(z_mean > 0)]
+    parts = np.array([density(-1.5, variance), density(1.5, variance)])
+    step, aggregate = z[1] - z[0], shares @ parts
+    kl = shares @ np.sum(parts * np.log(parts / prior), axis=1) * step
+    mismatch = np.sum(aggregate * np.log(aggregate / prior)) * step
+    codes = z_mean[:, None], np.full((n, 1), math.log(variance))
+    found = evaluate.elbo_surgery(*codes, prior=mixture([[-1], [1]], 0.5))
+    assert found["kl_aggregate_posterior"] == pytest.approx(mismatch, abs=0.04)
+    assert found["mutual_information"] == pytest.approx(kl - mismatch, abs=0.04)
+    report = evaluate.latents_report(*codes, prior=mixture([[-1], [1]], 0.5))
+    assert report["kl_loss"] == pytest.approx(kl, abs=0.04)
+    assert report["kl_loss"] < sum(report["kl"])  # that to N(0, 1), of the same latents
+
+
+def test_a_prior_that_is_far_away_is_told_by_its_kl():
+    codes = np.zeros((200, 2), "float32"), np.zeros((200, 2), "float32")
+    found = evaluate.latents_report(*codes, prior=mixture([[3, 4]]))
+    assert found["kl_loss"] == pytest.approx(12.5, abs=1.5) and found["kl"] == [0, 0]
+    assert found["mutual_information"] == 0
+    assert evaluate.latents_report(*codes, seed=1, prior=mixture([[3, 4]])) != found
 
 
 # Advice

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import keras_vae
 from keras_vae.datasets import Dataset, Split
 from keras_vae.runs import explore
 
@@ -80,3 +81,36 @@ def test_the_source_that_is_harder_to_tell_from_codes_is_better():
     assert explore.better(Source(near), Source(again), codes, 0) == "flow"
     assert explore.better(None, Source(far), codes, 0) == "mixture"
     assert explore.better(None, None, codes, 0) is None
+
+
+@pytest.mark.once
+def test_a_learned_prior_is_compared_as_well():
+    rng = np.random.default_rng(0)
+    codes, near, also, far = (rng.standard_normal((200, 2)) + shift for shift in (0, 0, 0, 2))
+    better, near, also, far = explore.better, *map(Source, (near, also, far))
+    assert better(far, far, codes, 0, near) == "prior"
+    assert better(far, near, codes, 0, far) == "mixture"
+    assert better(near, far, codes, 0, also) == better(also, far, codes, 0, near) == "flow"
+    assert better(near, far, codes, 0, far) == "flow"
+    assert better(None, far, codes, 0, near) == "prior"
+    assert better(None, near, codes, 0, far) == better(None, near, codes, 0, also) == "mixture"
+    assert better(None, None, codes, 0, far) == "prior"
+    assert better(None, None, codes[:1], 0, far) == "prior"
+
+
+@pytest.mark.once
+def test_only_a_prior_that_is_learned_may_be_the_best_source(make_vae, images, monkeypatch):
+    data, seen = dataset(images), []
+
+    def better(flow, mixture, codes, seed, prior=None):
+        seen.append(prior)
+        return "flow" if prior is None else "prior"
+
+    monkeypatch.setattr(explore, "better", better)
+    for prior, expected in (("normal", "flow"), ("mixture", "prior")):
+        model = make_vae(prior=prior)
+        assert explore.explore(model, data).best_source == expected
+        assert seen[-1] is (model.prior if prior == "mixture" else None)
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (8,), variational=False)
+    explore.explore(keras_vae.AutoEncoder(*parts), data)
+    assert seen[-1] is None

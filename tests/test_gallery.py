@@ -58,6 +58,23 @@ def test_the_attributes_that_were_asked_for(make_vae, data):
     assert "N(0, I)" in figures["samples.png"].texts[0].get_text()
 
 
+@pytest.mark.once
+def test_a_learned_prior_is_named_and_has_no_manifold(make_vae, data, images):
+    """The map of the square shows quantiles of N(0, I)."""
+    for prior, title in (
+        (keras_vae.priors.MixturePrior(3), "prior (a learned mixture of 3 Gaussians)"),
+        (keras_vae.priors.VampPrior(images[:5]), "prior (a VampPrior of 5 images)"),
+    ):
+        run = run_of(make_vae(prior=prior), mixture=MIXTURE, best_source="prior")
+        assert run.sources == ("prior", "mixture")
+        figures = gallery.figures(run, data, HISTORY)
+        assert set(figures) == ALWAYS | {"interpolation.png", "samples.png"}
+        names = [text.get_text() for text in figures["samples.png"].axes[0].texts]
+        assert names == [title, "mixture"]
+        heading = figures["samples.png"].texts[0].get_text()
+        assert f"codes of the {title}; for comparison, from the mixture" in heading
+
+
 def test_a_plain_autoencoder_is_sampled_from_the_mixture_only(data):
     parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
     model = keras_vae.AutoEncoder(*parts)

@@ -144,6 +144,44 @@ def test_every_kind_of_input_gives_what_arrays_give(restart, by_arrays, kind, fo
     assert predicted["reconstruction"].shape == IMAGES.shape
 
 
+@pytest.fixture(scope="module")
+def told():
+    """A model with a condition, and what arrays of classes or attributes give."""
+    models = {}
+    attributes = np.random.default_rng(1).choice([0, 1, np.nan], (37, 2)).astype("float32")
+    for condition, y in (
+        (keras_vae.Condition(range(3)), np.arange(37) % 4 - 1),  # -1: not known
+        (keras_vae.Condition(["a", "b"], exclusive=False), attributes),
+    ):
+        keras.utils.set_random_seed(0)
+        parts = keras_vae.build_mlp((6, 5, 3), 2, hidden=(16,), condition=condition.size)
+        model = keras_vae.VAE(*parts, condition=condition, seed=0)
+        model.compile(keras.optimizers.SGD(0.0))  # so that the steps do not depend on each other
+        settings = {"batch_size": BATCH, "verbose": 0}
+        history = model.fit(IMAGES, y, shuffle=False, **settings).history
+        losses = model.evaluate(IMAGES, y, **settings)
+        assert abs(model.evaluate(IMAGES, **settings)[0] - losses[0]) > 1e-3  # it matters
+        models[condition.exclusive] = model, y, history, losses
+    return models
+
+
+@pytest.mark.parametrize("exclusive", [True, False], ids=["classes", "attributes"])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_condition_comes_with_every_kind_of_input(told, kind, exclusive):
+    model, y, history, losses = told[exclusive]
+    model.steps.assign(0)  # the noise of training is that of the first step on
+    found = model.fit(KINDS[kind]((IMAGES, y)), shuffle=False, verbose=0).history
+    for name in history:
+        np.testing.assert_allclose(found[name], history[name], rtol=1e-5)
+    np.testing.assert_allclose(
+        model.evaluate(KINDS[kind]((IMAGES, y)), verbose=0), losses, rtol=1e-5
+    )
+    if kind != "generator":
+        data = KINDS[kind]((IMAGES, y))
+        found = model.fit(IMAGES, y, validation_data=data, batch_size=BATCH, verbose=0).history
+        assert found["val_loss"][0] == pytest.approx(losses[0], rel=1e-5)
+
+
 def test_the_forms_are_told_apart(by_arrays):
     """Labels change nothing, weights do."""
     losses = [losses for _, _, losses, _ in by_arrays.values()]

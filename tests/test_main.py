@@ -18,7 +18,7 @@ import keras_vae
 from keras_vae import latent, photos, runs
 from keras_vae.runs import files
 from keras_vae_cli import backends
-from keras_vae_cli.sample import columns_for
+from keras_vae_cli.sample import columns_for, side_by_side
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("smiling", "two words", "a=b", "8")
@@ -254,11 +254,40 @@ def test_samples_with_wishes(command, tmp_path):
         (["--set", "wide=2"], "expected NAME=1 for images that have it or NAME=0"),
         (["--set", "wide=1", "wide=0"], "'wide' is given more than once"),
         (["--set", "deep=1"], "There is no attribute 'deep'"),
-        (["--set", "wide=1", "--from", "prior"], "cannot be combined with --set and --class"),
+        (["--set", "wide=1", "--from", "mixture"], "cannot be combined with --set and --class"),
+        (["--set", "wide=1", "--from", "prior"], "Only the flow, and the prior of a model with a"),
+        (["--class", "7", "--from", "prior"], "Only the flow, and the prior of a model with a"),
     ):
         code, _, errors = command("sample", folder, "-o", tmp_path / "no.png", *wrong)
         assert code == 2 and message in errors and len(errors.splitlines()) == 1
     assert not (tmp_path / "no.png").exists()
+
+
+def test_samples_with_wishes_from_the_prior(command, tmp_path):
+    """Of a model that was trained with the class of each image."""
+    keras.utils.set_random_seed(0)
+    condition = keras_vae.Condition(["cat", "dog", "8"])
+    parts = keras_vae.build_mlp((8, 8, 3), 2, hidden=(16,), condition=3)
+    model = keras_vae.VAE(*parts, condition=condition, seed=0)
+    folder, output = save_run(tmp_path / "run", model=model), tmp_path / "new.png"
+    drawn = []
+    for wishes, asked, told in (
+        (["--class", "8"], "8", " with 8=1"),
+        (["--set", "cat=0"], {"cat": False}, " with cat=0"),
+        (["--set", "cat=0", "8=0", "--class", "dog"], "dog", " with cat=0 8=0 dog=1"),
+        ([], None, ""),
+    ):
+        flags = "-n", 4, "--seed", 3, "--temperature", 0.5, "--from", "prior", *wishes
+        code, text, errors = command("sample", folder, *flags, "-o", output)
+        assert (code, errors) == (0, "")
+        assert text == f"{output}: 4 images{told} from the prior of {folder}, seed 3\n"
+        drawn.append(np.asarray(Image.open(output)).astype(int))
+        expected = np.asarray(side_by_side(model.sample(4, 3, 0.5, condition=asked)))
+        assert np.abs(drawn[-1] - expected).max() <= 1
+    assert min(np.abs(one - drawn[0]).max() for one in drawn[1:]) > 1
+    code, _, errors = command("sample", folder, "--from", "prior", "--class", "bird", "-o", output)
+    assert code == 2 and len(errors.splitlines()) == 1
+    assert "The model has no condition 'bird'. There are: cat, dog, 8" in errors
 
 
 def test_a_plain_autoencoder_samples_from_the_mixture_alone(command, tmp_path):

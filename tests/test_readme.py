@@ -34,10 +34,9 @@ FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 
 
 def test_all_code_is_tested():
-    tested = {"README.md": 2, "docs/demo.md": 2}
-    tested |= dict.fromkeys(
-        (f"docs/{page}.md" for page in ("latent-space", "losses", "models", "training")), 1
-    )
+    tested = {"README.md": 2, "docs/demo.md": 2, "docs/losses.md": 2}
+    pages = ("data", "latent-space", "models", "pieces", "training")
+    tested |= dict.fromkeys((f"docs/{page}.md" for page in pages), 1)
     assert {page: len(code) for page, code in CODE.items()} == tested
 
 
@@ -196,7 +195,34 @@ def test_every_page_is_linked_from_the_readme():
 
 def test_beta_is_annealed_as_it_says(make_vae, images):
     names = {"keras": keras}
-    exec(CODE["docs/losses.md"][0], names)
+    exec(CODE["docs/losses.md"][1], names)
     callbacks = [names["Anneal"]()]
     history = make_vae().fit(images, epochs=3, verbose=0, callbacks=callbacks).history
     np.testing.assert_allclose(history["kl_weight"], [0.0, 0.5, 1.0])
+
+
+def test_a_likelihood_with_more_outputs_is_made_as_it_says():
+    names = {"keras_vae": keras_vae}
+    exec(CODE["docs/losses.md"][0], names)
+    assert names["outputs"] == 16 == names["model"].decoder.output_shape[-1]
+    names["model"].compile()
+    images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), "uint8")
+    assert np.isfinite(names["model"].evaluate(images, verbose=0)).all()
+
+
+def test_a_condition_is_used_as_it_says():
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (32, 28, 28, 1), "uint8"), rng.integers(10, size=32)
+    names = {"keras_vae": keras_vae, "images": images, "labels": labels}
+    exec(CODE["docs/pieces.md"][0], names)
+    model = names["model"]
+    assert model.reconstruct(images, condition=labels, to=3).shape == images.shape
+    assert np.abs(model.sample(8, 0, condition=7) - model.sample(8, 0, condition=3)).max() > 1e-4
+
+
+@pytest.mark.once
+def test_sprites_are_painted_as_it_says():
+    names = {}
+    exec(CODE["docs/data.md"][0], names)
+    assert names["new"].images.shape == (1000, 64, 64, 1)
+    assert names["turning"].shape == (40, 64, 64, 1) and names["between"].shape == (1, 64, 64, 1)

@@ -178,7 +178,8 @@ def test_a_run_with_a_flow(make_vae, images, flow, tmp_path):
     edited = latent.edit(run.model, images, run.edits, {"smiling": 0.5})
     expected = latent.edit(model, images, flow, {"smiling": 0.5})
     np.testing.assert_allclose(edited, expected, atol=1e-5)
-    with pytest.raises(ValueError, match="Only the flow can sample images with given attributes"):
+    message = "Only the flow, and the prior of a model with a condition, can sample images with"
+    with pytest.raises(ValueError, match=message):
         run.sample(1, source="prior", attributes=wish)
     with pytest.raises(ValueError, match="There is no attribute 'beard'"):
         run.sample(1, attributes={"beard": True})

@@ -330,6 +330,139 @@ def test_every_setting_of_the_model_reaches_it(run_here, tmp_path):
     np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
 
 
+# Prior, bound, penalty and condition together; each of their flags: see test_pieces.py.
+PIECES = ("--prior", "vamp", "--components", "5", "--bound", "importance", "--draws", "4")
+PIECES += ("--penalty", "mmd", "--condition")
+THINGS = ("cat", "dog", "fox")
+
+
+def things_run(folder, start=run, pieces=PIECES):
+    """Trains on drawn things of three classes, dark to bright; returns what `start` returns."""
+    path = folder.parent / "things.npz"
+    if not path.exists():
+        rng = np.random.default_rng(0)
+        labels = np.arange(240) % 3
+        images = rng.integers(0, 60, (240, 8, 8, 1)) + 90 * labels[:, None, None, None]
+        np.savez(path, images=images.astype("uint8"), labels=np.array(THINGS)[labels])
+    flags = ("--dataset", path, "--limit", 150, "--network", "mlp", "--widths", 16)
+    flags += ("--latent-dim", 3, "--epochs", 4, "--batch-size", 16, "--learning-rate", 0.02)
+    return start(*flags, *pieces, "--output", folder)
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    """A finished run with all pieces: its folder and what was printed."""
+    folder = tmp_path_factory.mktemp("things") / "run"
+    code, output, errors = things_run(folder)
+    assert code == 0, errors
+    return folder, output
+
+
+def test_all_pieces_reach_the_run(things):
+    folder, output = things
+    assert {path.name for path in folder.iterdir()} == ALWAYS
+    assert (
+        "gaussian likelihood, beta 1, prior vamp, importance-weighted bound of 4 draws, given the "
+        "class, penalty mmd x 100, "
+    ) in output.splitlines()[0]
+    (line,) = [line for line in output.splitlines() if line.startswith("Best epoch: ")]
+    assert " nats per image; MSE " in line and " (reconstruction " in line  # not their sum
+    config = json.loads((folder / "config.json").read_text())
+    settings = {"prior": "vamp", "components": 5, "bound": "importance", "draws": 4}
+    settings |= {"penalty": "mmd", "penalty_weight": 100, "condition": [], "completed": True}
+    assert {name: config[name] for name in settings} == settings
+    with open(folder / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {"penalty_loss", "val_penalty_loss"} <= set(rows[0])
+    loaded = runs.load(folder)
+    model = loaded.model
+    assert (model.prior.shape, model.bound.draws) == ((5, 8, 8, 1), 4)
+    assert (type(model.penalty).__name__, model.penalty.weight) == ("MMD", 100)
+    assert (model.condition.names, model.condition.exclusive) == (THINGS, True)
+    data = runs.load_data(config)
+    x, y = data.test.images, data.test.labels
+    metrics = json.loads((folder / "metrics.json").read_text())
+    losses = model.evaluate(x, y, batch_size=128, verbose=0, return_dict=True)
+    for name in ("loss", "reconstruction_loss", "kl_loss"):
+        assert metrics[f"test_{name}"] == pytest.approx(losses[name], rel=1e-5)
+    untold = model.evaluate(x, batch_size=128, verbose=0)[0]
+    assert abs(untold - losses["loss"]) > 1e-3  # training and metrics were told the classes
+    told = [float(row["val_reconstruction_loss"]) for row in rows]
+    validation = model.evaluate(
+        data.validation.images, data.validation.labels, verbose=0, return_dict=True
+    )
+    assert told[metrics["best_epoch"] - 1] == pytest.approx(
+        validation["reconstruction_loss"], rel=1e-4
+    )
+    pictures = model.reconstruct(x, condition=y)
+    assert metrics["test_mse"] == pytest.approx(np.mean((pictures - x / 255) ** 2), rel=1e-4)
+
+
+def test_samples_and_measurements_of_a_run_with_all_pieces(things, command, tmp_path):
+    folder, _ = things
+    model = runs.load_model(folder)
+    light = [model.sample(100, seed=0, condition=name).mean() for name in THINGS]
+    assert light[0] + 0.1 < light[1] < light[2] - 0.1  # the classes are dark to bright
+    for wishes in (["--class", "dog"], ["--set", "dog=1"]):
+        flags = "-n", 3, "--seed", 1, "--from", "prior", *wishes
+        code, text, errors = command("sample", folder, *flags, "-o", tmp_path / "new.png")
+        assert (code, errors) == (0, "")
+        assert text.endswith(f"3 images with dog=1 from the prior of {folder}, seed 1\n")
+    code, text, _ = command("sample", folder, "-n", 3, "-o", tmp_path / "new.png", "--class", "fox")
+    assert code == 0 and "with fox=1 from the flow of" in text
+    runs.pack(folder, tmp_path / "small")  # in half precision
+    small = runs.load(tmp_path / "small").sample(3, 0, source="prior", attributes={"fox": True})
+    np.testing.assert_allclose(small, model.sample(3, 0, condition="fox"), atol=0.01)
+    code, text, errors = command("evaluate", folder, "--only", "fit", "latents", "-k", 5, "-n", 20)
+    assert code == 0, errors
+    found = json.loads((folder / "evaluation.json").read_text())
+    for name in plots.EVALUATION:
+        (folder / name).unlink(missing_ok=True)
+    (folder / "evaluation.json").unlink()
+    test = runs.load_data(json.loads((folder / "config.json").read_text())).test
+    nats = model.log_likelihood(test.images[:20], 5, condition=test.labels[:20])
+    assert found["fit"]["log_likelihood"] == pytest.approx(nats.mean(), rel=1e-4)
+    z_mean, z_log_var = model.encode(test.images)
+    z = z_mean + np.exp(z_log_var / 2) * np.random.default_rng(0).standard_normal(z_mean.shape)
+    log_q = -0.5 * np.sum((z - z_mean) ** 2 / np.exp(z_log_var) + z_log_var, axis=1)
+    log_q -= 1.5 * np.log(2 * np.pi)
+    log_p = keras.ops.convert_to_numpy(model.prior.log_prob(z.astype("float32")))
+    assert found["latents"]["kl_loss"] == pytest.approx(np.mean(log_q - log_p), rel=1e-3)
+
+
+@pytest.mark.once
+def test_a_killed_run_with_all_pieces_continues_with_them(things, tmp_path):
+    expected, folder = things[0], tmp_path / "run"
+    process = things_run(folder, start=start)
+    while process.poll() is None and not (folder / "checkpoint.npz").exists():
+        time.sleep(0.005)
+    process.kill()
+    process.communicate(timeout=300)
+    code, output, errors = run("--resume", folder)
+    assert code == 0, errors
+    assert "Continuing with epoch" in output and "prior vamp" in output.splitlines()[0]
+    for path in expected.iterdir():
+        one, other = content(path), content(folder / path.name)
+        if path.name == "config.json":  # the data are the same, in another place
+            one, other = ({**part, "dataset": ""} for part in (one, other))
+        assert one == other, path.name
+
+
+@pytest.mark.once
+def test_a_run_may_be_given_some_attributes(run_here, tmp_path):
+    pieces = "--prior", "flow", "--condition", "fox", "cat"
+    code, output, errors = things_run(tmp_path / "run", run_here, pieces)
+    assert code == 0, errors
+    assert "beta 1, prior flow, given fox cat, " in output.splitlines()[0]
+    made = runs.load(tmp_path / "run")
+    assert (made.model.condition.names, made.model.condition.exclusive) == (("fox", "cat"), False)
+    light = [
+        made.sample(100, 0, source="prior", attributes=wish).mean()
+        for wish in ({"cat": True, "fox": False}, {"cat": False, "fox": True})
+    ]
+    assert light[0] + 0.2 < light[1]
+
+
 @pytest.mark.once
 def test_the_straight_path_may_be_left_out(monkeypatch):
     monkeypatch.syspath_prepend(ROOT)
@@ -753,8 +886,13 @@ def test_the_backend_comes_from_the_environment_or_is_the_first_installed(monkey
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--dataset", "cats"], "Unknown data set 'cats'. Expected 'faces', the name of a TFDS"),
+        (["--dataset", "cats"], "Unknown data set 'cats'. Expected 'faces', 'sprites', the"),
         (["--latent-dim", "20000", "--limit", "10"], "an image has only 12288 values"),
+        (["--condition", "smilling"], "--condition: there is no 'smilling' in the data. There are"),
+        (
+            ["--prior", "flow", "--latent-dim", "1", "--limit", "10"],
+            "The prior `FlowPrior` needs at least 2 latents",
+        ),
         (["--attributes", "smilling"], "no attribute 'smilling' in faces. There are: smiling, ey"),
         (
             ["--attribute", "Smiling"],

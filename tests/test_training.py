@@ -22,6 +22,8 @@ if BACKEND == "torch":
     from keras_vae.training.backends.torch_recording import STEPS_BEFORE, leave_out_repeats, trace
 
 BATCH = 4  # of 37 images: nine steps, and one of a single image
+if BACKEND == "torch":  # of a recording, after `training`: no labels, no weights
+    KEY = None, (BATCH, 6, 5, 3), torch.uint8, (True, True)
 
 
 class Seen(keras.callbacks.Callback):
@@ -195,14 +197,16 @@ def test_large_images_come_a_few_at_a_time(make_vae, images, monkeypatch):
 @pytest.mark.once
 def test_the_order_is_random_complete_and_another_one_in_each_epoch():
     rows = np.arange(37).reshape(37, 1, 1, 1)
-    source = ArraySource(rows, np.arange(37), BATCH, seed=5)
+    source = ArraySource(rows, np.arange(74).reshape(37, 2), np.arange(37), BATCH, seed=5)
     orders = []
     for epoch in range(2):
         take, seen = source.epoch(epoch), []
         while len(seen) < 37:
-            block, numbers, weights, _ = take(4)
+            block, numbers, labels, weights, size = take(4)
             assert numbers.shape == weights.shape and len(block) == numbers.size
+            assert size == numbers.shape[1]
             np.testing.assert_array_equal(block[numbers].ravel(), weights.ravel())
+            np.testing.assert_array_equal(labels // 2, np.stack([weights] * 2, axis=-1))
             seen += weights.ravel().tolist()
         orders.append(seen)
         assert sorted(seen) == list(range(37)) != seen
@@ -407,7 +411,8 @@ def test_on_jax_steps_left_over_are_not_compiled_again():
 
     def step(state, data):
         traced.append(data[0].shape)
-        return None, [[state[0][0] + data[0].sum() * data[2].sum()]]
+        x, y, weights = data
+        return None, [[state[0][0] + x.sum() * y.sum() * weights.sum()]]
 
     held = jax.device_put(np.ones((8, 1), "float32"))
 
@@ -415,7 +420,8 @@ def test_on_jax_steps_left_over_are_not_compiled_again():
         images, rows = np.ones((steps, size, 1), "float32"), None
         if is_held:
             images, rows = held, np.zeros((steps, size), "int32")
-        return run(state, images, rows, np.ones((steps, size), "float32"), size, at_once)
+        columns = [np.ones((steps, size), "int32"), np.ones((steps, size), "float32")]
+        return run(state, images, rows, columns, size, at_once)
 
     for is_held in (False, True):
         run, state = in_one_program(step, None, training=True), [[np.float32(0)]]
@@ -427,7 +433,7 @@ def test_on_jax_steps_left_over_are_not_compiled_again():
         assert len(traced) == before and traced[-1] == (2, 1)
         state = go(run, state, is_held, 1, 1, 1)  # a smaller last batch
         assert traced[-1] == (1, 1)
-        assert state[0][0] == 12 * 4 + 1
+        assert state[0][0] == 12 * 8 + 1
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="about recordings of torch")
@@ -436,19 +442,14 @@ class TestRecordings:
         model = make_vae(likelihood="gaussian", kl_warmup_steps=9)
         train(model, images, validation_data=(images,))
         recorded = [key for key, one in model.programs.steps.items() if one.graph is not None]
-        assert sorted(recorded, key=str) == [
-            (False, None, (BATCH, 6, 5, 3), torch.uint8, True),
-            (True, None, (BATCH, 6, 5, 3), torch.uint8, True),
-        ]
+        assert sorted(recorded, key=str) == [(False, *KEY), (True, *KEY)]
 
     def test_convolutions_and_mirrored_images_are_recorded(self, images):
         parts = keras_vae.build_conv((6, 5, 3), 2, filters=(4,))
         mirror = keras.layers.RandomFlip("horizontal", seed=0, dtype="float32")
         model = keras_vae.VAE(*parts, augmentation=mirror, seed=0)
         train(model, images)
-        assert (
-            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
-        )
+        assert model.programs.steps[True, *KEY].graph is not None
 
     def test_a_model_in_which_all_is_trained_is_recorded(self, images):
         x, z = keras.Input((6, 5, 3)), keras.Input((2,))
@@ -457,12 +458,10 @@ class TestRecordings:
         model = keras_vae.AutoEncoder(encoder, decoder)
         assert not model.non_trainable_variables
         train(model, images, epochs=1)
-        assert (
-            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
-        )
+        assert model.programs.steps[True, *KEY].graph is not None
 
     def test_what_is_left_out_of_a_recording_changes_no_result(self, images, monkeypatch):
-        key, models = (True, None, (BATCH, 6, 5, 3), torch.uint8, True), []
+        key, models = (True, *KEY), []
         for left_out in (True, False):
             if not left_out:
                 module = "keras_vae.training.backends.torch_recording"
@@ -544,9 +543,7 @@ class TestRecordings:
         layer, x = Exchange(), keras.Input((6, 5, 3))
         model = keras_vae.VAE(keras.Model(x, encoder(layer(x))), decoder, seed=0)
         train(model, images[:36], epochs=1, steps=1)  # nine steps
-        assert (
-            model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True].graph is not None
-        )
+        assert model.programs.steps[True, *KEY].graph is not None
         assert (float(layer.one), float(layer.other)) == (1, 0)
 
     def test_a_network_with_dropout_is_not_and_trains_all_the_same(self, make_vae, images):
@@ -559,7 +556,7 @@ class TestRecordings:
         with pytest.warns(UserWarning, match="layer by layer, which is slower.*Reason: ") as told:
             train(model, images, steps=1, callbacks=[seen], validation_data=(images,))
         assert sum("layer by layer" in str(one.message) for one in told) == 1
-        recording = model.programs.steps[True, None, (BATCH, 6, 5, 3), torch.uint8, True]
+        recording = model.programs.steps[True, *KEY]
         assert recording.graph is None and recording.steps > STEPS_BEFORE  # it was tried
         assert len(set(seen.losses)) == 30
 

@@ -14,7 +14,7 @@ from keras_vae.images import to_pixels
 from keras_vae.pieces import Piece
 from keras_vae.priors import log_normal
 
-LARGEST = 1e30  # a ratio of weights
+LEAST = 1e-20  # a draw's weight in the decoder's gradient, so that the encoder's can be scaled
 NO_FREE_BITS = (
     "Free bits change the KL of a batch, of which the importance-weighted bound has none: use "
     "free_bits=0, or the bound 'elbo'"
@@ -158,9 +158,9 @@ class ImportanceWeighted(Bound):
         if training and y["gates"] is not None:
             # Decoder and prior are trained with `weights`. Where their gradient reaches the
             # encoder, it is scaled to other weights.
+            weights = ops.maximum(weights, LEAST)
             wanted = ops.stop_gradient(self.encoder_weights(log_w, kl_weight))
-            scale = ops.minimum(wanted / ops.maximum(weights, 1 / LARGEST), LARGEST)
-            opened = y["gates"][..., 0] * scale + y["gates"][..., 1]
+            opened = y["gates"][..., 0] * wanted / weights + y["gates"][..., 1]
             surrogate = ops.sum(weights * log_w + opened, axis=1)
             bound = surrogate + ops.stop_gradient(bound - surrogate)
         means = ops.mean(nats, axis=1), ops.mean(kl, axis=1, keepdims=True)

@@ -236,7 +236,7 @@ class CodeNorm(Penalty):
     def nats(self, model, y, shares):
         nats = ops.sum(shares * ops.sum(ops.square(one_draw(y)), axis=1)) / 2
         if self.decoder:
-            kernels = [w for w in model.decoder.trainable_variables if len(w.shape) > 1]
+            kernels = [w for w in model.decoder.trainable_variables if w.name.endswith("kernel")]
             nats = nats + self.decoder / 2 * sum(ops.sum(ops.square(w)) for w in kernels)
         return nats
 
