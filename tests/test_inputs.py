@@ -182,6 +182,34 @@ def test_a_condition_comes_with_every_kind_of_input(told, kind, exclusive):
         assert found["val_loss"][0] == pytest.approx(losses[0], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "exclusive, y",
+    [
+        (True, np.repeat([1, 3], [36, 1])),  # in the last batch
+        (True, np.full(37, -2)),
+        (True, np.full(37, 0.5, "float32")),
+        (False, np.full((37, 2), 1.5, "float32")),
+        (False, np.full((37, 2), -1, "float32")),
+        (False, np.zeros((37, 3), "float32")),
+        (False, np.zeros(37, "float32")),
+    ],
+    ids=["3", "-2", "0.5", "1.5", "-1.0", "three", "one"],
+)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_labels_that_do_not_fit_are_refused_in_every_kind_of_input(told, kind, exclusive, y):
+    model, *_ = told[exclusive]
+    before = int(model.steps)
+    with pytest.raises(ValueError, match="`y` must be "):
+        model.fit(KINDS[kind]((IMAGES, y)), shuffle=False, verbose=0)
+    with pytest.raises(ValueError, match="`y` must be "):
+        model.evaluate(KINDS[kind]((IMAGES, y)), verbose=0)
+    assert int(model.steps) - before < 5  # none of the last batch
+    if kind != "generator":
+        with pytest.raises(ValueError, match="`y` must be "):
+            good = np.zeros((37, 2)) if not exclusive else np.zeros(37, int)
+            model.fit(IMAGES, good, validation_data=KINDS[kind]((IMAGES, y)), verbose=0)
+
+
 def test_the_forms_are_told_apart(by_arrays):
     """Labels change nothing, weights do."""
     losses = [losses for _, _, losses, _ in by_arrays.values()]

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_vae.checks import check_number
 from keras_vae.pieces import Piece
+from keras_vae.training.inputs import as_labels
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -75,25 +76,7 @@ class Condition(Piece):
         Raises:
             ValueError: If they are not labels of n images.
         """
-        if y is None:
-            y = np.full(n, -1) if self.exclusive else np.full((n, self.size), np.nan)
-        y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
-        if self.exclusive:
-            fits = y.shape in ((n,), (n, 1)) and y.dtype.kind in "iu"
-            if fits and (not n or (y.min() >= -1 and y.max() < self.size)):
-                return y.reshape(n).astype("int32")
-            expected = f"the class of each of the {n} images, an integer below {self.size} or -1"
-        else:
-            fits = y.shape == (n, self.size) and y.dtype.kind in "fiub"
-            if fits and not ((y < 0) | (y > 1)).any():  # False for NaN
-                return y.astype("float32")
-            expected = f"numbers in [0, 1] or NaN of shape {(n, self.size)}"
-        what = f"{y.dtype}, shape={y.shape}"
-        if y.size and y.dtype.kind in "fiu":
-            what += f", values from {y.min()} to {y.max()}"
-        raise ValueError(
-            f"Argument `y` must be {expected}, since the model has a condition. Received: {what}"
-        )
+        return as_labels(y, n, self.size, self.exclusive)
 
     def of(self, condition, n):
         """Returns the condition of n images in the form that encoder and decoder take.
@@ -115,6 +98,9 @@ class Condition(Piece):
             condition = self.index(condition) if self.exclusive else {condition: True}
         if isinstance(condition, dict):
             signs = np.zeros(self.size, "float32")
+            present = [name for name, value in condition.items() if value == 1]
+            if self.exclusive and len(present) > 1:
+                raise ValueError(f"An image has only one of: {', '.join(map(str, present))}")
             for name, value in condition.items():
                 if isinstance(value, (bool, np.bool_)):
                     value = float(value)

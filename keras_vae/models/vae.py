@@ -217,6 +217,7 @@ class VAE(AutoEncoder):
             signs = self.condition.signs(labels, ops.shape(x)[0])
             given["signs"] = self.condition.hide(signs, uniform) if training else signs
         y = self(x, training=training, eps=eps, raw=True, **given)
+        regularisation = sum(self.losses)  # before the prior may call the encoder, too
         kl_weight = self.kl_weight(training)
         if self.bound.draws == 1:
             reconstruction_loss = self.reconstruction_loss(x, y["outputs"], sample_weight, training)
@@ -232,7 +233,7 @@ class VAE(AutoEncoder):
             self.steps.assign_add(1)
         share = parallel.share(x)
         losses = {
-            "loss": loss + share * sum(self.losses),
+            "loss": loss + share * regularisation,
             "reconstruction_loss": reconstruction_loss,
             "kl_loss": ops.sum(kl),
             "kl_weight": share * kl_weight,

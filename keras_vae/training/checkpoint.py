@@ -341,6 +341,7 @@ def is_list_of_arrays(value):
 def describe(model, data, batch_size):
     """Returns what must be the same when a training continues, by name."""
     images, weights = data.x, data.sample_weight
+    labels = None if model.condition is None else data.y
     rows = np.unique(np.linspace(0, len(images) - 1, SOME).astype(int))
     # Keras numbers layers throughout a process: dense_3 may be dense_1 in the next one.
     settings, optimizer = (
@@ -352,6 +353,7 @@ def describe(model, data, batch_size):
         "batch size": batch_size,
         "images": f"{' x '.join(map(str, images.shape))} {images.dtype}, checksum "
         f"{checksum(np.ascontiguousarray(images[rows]))}",
+        "labels": "none" if labels is None else checksum(labels),
         "sample weights": "none" if weights is None else checksum(weights),
         "weights": f"{model.count_params():,}",
         "settings of the model": f"checksum {checksum(settings.encode())}",

@@ -68,7 +68,8 @@ def prepare(x, y, sample_weight, image_shape, class_weight=None, argument="x", c
         ValueError: If the data are invalid.
     """
     if inputs.is_stream(x):
-        look = streams.Look(image_shape, argument, class_weight)
+        labels = condition and (condition.size, condition.exclusive)
+        look = streams.Look(image_shape, argument, class_weight, labels)
         return Data(streams.checked(x, look), y, sample_weight, look)
     inputs.check_class_weight(class_weight, y)
     x = inputs.as_images(x, image_shape, argument)

@@ -144,6 +144,8 @@ class Fitting(Trainer, keras.Model):
                 "`keras.callbacks.BackupAndRestore` for other data, which continues with an epoch"
             )
         self._check_labels(data)
+        if validation is not None:
+            self._check_labels(validation)
         if self.compiled:
             programs.refresh(self, training=True)
         steps_per_execution = self.steps_per_execution if self.compiled else 1

@@ -124,6 +124,38 @@ def as_weights(sample_weight, n):
     return weights.reshape(n).astype("float32")
 
 
+def as_labels(y, n, size, exclusive):
+    """Returns the labels of n images as int32 ``(n,)``, or their attributes as float32.
+
+    Args:
+        y: Labels or attributes, see `keras_vae.Condition`; None if nothing is known.
+        n: Number of images.
+        size: Number of classes or attributes.
+        exclusive: Whether they are classes.
+
+    Raises:
+        ValueError: If they are not labels of n images.
+    """
+    if y is None:
+        y = np.full(n, -1) if exclusive else np.full((n, size), np.nan)
+    y = ops.convert_to_numpy(y) if ops.is_tensor(y) else np.asarray(y)
+    if exclusive:
+        fits = y.shape in ((n,), (n, 1)) and y.dtype.kind in "iu"
+        if fits and (not n or (y.min() >= -1 and y.max() < size)):
+            return y.reshape(n).astype("int32")
+        expected = f"the class of each of the {n} images, an integer below {size} or -1"
+    else:
+        if y.shape == (n, size) and y.dtype.kind in "fiub" and not ((y < 0) | (y > 1)).any():
+            return y.astype("float32")  # NaN is neither
+        expected = f"numbers in [0, 1] or NaN of shape {(n, size)}"
+    what = f"{y.dtype}, shape={y.shape}"
+    if y.size and y.dtype.kind in "fiu":
+        what += f", values from {y.min()} to {y.max()}"
+    raise ValueError(
+        f"Argument `y` must be {expected}, since the model has a condition. Received: {what}"
+    )
+
+
 def bad_weights(low, high):
     """Returns the error message for weights that are negative or not finite."""
     return (

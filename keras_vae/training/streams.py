@@ -29,10 +29,13 @@ class Look:
         image_shape: The model's, or None.
         argument: The name to use in messages.
         class_weight: As in `fit`.
+        labels: The arguments `size` and `exclusive` of `inputs.as_labels` for a model with a
+            condition; None for others, which do not use labels.
     """
 
-    def __init__(self, image_shape, argument="x", class_weight=None):
+    def __init__(self, image_shape, argument="x", class_weight=None, labels=None):
         self.image_shape, self.argument, self.class_weight = image_shape, argument, class_weight
+        self.labels = labels
         self.error = None  # the last error raised, perhaps in a thread of another library
 
     def __call__(self, batch):
@@ -42,6 +45,9 @@ class Look:
             x, y, sample_weight = self.parts(batch)
             images = inputs.as_images(x, self.image_shape, self.argument)
             weights = inputs.as_weights(sample_weight, len(images))
+            if self.labels and y is not None:
+                labels = inputs.as_labels(y, len(images), *self.labels)
+                y = labels if isinstance(y, (list, tuple, np.ndarray)) else y
         except ValueError as error:
             self.error = error
             raise
