@@ -21,7 +21,7 @@ def first_line(config, folder):
     if config.get("bound") == "importance":
         kl += f", importance-weighted bound of {config['draws']} draws"
     if config.get("condition") is not None:
-        everything = "the class" if config["label_names"] else "all attributes"
+        everything = "the class" if len(config["label_names"]) > 1 else "all attributes"
         kl += f", given {' '.join(config['condition']) or everything}"
     if config.get("penalty"):
         kl += f", penalty {config['penalty']} x {config['penalty_weight']:g}"

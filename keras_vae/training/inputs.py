@@ -143,17 +143,21 @@ def as_labels(y, n, size, exclusive):
         fits = y.shape in ((n,), (n, 1)) and y.dtype.kind in "iu"
         if fits and (not n or (y.min() >= -1 and y.max() < size)):
             return y.reshape(n).astype("int32")
-        expected = f"the class of each of the {n} images, an integer below {size} or -1"
     else:
         if y.shape == (n, size) and y.dtype.kind in "fiub" and not ((y < 0) | (y > 1)).any():
             return y.astype("float32")  # NaN is neither
-        expected = f"numbers in [0, 1] or NaN of shape {(n, size)}"
     what = f"{y.dtype}, shape={y.shape}"
     if y.size and y.dtype.kind in "fiu":
         what += f", values from {y.min()} to {y.max()}"
-    raise ValueError(
-        f"Argument `y` must be {expected}, since the model has a condition. Received: {what}"
-    )
+    raise ValueError(bad_labels(size, exclusive, what, n))
+
+
+def bad_labels(size, exclusive, what, n="n"):
+    """Returns the error message for labels that a model with a condition cannot use."""
+    expected = f"numbers in [0, 1] or NaN of shape ({n}, {size})"
+    if exclusive:
+        expected = f"the class of each of the {n} images, an integer below {size} or -1"
+    return f"Argument `y` must be {expected}, since the model has a condition. Received: {what}"
 
 
 def bad_weights(low, high):

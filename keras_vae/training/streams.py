@@ -83,6 +83,10 @@ class Look:
             if found:
                 what, kind, *limits = found.groups()
                 low, high = (float(one) if "float" in kind else one for one in limits)
+                if what == "y":
+                    raise ValueError(
+                        inputs.bad_labels(*self.labels, f"values from {low} to {high}")
+                    ) from None
                 if what == "sample_weight":
                     raise ValueError(inputs.bad_weights(low, high)) from None
                 raise ValueError(out_of_range(what, kind, low, high)) from None
@@ -171,7 +175,7 @@ def checked_by_tensorflow(dataset, look):
     """
     tf = sys.modules["tensorflow"]  # imported already by the data set
 
-    x, _, sample_weight = look.parts(dataset.element_spec)
+    x, y, sample_weight = look.parts(dataset.element_spec)
     if isinstance(x, tf.TensorSpec) and x.shape.rank is not None:
         shape = look.image_shape or (None, None, None)
         if x.shape.rank == 3 and fits(tuple(x.shape), shape):
@@ -182,6 +186,12 @@ def checked_by_tensorflow(dataset, look):
         check_images(x, shape, look.argument)
     if sample_weight is not None and not isinstance(sample_weight, tf.TensorSpec):
         inputs.as_weights(sample_weight, 0)  # raises `ValueError`
+
+    checks_labels = bool(look.labels) and isinstance(y, tf.TensorSpec)
+    if checks_labels and y.shape.rank is not None:
+        # Zeros of this shape and type are valid values, unless one of these is wrong.
+        shape = [8 if side is None else side for side in y.shape]
+        inputs.as_labels(np.zeros(shape, y.dtype.as_numpy_dtype), shape[0], *look.labels)
 
     def reject(name, values, good):
         def fail():
@@ -206,6 +216,11 @@ def checked_by_tensorflow(dataset, look):
             sample_weight = tf.cast(sample_weight, "float32")
             good = tf.reduce_all((sample_weight >= 0) & (sample_weight < np.inf))
             checks.append(reject("sample_weight", sample_weight, good))
+        if checks_labels:
+            size, exclusive = look.labels
+            low, high = (-1, size - 1) if exclusive else (0, 1)
+            low, high = tf.cast(low, y.dtype), tf.cast(high, y.dtype)
+            checks.append(reject("y", y, ~tf.reduce_any((y < low) | (y > high))))
         with tf.control_dependencies(checks):
             x = tf.identity(x)
         if sample_weight is not None:
