@@ -165,7 +165,7 @@ def make_pieces(args, images):
     penalty = made[args.penalty]() if args.penalty else None
     if args.model == "ae":
         return {"penalty": penalty}
-    prior, bound = args.prior, args.bound
+    prior, bound = args.prior or "normal", args.bound or "elbo"  # of an earlier version: None
     if prior == "mixture":
         prior = priors.MixturePrior(args.components)
     elif prior == "vamp":
