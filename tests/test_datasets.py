@@ -90,7 +90,7 @@ def test_labels_follow_their_images():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"name": "cats"}, r"Unknown data set 'cats'\. Expected 'faces', 'sprites', the name of a TFDS"),
+        ({"name": "cats"}, r"Unknown data set 'cats'\. Expected 'faces', 'sprites', the name of"),
         ({"name": "no/such/folder"}, "Unknown data set 'no/such/folder'"),
         ({"name": ""}, "must be a name or a path"),
         ({"name": None}, "must be a name or a path"),

@@ -134,6 +134,7 @@ class AutoEncoder(Fitting):
                 "Argument `encoder` must take images of a fixed shape (None, height, width, "
                 f"channels). Received: input shape {tuple(input_shape)}"
             )
+        self._check_inputs()
         codes = self.encoder(self._symbol(*self.image_shape))
         codes = codes if isinstance(codes, (list, tuple)) else [codes]
         shapes = [getattr(code, "shape", None) for code in codes]
@@ -152,6 +153,18 @@ class AutoEncoder(Fitting):
             )
         self._check_outputs(self.likelihood)
         self.built = True
+
+    def _check_inputs(self):
+        """Raises `ValueError` unless both networks take a condition, or neither does."""
+        for name in ("encoder", "decoder"):
+            found = len(getattr(getattr(self, name), "inputs", None) or ())
+            wanted = 1 if self.condition is None else 2
+            if found and found != wanted:
+                raise ValueError(
+                    f"Argument `{name}` must take {wanted} input(s), since the model has "
+                    f"{'a' if wanted == 2 else 'no'} condition (`condition=condition.size` of the "
+                    f"builders). Received: a model of {found} input(s)"
+                )
 
     def _symbol(self, *shape):
         """Returns a symbolic batch for encoder or decoder, with the condition if there is one."""

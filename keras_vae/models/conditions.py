@@ -46,7 +46,8 @@ class Condition(Piece):
 
     def __init__(self, names, exclusive=True, hidden=0.1, **kwargs):
         super().__init__(**kwargs)
-        names = () if isinstance(names, str) else tuple(map(str, names))
+        is_list = hasattr(names, "__iter__") and not isinstance(names, str)
+        names = tuple(map(str, names)) if is_list else ()
         if not names or len(set(names)) < max(len(names), 1 + bool(exclusive)):
             raise ValueError(
                 "Argument `names` must be different names, two or more of classes. "
@@ -111,7 +112,8 @@ class Condition(Piece):
             return np.tile(signs, (n, 1))
         if self.exclusive and np.ndim(condition) == 0 and condition is not None:
             condition = np.full(n, condition)
-        return as_signs(self.checked(condition, n), self.size, np)
+        labels = as_labels(condition, n, self.size, self.exclusive, "condition")
+        return as_signs(labels, self.size, np)
 
     def index(self, name):
         """Returns the number of a name, or raises `ValueError`."""

@@ -124,7 +124,7 @@ def as_weights(sample_weight, n):
     return weights.reshape(n).astype("float32")
 
 
-def as_labels(y, n, size, exclusive):
+def as_labels(y, n, size, exclusive, argument="y"):
     """Returns the labels of n images as int32 ``(n,)``, or their attributes as float32.
 
     Args:
@@ -132,6 +132,7 @@ def as_labels(y, n, size, exclusive):
         n: Number of images.
         size: Number of classes or attributes.
         exclusive: Whether they are classes.
+        argument: The name to use in messages.
 
     Raises:
         ValueError: If they are not labels of n images.
@@ -149,15 +150,18 @@ def as_labels(y, n, size, exclusive):
     what = f"{y.dtype}, shape={y.shape}"
     if y.size and y.dtype.kind in "fiu":
         what += f", values from {y.min()} to {y.max()}"
-    raise ValueError(bad_labels(size, exclusive, what, n))
+    raise ValueError(bad_labels(size, exclusive, what, n, argument))
 
 
-def bad_labels(size, exclusive, what, n="n"):
+def bad_labels(size, exclusive, what, n="n", argument="y"):
     """Returns the error message for labels that a model with a condition cannot use."""
     expected = f"numbers in [0, 1] or NaN of shape ({n}, {size})"
     if exclusive:
         expected = f"the class of each of the {n} images, an integer below {size} or -1"
-    return f"Argument `y` must be {expected}, since the model has a condition. Received: {what}"
+    return (
+        f"Argument `{argument}` must be {expected}, since the model has a condition. "
+        f"Received: {what}"
+    )
 
 
 def bad_weights(low, high):
