@@ -149,7 +149,7 @@ def test(model, grey, args):
     binarise = keras_vae.DynamicBinarization(seed=args.seed + 1)
     images = ops.convert_to_numpy(binarise(to_float(grey)))
     started = time.perf_counter()
-    found = model.log_likelihood(images, k=args.k, batch_size=10_000, seed=args.seed)
+    found = model.log_likelihood(images, k=args.k, batch_size=2_500, seed=args.seed)
     seconds = time.perf_counter() - started
     return {
         "test_log_likelihood": round(found.mean(), 3),

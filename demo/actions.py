@@ -48,7 +48,7 @@ class Actions:
         classes = run.config.get("label_names")
         self._classes = classes if isinstance(classes, list | tuple) else ()
         self.attributes = self._ordered(self.edits or ())
-        self.wishes = self._ordered(run.flow or ())
+        self.wishes = {source: self._ordered(names) for source, names in run.wishes.items()}
         self.ways = WAYS if run.flow is not None else WAYS[1:]
         # Groups of test images that have a mean code, with the number of images in each.
         self.groups = {}
@@ -79,7 +79,7 @@ class Actions:
 
     def shift(self, strengths, code):
         """Returns the same as `run.edits.shift`, which is linear in each strength, for one code."""
-        shift, key = np.zeros_like(code), code.tobytes()
+        key, shift = code.tobytes(), np.zeros(self.edits.columns, "float32")
         for name, strength in strengths.items():
             if strength:
                 shift += np.float32(strength) * self._unit(key, name)
@@ -150,7 +150,8 @@ class Actions:
         # Like `latent.edit`, but decoded in one call: this runs while a slider moves.
         z = latent.codes_of(self.model, image[None])[0]
         wanted = [{}, strengths, *({**strengths, strip_of: a} for a in STRIP)]
-        pictures = self.model.decode(np.stack([z + self.shift(one, z) for one in wanted]))
+        shifts = np.stack([self.shift(one, z) for one in wanted])
+        pictures = self.model.decode(latent.moved(np.tile(z, (len(shifts), 1)), shifts))
         before, after, strip = pictures[0], pictures[1], pictures[2:]
         if keep_detail:
             strip = latent.with_detail(
@@ -168,10 +169,10 @@ class Actions:
             count: Number of images, 1 to 64.
             seed: Whole number; one seed always gives the same images.
             temperature: From 0 to 2; below 1 images are more typical and less diverse.
-            source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the flow if
-                `attributes` are given, otherwise the best source of the run.
+            source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the best source of the
+                run, with `attributes` the first of those that take them.
             attributes: Attributes of the images, True or False by name, such as
-                ``{"smiling": True}``. Requires a flow that was trained with attributes.
+                ``{"smiling": True}``. Requires a source that takes them, see `wishes`.
 
         Returns:
             uint8 ``(count, height, width, channels)``.
@@ -192,13 +193,17 @@ class Actions:
         attributes = {} if attributes is None else attributes
         check_wishes(attributes)
         if attributes and not self.wishes:
-            raise ValueError("This model has no flow with attributes, so it cannot sample by them")
-        if attributes and source not in ("best", "flow"):
-            raise ValueError(f"Only the flow can sample by attributes, not the {source}")
-        for name in attributes:
-            check_name(name, self.wishes)
+            raise ValueError(
+                "This model has neither a flow with attributes nor a condition, so it cannot "
+                "sample by them"
+            )
         if source == "best":
-            source = "flow" if attributes else sources[0]
+            source = next(iter(self.wishes)) if attributes else sources[0]
+        if attributes and source not in self.wishes:
+            able = " and the ".join(self.wishes)
+            raise ValueError(f"Only the {able} can sample by attributes, not the {source}")
+        for name in attributes:
+            check_name(name, self.wishes[source])
         images = self.run.sample(
             int(count), int(seed), float(temperature), source, attributes or None
         )

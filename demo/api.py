@@ -48,9 +48,9 @@ def build(actions, images, space_map):
 
     def describe():
         """Describes the model: the data, the shape of the images, the attributes with the method
-        that edits each, the sources of samples, the attributes by which samples can be drawn
-        ("wishes"), the ways of interpolation, the groups of test images, the length of a code and
-        the number of test images.
+        that edits each, the sources of samples, the attributes by which each source can draw
+        samples ("wishes"), the ways of interpolation, the groups of test images, the length of a
+        code and the number of test images.
         """
         return {
             "dataset": actions.run.config.get("name"),
@@ -91,8 +91,8 @@ def build(actions, images, space_map):
 
     def sample(count, seed, temperature, source, attributes):
         """Draws 1 to 64 new images, with a seed and a temperature from 0 to 2, from the flow, the
-        mixture or the prior (best: the best of these that the run has). The flow can draw images
-        by attributes, true or false by name; `describe` lists them as "wishes".
+        mixture or the prior (best: the best of these that the run has). Some sources can draw
+        images by attributes, true or false by name; `describe` lists them as "wishes".
         """
         images = actions.sample(count, seed, temperature, source, attributes)
         return [displayed(image) for image in images]

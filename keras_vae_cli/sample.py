@@ -108,7 +108,7 @@ def perform(args):
     images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
     pictures.write(side_by_side(images), args.output)
     what = "1 image" if args.n == 1 else f"{args.n:,} images"
-    source = args.source or ("flow" if args.wishes else run.sources[0])
+    source = args.source or next(iter(run.wishes if args.wishes else run.sources))
     wishes = "".join(f" {name}={has:d}" for name, has in args.wishes.items())
     wishes = wishes and f" with{wishes}"
     return shown(f"{args.output}: {what}{wishes} from the {source} of {run.folder}, seed {seed}")

@@ -174,8 +174,8 @@ def test_samples_show_what_is_wished_for(run, actions):
 
 def test_without_a_flow_there_are_no_wishes_and_no_way_through_it(run, photo):
     actions = Actions(dataclasses.replace(run, flow=None))
-    assert actions.wishes == [] and actions.ways == ("straight", "spherical")
-    with pytest.raises(ValueError, match="no flow with attributes"):
+    assert actions.wishes == {} and actions.ways == ("straight", "spherical")
+    with pytest.raises(ValueError, match="neither a flow with attributes nor a condition"):
         actions.sample(5, attributes={"smiling": True})
     with pytest.raises(ValueError, match="no flow to sample from"):
         actions.sample(5, source="flow")
@@ -365,7 +365,7 @@ def test_wishes_and_groups_of_attributes_and_of_classes(run):
     ],
 )
 def test_what_the_controls_ask_for(names, wishes, expected):
-    assert sample.asked(names, wishes) == expected
+    assert sample.asked(zip(names, wishes)) == expected
 
 
 @pytest.mark.parametrize("kind", ["no attributes", "no examples", "grey", "one latent", "ae"])
@@ -498,7 +498,8 @@ def test_every_endpoint_answers_and_is_documented(client, actions, png, turned_p
     assert (about["latent_dim"], about["examples"]) == (2, 6)
     assert about["methods"] == {name: run.edits.method(name) for name in NAMES}
     assert about["sources"] == ["flow", "mixture", "prior"]
-    assert about["wishes"] == list(NAMES) and about["groups"] == ["smiling", "two words", "8"]
+    assert about["wishes"] == {"flow": list(NAMES)}
+    assert about["groups"] == ["smiling", "two words", "8"]
     assert about["ways"] == ["flow", "straight", "spherical"]
     assert (read(client.predict(2, api_name="/example")) == run.examples.images[2]).all()
     before, after, strip = client.predict(file, {"smiling": 2}, api_name="/edit")

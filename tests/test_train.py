@@ -470,11 +470,12 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
     import train
 
     images = np.zeros((9, 64, 64, 3), "uint8")
-    data = types.SimpleNamespace(image_shape=images.shape[1:], train=images)
+    split = datasets.dataset.Split(images)
+    data = types.SimpleNamespace(image_shape=images.shape[1:], train=split)
     for flags, expected in (((), True), (("--no-straight",), False)):
         args = parse(["--network", "mlp", "--widths", "8", *flags])
         train.fill_in_defaults(args, data)
-        model = train.build(args, images)
+        model = train.build(args, data)
         for part in (model.encoder, model.decoder):
             assert ("straight" in {layer.name for layer in part.layers}) == expected
 

@@ -27,6 +27,8 @@ NUMBERS = {
 EDITED = {
     "flow": "Flow: the code is mapped to noise, and the noise to a code with other attributes. The "
     "change depends on the picture",
+    "condition": "The same code, decoded with another condition: the model was trained with these "
+    "attributes as a second input",
     "discriminant": "One direction for all pictures: the normal of a linear classifier of the "
     "codes",
     "regression": "One direction for all pictures: the coefficients of a regression of the codes "
@@ -174,10 +176,8 @@ def code(run):
     lines = ["from keras_vae import latent, runs", "", first]
     if run.sources:
         lines += ["images = run.sample(16, seed=0)  # (16, height, width, channels) in [0, 1]"]
-    if run.flow is not None and len(run.flow):
-        lines += [
-            f"images = run.sample(16, seed=0, attributes={{{favourite(list(run.flow))!r}: True}})"
-        ]
+    for names in [*run.wishes.values()][:1]:
+        lines += [f"images = run.sample(16, seed=0, attributes={{{favourite(names)!r}: True}})"]
     if run.edits:
         name = favourite(run.edits.names)
         lines += [

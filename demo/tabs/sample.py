@@ -42,8 +42,12 @@ def build(actions, tabs, photo):
                 label="Codes from",
                 info=". ".join(": ".join(SOURCES[name]) for name in sources),
             )
-            with gr.Column(visible=sources[0] == "flow", elem_classes="wishes") as wished:
-                names, wishes = lay_out_wishes(actions)
+            names, wishes, columns = [], [], {}
+            for name, wanted in actions.wishes.items():
+                with gr.Column(visible=sources[0] == name, elem_classes="wishes") as columns[name]:
+                    laid_out = lay_out_wishes(actions, wanted)
+                names += [(name, wish) for wish in laid_out[0]]
+                wishes += laid_out[1]
             draw = gr.Button("Draw again", variant="primary")
             with gr.Accordion("Number, temperature, seed", open=False):
                 count = controls.slider(1, MOST_IMAGES, COUNT, step=1, label="Number of images")
@@ -76,7 +80,8 @@ def build(actions, tabs, photo):
     last = gr.JSON([COUNT, 0, 1.0, sources[0], {}], visible="hidden")
 
     def show(count, seed, temperature, source, *wishes):
-        attributes = asked(names, wishes) if source == "flow" else {}
+        own = [(name, wish) for (of, name), wish in zip(names, wishes) if of == source]
+        attributes = asked(own)
         images = actions.sample(count, seed, temperature, source, attributes)
         drawn = [count, seed, temperature, source, attributes]
         return [displayed(image) for image in images], drawn
@@ -101,22 +106,27 @@ def build(actions, tabs, photo):
         [grid, last],
         **LIVE,
     )
-    if wishes:
-        source.input(lambda name: gr.Column(visible=name == "flow"), source, wished, **QUIET)
+    if columns:
+        source.input(
+            lambda name: [gr.Column(visible=name == of) for of in columns],
+            source,
+            [*columns.values()],
+            **QUIET,
+        )
     draw.click(
         reporting(others), [count, temperature, source, *wishes], [seed, grid, last], **QUIET
     )
     grid.select(reporting(send), last, [photo, tabs], **QUIET)
 
 
-def lay_out_wishes(actions):
+def lay_out_wishes(actions, wanted):
     """Lays out the controls for attributes of new images.
 
     Returns:
         The attribute of each control, None for the menu of classes, and the controls.
     """
-    classes = [name for name in actions.wishes if actions.is_class(name)]
-    names = [name for name in actions.wishes if name not in classes]
+    classes = [name for name in wanted if actions.is_class(name)]
+    names = [name for name in wanted if name not in classes]
     controls = []
     if classes:
         menu = [(ANY, ANY), *((label(name), f"+{name}") for name in classes)]
@@ -138,10 +148,10 @@ def wish(name):
     )
 
 
-def asked(names, wishes):
-    """Returns the attributes that the controls select, True or False by name."""
+def asked(wishes):
+    """Returns the attributes that pairs of names and controls select, True or False by name."""
     attributes = {}
-    for name, choice in zip(names, wishes):
+    for name, choice in wishes:
         if choice not in (None, ANY):
             name, has = (choice[1:], True) if name is None else (name, choice == WITH)
             attributes[name] = has

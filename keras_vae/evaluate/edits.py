@@ -49,8 +49,8 @@ def edit_report(
         judge: A `Classifier` of real images.
         identity_of: Function from the name of an attribute to a `Classifier` that was trained on
             all other attributes; None skips identity.
-        directions: Editors by method: `latent.Directions`, a `latent.Flow` or `latent.Edits`. The
-            first is the default.
+        directions: Editors by method: `latent.Directions`, a `latent.Flow`, `latent.Switches` or
+            `latent.Edits`. The first is the default and has all attributes.
         validation: A `keras_vae.datasets.Split` with attributes.
         test: A `keras_vae.datasets.Split` with attributes.
         names: Names of the attributes of both splits.
@@ -101,7 +101,8 @@ def edit_report(
     wanted = measurable if attributes is None else attributes
     edited = [name for name in directions[first].names if name in wanted and name in judge.names]
     begin = progress or (lambda what, total: lambda steps: None)
-    done = begin("edits", len(edited) * (1 + len(directions) * (2 * len(STRENGTHS) + 1)))
+    measured = sum(name in edits.names for edits in directions.values() for name in edited)
+    done = begin("edits", len(edited) + measured * (2 * len(STRENGTHS) + 1))
     report = {}
     for name in edited:
         classes = exclusive if name in exclusive else ()
@@ -112,6 +113,8 @@ def edit_report(
         done(1)
         methods = {}
         for method, edits in directions.items():
+            if name not in edits.names:
+                continue
             detail = method == (chosen or {}).get(name, first)
             methods[method] = measure(sides, name, edits, counted, detail, done)
         report[name] = {
@@ -162,6 +165,8 @@ def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOS
         watched = [other for other in judge.names if other not in classes]
         qualities = {}
         for method, edits in methods.items():
+            if name not in edits.names:
+                continue
             unit = edits.shift({name: 1.0}, side.z)
             curve = [side.score(name, strength * unit, watched) for strength in STRENGTHS[1:4]]
             qualities[method] = quality(curve[choose(curve)])
@@ -221,11 +226,11 @@ class Side:
     def score(self, name, shift, watched, keep_detail=False):
         """Returns the `score` of adding the attribute where absent, and removing it where present.
 
-        ``shift`` is ``(n, latent_dim)``, the change of the codes that adds the attribute.
+        ``shift``, of an editor, is the change of the codes that adds the attribute.
         """
         before = self.photo_logits if keep_detail else self.logits
         has = before[:, self.judge.names.index(name)] > 0
-        pictures = self.model.decode(self.z + np.where(has, -1, 1)[:, None] * shift)
+        pictures = self.model.decode(latent.moved(self.z, np.where(has, -1, 1)[:, None] * shift))
         unedited = self.own if self.identity else None
         if keep_detail:
             pictures = latent.with_detail(self.images, self.reconstructions, pictures)

@@ -13,6 +13,8 @@ from keras_vae.latent.flow import Flow as Flow
 from keras_vae.latent.flow_fitting import fit_flow as fit_flow
 from keras_vae.latent.mixture import Mixture as Mixture
 from keras_vae.latent.mixture import fit_mixture as fit_mixture
+from keras_vae.latent.switches import Switches as Switches
+from keras_vae.latent.switches import moved as moved
 from keras_vae.latent.walks import carried as carried
 from keras_vae.latent.walks import interpolate as interpolate
 from keras_vae.latent.walks import kl_of_latents as kl_of_latents

@@ -8,17 +8,19 @@ from keras_vae import checks
 from keras_vae.images import to_float
 from keras_vae.latent.directions import Directions, index_of
 from keras_vae.latent.flow import Flow
+from keras_vae.latent.switches import Switches, moved
 
 
 @dataclass(frozen=True, eq=False)
 class Edits:
-    """The method of editing each attribute: along its direction, or by the flow.
+    """The method of editing each attribute: along its direction, by the flow or the condition.
 
     Attributes:
         directions: `Directions`.
         flow: A `Flow` for the same attributes, or None.
-        methods: The method of each attribute by name, ``"flow"`` or the method of the
-            directions, which is the default.
+        methods: The method of each attribute by name: ``"flow"``, ``"condition"`` or the method of
+            the directions, which is the default.
+        switches: `Switches` of a model with a condition, or None.
 
     Example:
 
@@ -32,6 +34,7 @@ class Edits:
     directions: Directions
     flow: Flow | None = None
     methods: dict | None = None
+    switches: Switches | None = None
 
     @property
     def names(self):
@@ -43,20 +46,30 @@ class Edits:
     def __len__(self):
         return len(self.names)
 
+    @property
+    def columns(self):
+        """The number of columns of `shift`."""
+        size = 0 if self.switches is None else len(self.switches)
+        return self.directions.vectors.shape[1] + size
+
     def method(self, name):
         """Returns the method by which an attribute is edited."""
-        by_flow = self.flow is not None and (self.methods or {}).get(name) == "flow"
-        return "flow" if by_flow else self.directions.method
+        method = (self.methods or {}).get(name)
+        can_flow = self.flow is not None
+        can_switch = self.switches is not None and name in self.switches.names
+        possible = {"flow": can_flow, "condition": can_switch}.get(method, False)
+        return method if possible else self.directions.method
 
     def shift(self, strengths, codes):
-        """Returns the vectors to add to codes to change attributes.
+        """Returns the vectors to add to codes to change attributes, by `moved`.
 
         Args:
             strengths: Amount of each attribute to add, by name.
             codes: ``(n, latent_dim)``.
 
         Returns:
-            float32 ``(n, latent_dim)``.
+            float32 ``(n, latent_dim)``, with more columns for a model with a condition, see
+            `Switches.shift`.
 
         Raises:
             ValueError: If a name is unknown or a strength is not a finite number.
@@ -64,13 +77,19 @@ class Edits:
         Example:
 
         ```python
-        z_new = z + run.edits.shift({"smiling": 1}, z)
+        z_new = latent.moved(z, run.edits.shift({"smiling": 1}, z))
         ```
         """
-        by_flow = {name: a for name, a in strengths.items() if self.method(name) == "flow"}
-        straight = {name: a for name, a in strengths.items() if name not in by_flow}
+        parts = {"flow": {}, "condition": {}}
+        straight = {}
+        for name, strength in strengths.items():
+            parts.get(self.method(name), straight)[name] = strength
         shift = np.broadcast_to(self.directions.shift(straight), np.shape(codes))
-        return shift + self.flow.shift(by_flow, codes) if by_flow else shift
+        if parts["flow"]:
+            shift = shift + self.flow.shift(parts["flow"], codes)
+        if self.switches is not None:
+            shift = moved(shift, self.switches.shift(parts["condition"], codes))
+        return shift
 
 
 def codes_of(model, x, batch_size=128):
@@ -105,17 +124,18 @@ def codes_of(model, x, batch_size=128):
 
 
 def edit(model, images, directions, strengths, keep_detail=False, batch_size=128):
-    """Returns images with attributes changed: ``decode(z + directions.shift(strengths, z))``.
+    """Returns images with attributes changed: ``decode(moved(z, directions.shift(strengths, z)))``.
 
     Args:
         model: A `VAE` or `AutoEncoder`.
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or, without
             `keep_detail`, codes ``(n, latent_dim)``.
-        directions: `Directions` of the model's latent space, a `Flow` from noise to it, or
-            `Edits`.
+        directions: `Directions` of the model's latent space, a `Flow` from noise to it, the
+            `Switches` of its condition, or `Edits`.
         strengths: Amount of each attribute to add, by name; 0 gives the reconstruction. With
             `Directions`, 1 is the distance between the mean codes with and without the
-            attribute; with a `Flow`, that between the image with and without it.
+            attribute; with a `Flow`, that between the image with and without it; with `Switches`,
+            1 is the condition that it is present.
         keep_detail: Whether to add only the change caused by the edit to the original images, so
             that they stay sharp, see `with_detail`.
         batch_size: Images to process at once.
@@ -134,13 +154,13 @@ def edit(model, images, directions, strengths, keep_detail=False, batch_size=128
     ```
     """
     z = codes_of(model, images, batch_size)
-    shift = directions.shift(strengths, z)
-    if shift.shape[-1] != z.shape[1]:
+    shift, size = directions.shift(strengths, z), getattr(model.condition, "size", 0)
+    if shift.shape[-1] not in (z.shape[1], z.shape[1] + size):
         raise ValueError(
             f"Argument `directions` must have {z.shape[1]} latents, like the model. "
             f"Received: directions with {shift.shape[-1]}"
         )
-    after = model.decode(z + shift, batch_size)
+    after = model.decode(moved(z, shift), batch_size)
     if not keep_detail:
         return after
     return with_detail(images, model.decode(z, batch_size), after)

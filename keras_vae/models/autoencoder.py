@@ -400,9 +400,10 @@ class AutoEncoder(Fitting):
         """Returns the images decoded from codes.
 
         Args:
-            z: Codes ``(n, latent_dim)``.
+            z: Codes ``(n, latent_dim)``; or, for a model with a condition, ``(n, latent_dim +
+                condition.size)``, codes followed by the condition (1: present, -1: absent).
             batch_size: How many codes to process at once.
-            condition: See `encode`.
+            condition: See `encode`; None if `z` has it.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
@@ -418,6 +419,10 @@ class AutoEncoder(Fitting):
         """
         self._check_built()
         z = np.asarray(z, dtype="float32")
+        size = 0 if self.condition is None or condition is not None else self.condition.size
+        if size and z.ndim == 2 and z.shape[1] == self.latent_dim + size:
+            z, signs = np.split(z, [self.latent_dim], axis=1)
+            return in_batches(self.program(self._decode), z, batch_size, signs)
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(
                 f"Argument `z` must have the shape (n, {self.latent_dim}). "

@@ -144,8 +144,16 @@ class VAE(AutoEncoder):
     def _build_codes(self):
         """Builds the layers that need the length of a code; `quantize` requires built layers."""
         self.sampling.build([(None, self.latent_dim)] * 2)
-        if not self.prior.built:
-            self.prior.build((None, self.latent_dim))
+        self._build_prior(self.prior)
+
+    def _build_prior(self, prior):
+        if prior.image_shape not in (None, self.image_shape):
+            raise ValueError(
+                "Argument `prior` must have images of the model's shape "
+                f"{self.image_shape}. Received: images of shape {prior.image_shape}"
+            )
+        if not prior.built:
+            prior.build((None, self.latent_dim))
 
     def _checked_prior(self, value):
         value = priors.get(value)
@@ -155,8 +163,8 @@ class VAE(AutoEncoder):
                 f"with. Make a new {type(value).__name__}"
             )
         value.encode = self.posterior_of_pixels
-        if self.built and not value.built:
-            value.build((None, self.latent_dim))
+        if self.built:
+            self._build_prior(value)
         return value
 
     def _checked_bound(self, value):

@@ -71,15 +71,11 @@ def edit(run, data, judges, options, bar):
     requested = {*(options.attribute or ()), *(options.watch or ())}
     if unknown := sorted(requested - set(judges.judge.names)):
         return missing(f"too few of the judge's images have, or lack, {', '.join(unknown)}")
-    by_method = {run.directions.method: run.directions}
-    if run.flow is not None:
-        by_method["flow"] = run.flow
-    by_method |= other_directions(run, data)
     return evaluate.edit_report(
         run.model,
         judges.judge,
         judges.without,
-        by_method,
+        editors(run) | other_directions(run, data),
         data.validation,
         data.test,
         data.attribute_names,
@@ -89,6 +85,12 @@ def edit(run, data, judges, options, bar):
         chosen={name: run.edits.method(name) for name in run.edits},
         progress=bar,
     )
+
+
+def editors(run):
+    """Returns the editors of a run by method, the default first."""
+    found = {run.directions.method: run.directions, "flow": run.flow, "condition": run.switches}
+    return {method: editor for method, editor in found.items() if editor is not None}
 
 
 def other_directions(run, data):
@@ -159,9 +161,9 @@ def choose_methods(run, data, judges):
         judges: The `keras_vae.evaluate.judges.Judges` of that data set.
 
     Returns:
-        A dict of methods by attribute. Empty, so that all edits use directions, if the run has no
-        directions or no flow, no attribute can be judged, or there are fewer than 5,000 training
-        images: training a judge would take as long as the run.
+        A dict of methods by attribute. Empty, so that all edits use the default, if the run has no
+        directions or nothing else, no attribute can be judged, or there are fewer than 5,000
+        training images: training a judge would take as long as the run.
 
     Example:
 
@@ -170,11 +172,11 @@ def choose_methods(run, data, judges):
     report.choose_methods(run, data, Judges(data))
     ```
     """
-    if run.directions is None or run.flow is None or len(data.train) < MIN_TRAINING_IMAGES:
+    if run.directions is None or len(data.train) < MIN_TRAINING_IMAGES:
         return {}
-    if judges.judge is None:
+    methods = editors(run)
+    if len(methods) == 1 or judges.judge is None:
         return {}
-    methods = {run.directions.method: run.directions, "flow": run.flow}
     return evaluate.choose_methods(
         run.model, judges.judge, methods, data.validation, data.label_names
     )

@@ -53,7 +53,15 @@ class Run:
         """The `keras_vae.latent.Edits` of all attributes; None without directions."""
         if self.directions is None:
             return None
-        return latent.Edits(self.directions, self.flow, self.config.get("edit_methods"))
+        return latent.Edits(
+            self.directions, self.flow, self.config.get("edit_methods"), self.switches
+        )
+
+    @property
+    def switches(self):
+        """The `keras_vae.latent.Switches` of a model with a condition; otherwise None."""
+        condition = self.model.condition
+        return condition and latent.Switches(condition, self.model.latent_dim)
 
     @property
     def sources(self):
@@ -61,6 +69,13 @@ class Run:
         best = self.config.get("best_source")
         order = sorted(SOURCES, key=lambda name: name != best)
         return tuple(name for name in order if name not in self._lacking())
+
+    @property
+    def wishes(self):
+        """The names of the attributes that new images can be given, by source."""
+        flow, condition = self.flow, self.model.condition
+        names = {"flow": flow and flow.names, "prior": condition and condition.names}
+        return {source: tuple(found) for source, found in names.items() if found}
 
     def sample(self, n, seed=None, temperature=1.0, source=None, attributes=None):
         """Returns new images.
@@ -74,7 +89,7 @@ class Run:
                 ``"prior"``, that of the model. None is the first of `sources`.
             attributes: Attributes of the images, True or False by the name of an attribute or
                 class, such as ``{"smiling": True, "eyeglasses": False}``. Requires the flow, or
-                ``source="prior"`` and a model that was trained with these as condition.
+                a model that was trained with these as condition, and then its prior.
 
         Returns:
             NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
@@ -97,7 +112,9 @@ class Run:
             why = " and ".join(lacking.values())
             raise ValueError(f"{self.folder} has nothing to sample from: {why}")
         best = self.sources[0]
-        if attributes and source == "prior" and "prior" not in lacking and self.model.condition:
+        if attributes and source is None:
+            source = next(iter(self.wishes), None)
+        if attributes and source == "prior" and self.model.condition:
             return self.model.sample(n, seed, temperature, condition=attributes)
         if attributes and source not in (None, "flow"):
             raise ValueError(

@@ -352,9 +352,9 @@ def describe(model, data, batch_size):
         "backend": keras.backend.backend(),
         "batch size": batch_size,
         "images": f"{' x '.join(map(str, images.shape))} {images.dtype}, checksum "
-        f"{checksum(np.ascontiguousarray(images[rows]))}",
-        "labels": "none" if labels is None else checksum(labels),
-        "sample weights": "none" if weights is None else checksum(weights),
+        f"{checksum(images[rows].tobytes())}",
+        "labels": "none" if labels is None else checksum(labels.tobytes()),
+        "sample weights": "none" if weights is None else checksum(weights.tobytes()),
         "weights": f"{model.count_params():,}",
         "settings of the model": f"checksum {checksum(settings.encode())}",
         "optimizer": f"{type(model.optimizer).__name__}, checksum {checksum(optimizer.encode())}",
