@@ -276,7 +276,7 @@ class FlowPrior(Prior):
                 self.biases.append(self.add_weight(shape[1:], "zeros", name=f"bias_{name}"))
 
     def log_prob(self, z):
-        log_volume = 0.0
+        z, log_volume = ops.convert_to_tensor(z), 0.0
         for layer in range(self.layers):
             kept, changed = z[..., : self.half], z[..., self.half :]
             log_scale, shift = self.coupling(layer, kept)
@@ -326,6 +326,7 @@ def log_mixture(z, means, log_vars, log_weights):
         means, log_vars: ``(K, latent_dim)``.
         log_weights: ``(K,)``, or one number.
     """
+    z = ops.convert_to_tensor(z)
     if device_name() != "cpu":  # where a product may be rounded to 10 bits, and this is as fast
         return ops.logsumexp(log_normal(z[..., None, :], means, log_vars) + log_weights, axis=-1)
     # As products of matrices, 40 times faster on two cores. Around the mean of all components, so

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import gradio as gr
 import keras
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from test_main import NAMES, save_run
 
 import keras_vae
 from demo.actions import Actions
+from demo.app import build_demo
 from keras_vae import Condition, evaluate, latent, runs
 from keras_vae.datasets import Split
 from keras_vae.runs import report
@@ -182,3 +184,20 @@ def test_the_page_edits_and_samples_by_condition(run, images):
     with pytest.raises(ValueError, match="Only the prior can sample by attributes, not the mixt"):
         actions.sample(3, source="mixture", attributes={"8": True})
     assert set(NAMES) == set(actions.attributes)
+
+
+@pytest.mark.once
+def test_the_page_has_switches_for_each_source(run):
+    def shown(run):
+        page = build_demo(run)
+        return [one for one in page.blocks.values() if isinstance(one, gr.Radio)]
+
+    def column_of(block):
+        return block if "wishes" in (block.elem_classes or ()) else column_of(block.parent)
+
+    wishes = shown(run)[1:3]  # after the sources
+    assert [one.label for one in wishes] == ["Smiling", "8"]
+    # Hidden until the prior is chosen: the first source is the mixture.
+    assert [column_of(one).visible for one in wishes] == [False] * 2
+    prior = dataclasses.replace(run, config=run.config | {"best_source": "prior"})
+    assert [column_of(one).visible for one in shown(prior)[1:3]] == [True] * 2

@@ -7,9 +7,9 @@ from keras import ops
 
 # Chosen on validation images after one to three minutes of training on two CPU cores, see
 # benchmarks/README.md. Settings that depend on the network are under its name; networks other than
-# the default "network" were tuned less. Data sets other than faces use the settings of mnist if
-# their images are small and grey, otherwise those of photographs. "images" is the number of
-# training images over all epochs.
+# the default "network" were tuned less. Data sets other than faces and sprites use the settings of
+# mnist if their images are small and grey, otherwise those of photographs. "images" is the number
+# of training images over all epochs.
 DEFAULTS = {
     "faces": {
         "network": "patches",
@@ -33,6 +33,15 @@ DEFAULTS = {
         "patches": {"widths": [384, 16, 48], "straight": True, "epochs": 10, "learning_rate": 4e-3},
         "mlp": {"widths": [384, 384], "straight": True, "epochs": 20, "learning_rate": 4e-3},
         "conv": {"widths": [48], "straight": True, "epochs": 7, "learning_rate": 6e-3},
+    },
+    "sprites": {
+        "network": "conv",
+        "likelihood": "bernoulli",
+        "latent_dim": 10,
+        "activation": "silu",
+        "patches": {"widths": [128, 16, 32], "straight": False, "epochs": 8, "learning_rate": 4e-3},
+        "mlp": {"widths": [256, 128], "straight": False, "epochs": 10, "learning_rate": 3e-3},
+        "conv": {"widths": [16], "straight": False, "epochs": 8, "learning_rate": 4e-3},
     },
     "photographs": {
         "network": "conv",
@@ -69,6 +78,9 @@ WITH_TIME = {
     "mnist": {
         0: {"images_per_second": 12000, "epochs": 200},
     },
+    "sprites": {
+        0: {"images_per_second": 2500, "epochs": 200},
+    },
     "photographs": {
         0: {"images_per_second": 850, "epochs": 100},
         2: {
@@ -86,7 +98,7 @@ def settings_for(dataset, image_shape, images, network=None, minutes=None):
     """Returns the default settings for a data set.
 
     Args:
-        dataset: Its name or path; only ``"faces"`` has settings of its own.
+        dataset: Its name or path; only ``"faces"`` and ``"sprites"`` have settings of their own.
         image_shape: ``(height, width, channels)``.
         images: The number of training images.
         network: ``"patches"``, ``"mlp"`` or ``"conv"``; None selects the default.
@@ -106,7 +118,7 @@ def settings_for(dataset, image_shape, images, network=None, minutes=None):
     """
     height, width, channels = image_shape
     kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    kind = "faces" if dataset == "faces" else kind
+    kind = dataset if dataset in ("faces", "sprites") else kind
     settings = dict(DEFAULTS[kind])
     networks = {name: settings.pop(name) for name in NETWORKS}
     better = {}
