@@ -1,6 +1,6 @@
 """Disentanglement of several models on the sprites, over several seeds.
 
-    KERAS_BACKEND=jax python benchmarks/disentanglement.py --seeds 5 --epochs 12 --halve
+    KERAS_BACKEND=jax python benchmarks/disentanglement.py --seeds 5 --epochs 8 --halve
 
 Prints a table of medians for benchmarks/README.md: MIG and DCI disentanglement (Locatello et al.
 2019, https://arxiv.org/abs/1811.12359, compare the same models on dSprites), and the lines of
