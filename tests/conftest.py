@@ -1,7 +1,9 @@
 """Plain `pytest` runs the suite once per backend in child processes, and what is run once.
 
 As many of these parts run at a time as there are processor cores, each on one; what a part prints
-begins with its name. With KERAS_BACKEND set, pytest is ordinary: one process, that backend.
+begins with its name. A test of three or more cases runs on every backend, but each of its cases on
+one of them; `pytest --every-case` runs every case on every backend. With KERAS_BACKEND set, pytest
+is ordinary: one process, that backend, every case.
 """
 
 import contextlib
@@ -52,6 +54,32 @@ if os.environ.get("KERAS_BACKEND") == "jax":
         jax.clear_caches()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every-case", action="store_true", help="every case on every backend")
+
+
+def pytest_collection_modifyitems(config, items):
+    part = os.environ.get("KERAS_VAE_PART")
+    if part not in INSTALLED or config.option.every_case:
+        return
+    cases = {}
+    for item in items:
+        cases.setdefault((item.path, item.cls, item.originalname), []).append(item)
+    mine = {item for same in cases.values() for item in dealt(same, INSTALLED.index(part))}
+    config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+    items[:] = [item for item in items if item in mine]
+
+
+def dealt(cases, place):
+    """Returns the cases of one test that the backend at this place of `INSTALLED` runs."""
+    count = len(INSTALLED)
+    if len(cases) < count or any(case.get_closest_marker("once") for case in cases):
+        return cases
+    # One place is left out after each round, so that no argument of a product of arguments
+    # stays with one backend.
+    return [c for i, c in enumerate(cases) if (i + i // count + i // count**2) % count == place]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
     option = config.option
@@ -86,7 +114,7 @@ def pytest_cmdline_main(config):
 
 def run_part(config, part, backend, expression, started):
     """Runs a part of the suite in another process and returns its exit code."""
-    environment = {**ONE_CORE, **os.environ, "KERAS_BACKEND": backend}
+    environment = {**ONE_CORE, **os.environ, "KERAS_BACKEND": backend, "KERAS_VAE_PART": part}
     if sys.stdout.isatty():
         environment["PY_COLORS"] = "1"
     process = subprocess.Popen(
