@@ -44,7 +44,7 @@ class Actions:
 
     def __init__(self, run):
         self.run, self.model, self.edits = run, run.model, run.edits
-        self.image_shape = tuple(run.model.image_shape)
+        self.image_shape = tuple(run.model.data_shape)
         classes = run.config.get("label_names")
         self._classes = classes if isinstance(classes, list | tuple) else ()
         self.attributes = self._ordered(self.edits or ())

@@ -116,7 +116,7 @@ def choices(actions):
 
 def headline(run):
     model = "a VAE" if run.model.has_prior else "a plain autoencoder"
-    height, width = run.model.image_shape[:2]
+    height, width = run.model.data_shape[:2]
     name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
     own = ""
     if folders.is_pretrained(run.folder):

@@ -16,7 +16,8 @@ def check_images(images, image_shape, argument="x"):
     Args:
         images: NumPy array ``(n, height, width, channels)``: integers in 0..255, float in [0, 1],
             or bool.
-        image_shape: The model's ``(height, width, channels)``, None where any size is allowed.
+        image_shape: The model's shape, such as ``(height, width, channels)``, with None where any
+            size is allowed; or None for any shape.
         argument: The name to use in the message.
 
     Raises:
@@ -32,7 +33,8 @@ def check_images(images, image_shape, argument="x"):
             f"pixels. Received: a masked array. `{argument}.filled(0)` makes them black."
         )
     shape = tuple(images.shape)
-    if not fits(shape[1:], image_shape):
+    if len(shape) < 2 if image_shape is None else not fits(shape[1:], image_shape):
+        image_shape = image_shape or (None, None, None)
         expected = ", ".join(str(size) for size in ("n", *image_shape))
         message = (
             f"Argument `{argument}` must be a batch of images of shape ({expected}). "

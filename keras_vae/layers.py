@@ -168,6 +168,8 @@ class Offset(keras.layers.Layer):
 class DepthToSpace(keras.layers.Layer):
     """Turns channels into pixels: each position becomes a square of `factor` by `factor`.
 
+    Of signals and volumes each position becomes a line or a cube.
+
     After a plain convolution this replaces a transposed one (sub-pixel convolution, Shi et al.
     2016, https://arxiv.org/abs/1609.05158). The gradient of a strided transposed convolution is
     slow on JAX; this layer only reorders values.
@@ -176,7 +178,7 @@ class DepthToSpace(keras.layers.Layer):
         factor: Side of the square in pixels.
 
     Call arguments:
-        x: ``(n, height, width, factor * factor * channels)``.
+        x: ``(n, height, width, factor * factor * channels)``, or with one or three sides.
 
     Returns:
         ``(n, factor * height, factor * width, channels)``.
@@ -197,24 +199,28 @@ class DepthToSpace(keras.layers.Layer):
         self.factor = int(factor)
 
     def build(self, input_shape):
-        is_fixed = len(input_shape) == 4 and None not in input_shape[1:]
-        if not is_fixed or input_shape[-1] % self.factor**2:
+        sides = len(input_shape) - 2
+        is_fixed = 1 <= sides <= 3 and None not in input_shape[1:]
+        if not is_fixed or input_shape[-1] % self.factor**sides:
             raise ValueError(
                 "`DepthToSpace` must be called on a tensor of fixed shape (n, height, width, "
-                f"channels) with channels a multiple of {self.factor**2}. "
+                f"channels) with channels a multiple of {self.factor ** max(1, sides)}. "
                 f"Received shape: {input_shape}"
             )
 
     def call(self, x):
-        _, height, width, channels = self.compute_output_shape(x.shape)
-        f = self.factor
-        x = ops.reshape(x, (-1, height // f, width // f, f, f, channels))
-        x = ops.transpose(x, (0, 1, 3, 2, 4, 5))  # (n, height / f, f, width / f, f, channels)
-        return ops.reshape(x, (-1, height, width, channels))
+        _, *sides, channels = self.compute_output_shape(x.shape)
+        f, count = self.factor, len(sides)
+        x = ops.reshape(x, (-1, *(side // f for side in sides), *[f] * count, channels))
+        # (n, height / f, f, width / f, f, channels)
+        pairs = [axis for side in range(1, count + 1) for axis in (side, side + count)]
+        x = ops.transpose(x, (0, *pairs, 2 * count + 1))
+        return ops.reshape(x, (-1, *sides, channels))
 
     def compute_output_shape(self, input_shape):
-        n, height, width, channels = input_shape
-        return (n, height * self.factor, width * self.factor, channels // self.factor**2)
+        n, *sides, channels = input_shape
+        f = self.factor
+        return (n, *(side * f for side in sides), channels // f ** len(sides))
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}

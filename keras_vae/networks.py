@@ -11,9 +11,14 @@ from keras_vae.layers import DepthToSpace, GlorotUniform, Offset
 
 STRAIGHT_SIDE = 64  # pixels: the linear map sees larger images at a reduced size
 
+# By the number of sides: those of signals, images and volumes.
+CONV = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+PAD = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
+CROP = {2: layers.Cropping2D, 3: layers.Cropping3D}
+
 
 def build_mlp(
-    image_shape,
+    data_shape,
     latent_dim,
     hidden=(512, 512),
     activation="relu",
@@ -30,13 +35,16 @@ def build_mlp(
     many steps.
 
     Args:
-        image_shape: ``(height, width, channels)``.
+        data_shape: ``(height, width, channels)``, or the shape of other data, such as
+            ``(columns,)`` or ``(time, channels)``.
         latent_dim: Length of a code.
-        hidden: Widths of the encoder's hidden layers; the decoder has them in reverse order.
+        hidden: Widths of the encoder's hidden layers; the decoder has them in reverse order. With
+            none, encoder and decoder are linear.
         activation: Name of a Keras activation.
         pixel_mean: Mean of the training images, in [0, 1]: an array of the images' shape, or a
             number for all pixels. It is subtracted from the encoder's input, and the
             decoder's outputs start from it. The mean image saves some hundred training steps.
+            Leave the default for data that are not pixels: they are standardised.
         variational: If True the encoder returns ``(z_mean, z_log_var)``, for a `VAE`; if False
             it returns ``z``, for an `AutoEncoder`.
         straight: Whether a linear map bypasses the hidden layers, from the image to ``z_mean``
@@ -59,7 +67,8 @@ def build_mlp(
     encoder, decoder = keras_vae.build_mlp((28, 28, 1), latent_dim=2)
     ```
     """
-    check_sizes("hidden", hidden)
+    if not (isinstance(hidden, (list, tuple)) and not hidden):
+        check_sizes("hidden", hidden)
 
     def read(x):
         x = layers.Flatten()(x)
@@ -73,14 +82,14 @@ def build_mlp(
         x = dense(math.prod(output_shape), dtype="float32", use_bias=False)(z)
         return layers.Reshape(output_shape, dtype="float32")(x)
 
-    hidden, image_shape = [int(width) for width in hidden], sizes(image_shape)
-    output_shape = shape_of_outputs(image_shape, output_channels)
+    hidden, data_shape = [int(width) for width in hidden], sizes(data_shape)
+    output_shape = shape_of_outputs(data_shape, output_channels)
     settings = activation, pixel_mean, variational, straight, output_channels, condition
-    return connect(read, draw, image_shape, latent_dim, *settings)
+    return connect(read, draw, data_shape, latent_dim, *settings)
 
 
 def build_conv(
-    image_shape,
+    data_shape,
     latent_dim,
     filters=(64,),
     patch=None,
@@ -93,15 +102,17 @@ def build_conv(
 ):
     """Returns a convolutional encoder and a decoder that mirrors it, for images of any size.
 
-    The encoder's first layer maps each patch of `patch` by `patch` pixels to one position, and
-    each further entry of `filters` halves height and width. The decoder has a dense hidden layer
-    (four times as wide as the last entry), then plain 3x3 convolutions, each followed by
-    `DepthToSpace`: without transposed convolutions it is fast on every backend. Images whose
+    Signals ``(time, channels)`` and volumes ``(depth, height, width, channels)`` have the same
+    network with one or three sides. The encoder's first layer maps each patch of `patch` by `patch`
+    pixels to one position, and each further entry of `filters` halves height and width. The
+    decoder has a dense hidden layer (four times as wide as the last entry), then plain 3x3
+    convolutions, each followed by `DepthToSpace`: without transposed convolutions it is fast on
+    every backend. Images whose
     sides do not divide evenly are padded, and the decoder's outputs are cropped. Each layer is
     followed by root-mean-square normalisation over the channels.
 
     Args:
-        image_shape: ``(height, width, channels)``.
+        data_shape: ``(height, width, channels)``, or one or three sides before the channels.
         latent_dim: Length of a code.
         filters: Channels of the encoder's layers; the decoder has them in reverse order.
         patch: Side of a patch in pixels. Default: the power of two nearest to an eighth of the
@@ -127,21 +138,27 @@ def build_conv(
     ```
     """
     check_sizes("filters", filters)
-    filters, image_shape = [int(count) for count in filters], sizes(image_shape)
-    height, width, _ = image_shape
-    patch = patch_side(image_shape) if patch is None else patch
+    filters, data_shape = [int(count) for count in filters], sizes(data_shape)
+    *sides, _ = data_shape
+    if len(sides) not in CONV:
+        raise ValueError(
+            "Argument `data_shape` must have one to three sides and the channels. "
+            f"Received: data_shape={data_shape}"
+        )
+    patch = patch_side(data_shape) if patch is None else patch
     check_integer("patch", patch, 1)
-    longer = max(height, width)
+    longer = max(sides)
     most = 1 + max(0, math.ceil(math.log2(longer / patch)))  # entries until one position is left
     if patch > 2 * longer or len(filters) > most:
         raise ValueError(
-            f"Argument `filters` must have at most {most} entries for images of {height}x{width} "
-            f"pixels and patches of {patch}, and `patch` at most twice the longer side. "
+            f"Argument `filters` must have at most {most} entries for images of "
+            f"{'x'.join(map(str, sides))} pixels and patches of {patch}, and `patch` at most twice "
+            "the longer side. "
             f"Received: filters={filters!r}, patch={patch}"
         )
     step = patch * 2 ** (len(filters) - 1)  # pixels per side for each of the last positions
-    margin = margins(image_shape, step)
-    shape = ((height + sum(margin[0])) // step, (width + sum(margin[1])) // step, filters[-1])
+    margin = margins(data_shape, step)
+    shape = *((side + sum(both)) // step for side, both in zip(sides, margin)), filters[-1]
 
     def read(x):
         x = padded(x, margin)
@@ -157,19 +174,22 @@ def build_conv(
         x = layers.Reshape(shape)(dense(math.prod(shape))(x))
         x = normalise_and_activate(x, activation)
         for count in reversed(filters[:-1]):
-            x = DepthToSpace(2)(conv(4 * count, 3)(x))
+            x = DepthToSpace(2)(conv(2 ** len(sides) * count, 3)(x))
             x = normalise_and_activate(x, activation)
-        x = conv(drawn * patch**2, 3, dtype="float32", use_bias=False)(x)
+        x = conv(drawn * patch ** len(sides), 3, dtype="float32", use_bias=False)(x)
         x = DepthToSpace(patch, dtype="float32")(x)
         return cropped(x, margin)
 
-    drawn = shape_of_outputs(image_shape, output_channels)[2]  # channels
+    def conv(count, size, **arguments):
+        return convolution(len(sides), count, size, **arguments)
+
+    drawn = shape_of_outputs(data_shape, output_channels)[-1]  # channels
     settings = activation, pixel_mean, variational, straight, output_channels, condition
-    return connect(read, draw, image_shape, latent_dim, *settings)
+    return connect(read, draw, data_shape, latent_dim, *settings)
 
 
 def build_patches(
-    image_shape,
+    data_shape,
     latent_dim,
     widths=(512, 32, 128),
     patch=None,
@@ -192,7 +212,7 @@ def build_patches(
     are cropped.
 
     Args:
-        image_shape: ``(height, width, channels)``.
+        data_shape: ``(height, width, channels)``.
         latent_dim: Length of a code.
         widths: Three sizes: of the dense layer between code and patches, of the features of a
             patch, and of the hidden layer that draws a patch.
@@ -219,17 +239,18 @@ def build_patches(
     ```
     """
     check_sizes("widths", widths, 3)
-    image_shape = sizes(image_shape)
-    patch = patch_side(image_shape) if patch is None else patch
+    check_sizes("data_shape", data_shape, 3)
+    data_shape = sizes(data_shape)
+    patch = patch_side(data_shape) if patch is None else patch
     check_integer("patch", patch, 1)
-    if patch > 2 * max(image_shape[:2]):
+    if patch > 2 * max(data_shape[:2]):
         raise ValueError(
             "Argument `patch` must be no more than twice the longer side of images of "
-            f"{image_shape[0]}x{image_shape[1]} pixels. Received: patch={patch}"
+            f"{data_shape[0]}x{data_shape[1]} pixels. Received: patch={patch}"
         )
     code_width, few, many = map(int, widths)
-    margin, channels = margins(image_shape, patch), image_shape[2]
-    rows, columns = ((side + sum(both)) // patch for side, both in zip(image_shape, margin))
+    margin, channels = margins(data_shape, patch), data_shape[2]
+    rows, columns = ((side + sum(both)) // patch for side, both in zip(data_shape, margin))
 
     def each(width, **arguments):  # (n, patches, a) to (n, patches, width), weights for each patch
         shape = rows * columns, width
@@ -256,15 +277,15 @@ def build_patches(
         x = layers.Reshape((rows * patch, columns * patch, drawn), dtype="float32")(x)
         return cropped(x, margin)
 
-    drawn = shape_of_outputs(image_shape, output_channels)[2]  # channels
+    drawn = shape_of_outputs(data_shape, output_channels)[2]  # channels
     settings = activation, pixel_mean, variational, straight, output_channels, condition
-    return connect(read, draw, image_shape, latent_dim, *settings)
+    return connect(read, draw, data_shape, latent_dim, *settings)
 
 
 def connect(
     read,
     draw,
-    image_shape,
+    data_shape,
     latent_dim,
     activation,
     pixel_mean,
@@ -293,16 +314,18 @@ def connect(
         read: A function of images ``(n, height, width, channels)`` that returns features.
         draw: A function of codes that returns float32 outputs in image shape, or with more
             channels.
-        image_shape, latent_dim, activation, pixel_mean, variational, straight, output_channels,
+        data_shape, latent_dim, activation, pixel_mean, variational, straight, output_channels,
             condition: See `build_mlp`.
 
     Returns:
         The pair ``(encoder, decoder)``.
     """
-    check_arguments(image_shape, latent_dim, activation, pixel_mean, variational, straight)
-    factor = -(-max(image_shape[:2]) // STRAIGHT_SIDE)
+    check_arguments(data_shape, latent_dim, activation, pixel_mean, variational, straight)
+    # Only images are reduced.
+    factor = -(-max(data_shape[:2]) // STRAIGHT_SIDE) if len(data_shape) == 3 else 1
     exact = {"dtype": "float32"}  # codes and outputs are float32 under any policy
-    images, minus_mean = keras.Input(image_shape, name="image"), Offset(trainable=False, **exact)
+    name = "image" if len(data_shape) == 3 else "x"
+    images, minus_mean = keras.Input(data_shape, name=name), Offset(trainable=False, **exact)
     x = minus_mean(images)
     check_integer("condition", condition, 0)
     given = [keras.Input((int(condition),), name="condition")] if condition else []
@@ -322,14 +345,15 @@ def connect(
         shape = shape_of_outputs(small.shape[1:], output_channels)
         line = dense(math.prod(shape), use_bias=False, name="straight", **exact)
         picture = layers.Reshape(shape, **exact)(line(code))
-        outputs = layers.Add(**exact)([outputs, larger(picture, image_shape, factor)])
+        outputs = layers.Add(**exact)([outputs, larger(picture, data_shape, factor)])
     decoder = keras.Model(taken, mean_image(outputs), name="decoder")
 
-    mean = mean_of_images(pixel_mean, image_shape)
+    mean = mean_of_images(pixel_mean, data_shape)
     minus_mean.offset.assign(-mean)
     # Of the outputs, the first channels are the means of the pixels.
     more = outputs.shape[-1] - mean.shape[-1]
-    mean_image.offset.assign(np.pad(logits(mean), [(0, 0), (0, 0), (0, more)]))
+    none = [(0, 0)] * (mean.ndim - 1)
+    mean_image.offset.assign(np.pad(logits(mean), [*none, (0, more)]))
     return encoder, decoder
 
 
@@ -338,20 +362,20 @@ def joined(parts, **arguments):
     return layers.Concatenate(**arguments)(parts) if len(parts) > 1 else parts[0]
 
 
-def shape_of_outputs(image_shape, output_channels):
+def shape_of_outputs(data_shape, output_channels):
     """Returns the shape of a decoder's outputs, or raises `ValueError`."""
-    check_integer("output_channels", output_channels, image_shape[2], optional=True)
-    return (*image_shape[:2], output_channels or image_shape[2])
+    check_integer("output_channels", output_channels, data_shape[-1], optional=True)
+    return (*data_shape[:-1], output_channels or data_shape[-1])
 
 
-def patch_side(image_shape):
+def patch_side(data_shape):
     """Returns the power of two nearest to an eighth of the shorter side."""
-    return 2 ** max(0, round(math.log2(min(image_shape[:2]) / 8)))
+    return 2 ** max(0, round(math.log2(min(data_shape[:-1]) / 8)))
 
 
-def margins(image_shape, step):
-    """Returns how much to pad (above, below), (left, right) so that `step` divides the sides."""
-    extras = (-side % step for side in image_shape[:2])
+def margins(data_shape, step):
+    """Returns how much to pad each side, before and after, so that `step` divides the sides."""
+    extras = (-side % step for side in data_shape[:-1])
     return [(extra // 2, extra - extra // 2) for extra in extras]
 
 
@@ -359,47 +383,48 @@ def padded(x, margin):
     """Returns images with a margin of zeros; an empty one adds no layer, which would copy."""
     if not any(map(any, margin)):
         return x
-    return layers.ZeroPadding2D(margin, data_format="channels_last")(x)
+    return PAD[len(margin)](margin if len(margin) > 1 else margin[0], data_format="channels_last")(
+        x
+    )
 
 
 def cropped(x, margin):
     """Returns images without their margin, see `padded`; in float32 under any policy."""
     if not any(map(any, margin)):
         return x
-    return layers.Cropping2D(margin, data_format="channels_last", dtype="float32")(x)
+    if len(margin) == 1:
+        return layers.Cropping1D(margin[0], dtype="float32")(x)
+    return CROP[len(margin)](margin, data_format="channels_last", dtype="float32")(x)
 
 
-def sizes(image_shape):
-    check_sizes("image_shape", image_shape, 3)
-    return tuple(map(int, image_shape))
+def sizes(data_shape):
+    check_sizes("data_shape", data_shape)
+    return tuple(map(int, data_shape))
 
 
-def check_arguments(image_shape, latent_dim, activation, pixel_mean, variational, straight):
-    check_sizes("image_shape", image_shape, 3)
+def check_arguments(data_shape, latent_dim, activation, pixel_mean, variational, straight):
     check_integer("latent_dim", latent_dim, 1)
     keras.activations.get(activation)  # raises `ValueError` itself
-    check_pixel_mean(pixel_mean, image_shape)
+    check_pixel_mean(pixel_mean, data_shape)
     for name, value in (("variational", variational), ("straight", straight)):
         if not isinstance(value, bool):
             raise ValueError(f"Argument `{name}` must be True or False. Received: {name}={value!r}")
 
 
-def check_pixel_mean(pixel_mean, image_shape):
+def check_pixel_mean(pixel_mean, data_shape):
     if not isinstance(pixel_mean, np.ndarray):
         check_number("pixel_mean", pixel_mean, low=0, high=1)
-    elif pixel_mean.shape != tuple(image_shape) or not np.all(
-        (pixel_mean >= 0) & (pixel_mean <= 1)
-    ):
+    elif pixel_mean.shape != tuple(data_shape) or not np.all((pixel_mean >= 0) & (pixel_mean <= 1)):
         raise ValueError(
             "Argument `pixel_mean` must be a number in [0, 1], or an array of them of the images' "
-            f"shape {tuple(image_shape)}. Received: an array of shape {pixel_mean.shape} from "
+            f"shape {tuple(data_shape)}. Received: an array of shape {pixel_mean.shape} from "
             f"{pixel_mean.min(initial=np.inf):g} to {pixel_mean.max(initial=-np.inf):g}"
         )
 
 
-def mean_of_images(pixel_mean, image_shape):
+def mean_of_images(pixel_mean, data_shape):
     """Returns the mean image: `pixel_mean`, or a constant image of it."""
-    return np.broadcast_to(np.asarray(pixel_mean, "float32"), tuple(image_shape))
+    return np.broadcast_to(np.asarray(pixel_mean, "float32"), tuple(data_shape))
 
 
 def logits(pixels):
@@ -415,21 +440,21 @@ def smaller(x, factor):
     return layers.AveragePooling2D(int(factor), padding="same", data_format="channels_last")(x)
 
 
-def larger(x, image_shape, factor):
-    """Returns images from `smaller`, enlarged to the size of `image_shape`."""
+def larger(x, data_shape, factor):
+    """Returns images from `smaller`, enlarged to the size of `data_shape`."""
     if factor == 1:
         return x
     settings = {"data_format": "channels_last", "dtype": "float32"}
     x = layers.UpSampling2D(int(factor), interpolation="bilinear", **settings)(x)
-    return cropped(x, [(0, side - wanted) for side, wanted in zip(x.shape[1:3], image_shape)])
+    return cropped(x, [(0, side - wanted) for side, wanted in zip(x.shape[1:3], data_shape)])
 
 
 def dense(units, **arguments):
     return layers.Dense(units, kernel_initializer=GlorotUniform(), **arguments)
 
 
-def conv(filters, size, **arguments):
-    return layers.Conv2D(
+def convolution(axes, filters, size, **arguments):
+    return CONV[axes](
         filters,
         size,
         padding="same",

@@ -89,7 +89,7 @@ def view(photo, image_shape, resize="crop"):
     Example:
 
     ```python
-    image = photos.view(photo, model.image_shape)
+    image = photos.view(photo, model.data_shape)
     z_mean, _ = model.encode(image[None])
     ```
     """
@@ -142,7 +142,7 @@ def add(photo, change, resize="crop"):
     Example:
 
     ```python
-    image = photos.view(photo, model.image_shape)[None]
+    image = photos.view(photo, model.data_shape)[None]
     after = latent.edit(model, image, directions, {"smiling": 1.5})
     photos.add(photo, (after - model.reconstruct(image))[0])
     ```

@@ -29,7 +29,7 @@ class Prior(Piece):
         latent_dim: The length of a code; None before the prior is built.
         encode: The encoder of the model that the prior belongs to: pixels to
             ``(z_mean, z_log_var)``. Set by the model.
-        image_shape: The shape of the images that it holds; None if it holds none.
+        data_shape: The shape of the images that it holds; None if it holds none.
         title: What it is, in words.
         has_closed_form: Whether `kl` is exact, and needs no draws.
     """
@@ -40,7 +40,7 @@ class Prior(Piece):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.built, self.latent_dim, self.image_shape = False, None, None
+        self.built, self.latent_dim, self.data_shape = False, None, None
 
     def build(self, input_shape):
         self.latent_dim = int(input_shape[-1])
@@ -198,7 +198,7 @@ class VampPrior(Prior):
         if len(pseudo_inputs) == 0:
             raise ValueError("Argument `pseudo_inputs` must hold at least one image. Received: 0")
         self.shape = pseudo_inputs.shape
-        self.image_shape = self.shape[1:]
+        self.data_shape = self.shape[1:]
         self.title = f"a VampPrior of {len(pseudo_inputs)} images"
         # Logits, so that the pixels stay in [0, 1].
         self.pseudo_logits = self.add_weight(self.shape, "zeros", name="pseudo_logits")

@@ -103,7 +103,7 @@ def perform(args):
     moving = args.output.lower().endswith(".gif")
     photo, profile = pictures.read(args.photo, LONGEST if moving else None)
     run = runs.load(args.folder)
-    image = photos.view(photo, run.model.image_shape, run.resize)[None]
+    image = photos.view(photo, run.model.data_shape, run.resize)[None]
     z = latent.codes_of(run.model, image)
     edited = []
     for share in np.linspace(0, 1, FRAMES) if moving else [1]:

@@ -61,7 +61,7 @@ def perform(args):
 
     ends = [pictures.read(photo)[0] for photo in args.photos]
     run = runs.load(args.folder)
-    seen = np.stack([photos.view(end, run.model.image_shape, run.resize) for end in ends])
+    seen = np.stack([photos.view(end, run.model.data_shape, run.resize) for end in ends])
     flow = None if args.straight else run.flow
     codes = latent.interpolate(latent.codes_of(run.model, seen), args.steps, flow=flow)
     pictures.write_animation(run.model.decode(codes), args.output)

@@ -98,7 +98,7 @@ def perform(args):
     from keras_vae import runs
 
     run = runs.load(args.folder)
-    size = args.n * np.prod(run.model.image_shape[:2])
+    size = args.n * np.prod(run.model.data_shape[:2])
     if size > Image.MAX_IMAGE_PIXELS:
         raise ValueError(
             f"{args.n:,} images have {size:,} pixels; expected at most "

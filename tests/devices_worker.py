@@ -164,7 +164,7 @@ def train(case):
 
 def used(model, path):
     """Uses a trained model as a callback or a script would do after training, in one process."""
-    images = np.zeros((3, *model.image_shape), "uint8")
+    images = np.zeros((3, *model.data_shape), "uint8")
     before = model.sample(2, seed=0)
     assert np.isfinite(model.evaluate(images, verbose=0)).all()
     # Keras divides the work of `predict`, and cannot divide 3 images by 2.

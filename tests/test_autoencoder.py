@@ -125,7 +125,7 @@ def test_an_augmentation_must_keep_shape_and_range(images):
     parts = keras_vae.build_mlp((6, 5, 3), 2, (16,), variational=False)
     model = keras_vae.AutoEncoder(*parts, augmentation=keras.layers.RandomCrop(4, 4))
     model.compile()
-    with pytest.raises(ValueError, match=r"`augmentation` must keep the images' shape \(6, 5, 3\)"):
+    with pytest.raises(ValueError, match=r"`augmentation` must keep the data's shape \(6, 5, 3\)"):
         model.train_on_batch(images)
     model = keras_vae.AutoEncoder(*parts, augmentation=keras.layers.Rescaling(9.0, -1.0))
     pixels = keras.ops.convert_to_numpy(model.augmented(images))

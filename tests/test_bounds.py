@@ -199,7 +199,7 @@ def linear_vae(bound, **arguments):
     """p(x|z) = N(z w, 1/2 I) of two pixels, up to a constant, with the exact posterior."""
 
     class Linear(likelihoods.MSE):
-        def pixels(self, outputs):
+        def mean(self, outputs):
             return outputs
 
     keras.utils.set_random_seed(0)

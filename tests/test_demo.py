@@ -91,7 +91,7 @@ def test_an_edit_is_that_of_the_package(run, actions, photo):
     """Whichever methods edit the attributes: "smiling" and "8" the flow, "a=b" a direction."""
     assert [run.edits.method(name) for name in ("smiling", "a=b")] == ["flow", "regression"]
     strengths = {"smiling": 1.5, "8": -1, "a=b": 0.5, "two words": 0}
-    image = photos.view(photo, run.model.image_shape)[None]
+    image = photos.view(photo, run.model.data_shape)[None]
     before, after, strip = actions.edit(photo, strengths, strip_of="8")
     for got, wanted in (
         (before, {}),

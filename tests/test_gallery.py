@@ -96,7 +96,7 @@ def test_walks_go_through_the_noise_and_edits_by_the_method_that_is_best(
 
     def edit(model, images, edits, strengths):
         seen[next(iter(strengths))] = edits.method(next(iter(strengths)))
-        return np.zeros((len(images), *model.image_shape))
+        return np.zeros((len(images), *model.data_shape))
 
     monkeypatch.setattr(latent, "interpolate", interpolate)
     monkeypatch.setattr(latent, "edit", edit)

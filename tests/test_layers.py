@@ -145,9 +145,9 @@ def test_depth_to_space_refuses_a_factor_that_is_no_size(factor):
         DepthToSpace(factor)
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 2, 6), (1, 2, 8), (None, None, None, 4)])
+@pytest.mark.parametrize("shape", [(1, 2, 2, 6), (1, 2, 7), (None, None, None, 4)])
 def test_depth_to_space_refuses_what_it_cannot_spread(shape):
-    with pytest.raises(ValueError, match="channels a multiple of 4"):
+    with pytest.raises(ValueError, match=r"channels a multiple of [24]"):
         DepthToSpace(2)(keras.KerasTensor(shape))
 
 

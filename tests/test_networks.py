@@ -291,10 +291,10 @@ def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
 @pytest.mark.parametrize(
     "arguments, name",
     [
-        ({"image_shape": (28, 28)}, "image_shape"),
-        ({"image_shape": (28, 28, 0)}, "image_shape"),
-        ({"image_shape": (28, 28, 1.5)}, "image_shape"),
-        ({"image_shape": 28}, "image_shape"),
+        ({"data_shape": ()}, "data_shape"),
+        ({"data_shape": (28, 28, 0)}, "data_shape"),
+        ({"data_shape": (28, 28, 1.5)}, "data_shape"),
+        ({"data_shape": 28}, "data_shape"),
         ({"latent_dim": 0}, "latent_dim"),
         ({"latent_dim": True}, "latent_dim"),
         ({"latent_dim": 2.0}, "latent_dim"),
@@ -308,14 +308,14 @@ def test_a_convolutional_vae_learns_and_is_saved(tmp_path):
         ({"straight": None}, "straight"),
         ({"widths": (16, -1)}, "hidden|filters|widths"),
         ({"widths": 16}, "hidden|filters|widths"),
-        ({"widths": ()}, "hidden|filters|widths"),
+        ({"widths": (0,)}, "hidden|filters|widths"),
     ],
 )
 def test_a_bad_argument_is_named(builder, arguments, name):
-    arguments = {"image_shape": (8, 8, 1), "latent_dim": 2, **arguments}
+    arguments = {"data_shape": (8, 8, 1), "latent_dim": 2, **arguments}
     widths = arguments.pop("widths", (8, 3, 5) if builder is build_patches else (8,))
     with pytest.raises(ValueError, match=f"Argument `({name})` must be"):
-        builder(arguments.pop("image_shape"), arguments.pop("latent_dim"), widths, **arguments)
+        builder(arguments.pop("data_shape"), arguments.pop("latent_dim"), widths, **arguments)
 
 
 @pytest.mark.parametrize("builder", [build_conv, build_patches])

@@ -34,7 +34,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def test_it_loads_as_float32_and_samples(run):
     assert {weight.dtype for weight in run.model.trainable_weights} == {"float32"}
-    assert run.model.image_shape == (64, 64, 3) and run.sources == ("flow", "prior")
+    assert run.model.data_shape == (64, 64, 3) and run.sources == ("flow", "prior")
     images = run.sample(8, seed=0, attributes={"smiling": True})
     assert images.shape == (8, 64, 64, 3) and images.std() > 0.1
     reconstructed = run.model.reconstruct(run.examples.images)

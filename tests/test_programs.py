@@ -236,7 +236,7 @@ class Scaled(keras_vae.likelihoods.Likelihood):
         self.scale = scale
 
     def nats(self, x, outputs):
-        return self.scale * ops.sum(ops.abs(x - self.pixels(outputs)), axis=(1, 2, 3))
+        return self.scale * ops.sum(ops.abs(x - self.mean(outputs)), axis=(1, 2, 3))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.scale}

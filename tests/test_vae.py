@@ -117,8 +117,8 @@ def test_decoding_keeps_no_gradient(make_vae, images):
 def test_decoding_compiles_for_few_sizes(make_vae, monkeypatch):
     model = make_vae()
     traced = []
-    pixels = model.likelihood.pixels
-    monkeypatch.setattr(model.likelihood, "pixels", lambda o: traced.append(o.shape) or pixels(o))
+    pixels = model.likelihood.mean
+    monkeypatch.setattr(model.likelihood, "mean", lambda o: traced.append(o.shape) or pixels(o))
     for n in range(1, 33):
         assert model.decode(np.zeros((n, 2))).shape == (n, 6, 5, 3)
     assert 1 <= len(traced) <= 6  # 1, 2, 4, 8, 16 and 32
@@ -581,7 +581,7 @@ IMAGE = (6, 5, 3)
         ([IMAGE, (2,), (2,), (2,)], [(2,), IMAGE], "`encoder` of `VAE` must return.*3 output"),
         ([IMAGE, (2,), (3,)], [(2,), IMAGE], r"`encoder` of `VAE` must return.*\(None, 3\)"),
         ([IMAGE, (2, 2), (2, 2)], [(2,), IMAGE], "`encoder` of `VAE` must return"),
-        ([(30,), (2,), (2,)], [(2,), IMAGE], "`encoder` must take images of a fixed shape"),
+        ([(30,), (2,), (2,)], [(2,), IMAGE], r"`decoder` must return one tensor.*\(None, 30\)"),
         ([IMAGE, (2,), (2,)], [(3,), IMAGE], r"`decoder` must take codes.*\(None, 3\)"),
         ([IMAGE, (2,), (2,)], [(2,), (6, 5, 1)], r"`decoder` must return.*\(None, 6, 5, 1\)"),
         ([IMAGE, (2,), (2,)], [(2,), IMAGE, IMAGE], "`decoder` must return one tensor"),

@@ -155,7 +155,7 @@ def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOS
     choose_methods(model, judge, {"discriminant": directions, "flow": flow}, data.validation)
     ```
     """
-    side = Side(model, judge, validation.images[: min(images, most_images(model.image_shape))])
+    side = Side(model, judge, validation.images[: min(images, most_images(model.data_shape))])
     side.recognise(judge)
     chosen = {}
     for name in next(iter(methods.values())).names:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_vae import parallel
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.pieces import Piece
 
 LEVELS = 255  # uint8 pixels are 0..LEVELS
@@ -13,27 +14,41 @@ KINDS = ("continuous", "binary", "discrete")
 
 
 class Likelihood(Piece):
-    """Base class of likelihoods. Pixels ``x`` are float32 in [0, 1].
+    """Base class of likelihoods; of those of pixels, ``x`` is float32 in [0, 1].
 
     Attributes:
+        data: What it is a distribution of, see `keras_vae.likelihoods.data`; by default pixels.
         values: The pixels that ``exp(-nats)`` is a distribution of: ``"continuous"``, for a
             density; ``"binary"`` or ``"discrete"`` (the 256 levels of uint8), for a probability;
             or None if it is not a distribution.
         omitted: The constant that `nats` omits from ``-log p(x|z)``, in nats per pixel and channel.
     """
 
+    data = Pixels()
     values = None
     omitted = 0.0
 
     def call(self, outputs):
-        return self.pixels(outputs)
+        return self.mean(outputs)
+
+    def adapt(self, x):
+        """Measures what the likelihood must know of the training data, a NumPy array: nothing."""
+
+    @property
+    def is_adapted(self):
+        """Whether `adapt` was called, if the likelihood needs it."""
+        return True
+
+    def inputs(self, x):
+        """Returns what the encoder sees of a batch, float32 of its shape: pixels as they are."""
+        return x
 
     def output_channels(self, channels):
         """Returns how many channels the decoder's outputs must have, for images of `channels`."""
         return channels
 
-    def pixels(self, outputs):
-        """Returns the mean of p(x|z): outputs of the decoder to pixels in [0, 1]."""
+    def mean(self, outputs):
+        """Returns the mean of p(x|z): outputs of the decoder to pixels in [0, 1], or values."""
         return ops.sigmoid(outputs)
 
     def nats(self, x, outputs):
@@ -100,7 +115,7 @@ class Calibrated(Likelihood):
 
     def update_scale(self, scale, x, outputs, sample_weight):
         """Moves the variable `scale` towards the mean error of a batch."""
-        errors = self.error(x, self.pixels(outputs)) / math.prod(x.shape[1:])  # (n,)
+        errors = self.error(x, self.mean(outputs)) / math.prod(x.shape[1:])  # (n,)
         if sample_weight is None:
             error = parallel.total(parallel.mean(errors))
         else:  # images of weight 0 do not count, nor a batch of only such images

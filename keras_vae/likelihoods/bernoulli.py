@@ -50,7 +50,7 @@ class ContinuousBernoulli(Likelihood):
 
     values = "continuous"
 
-    def pixels(self, outputs):
+    def mean(self, outputs):
         outputs = ops.convert_to_tensor(outputs)
         small, safe = split_near_zero(outputs)
         return ops.where(

@@ -26,7 +26,7 @@ class MSE(Likelihood):
     ```python
     likelihood = keras_vae.likelihoods.MSE()
     outputs = np.zeros((2, 28, 28, 1))
-    likelihood.pixels(outputs)  # 0.5 everywhere
+    likelihood.mean(outputs)  # 0.5 everywhere
     likelihood.nats(np.ones((2, 28, 28, 1)), outputs)  # [196., 196.]
     ```
     """
@@ -35,7 +35,7 @@ class MSE(Likelihood):
     omitted = math.log(math.pi) / 2
 
     def nats(self, x, outputs):
-        return squared_error(x, self.pixels(outputs))
+        return squared_error(x, self.mean(outputs))
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -79,7 +79,7 @@ class Gaussian(Calibrated):
     def nats(self, x, outputs):
         values = math.prod(x.shape[1:])
         constant = values / 2 * ops.log(2 * math.pi * self.variance)
-        return constant + squared_error(x, self.pixels(outputs)) / (2 * self.variance)
+        return constant + squared_error(x, self.mean(outputs)) / (2 * self.variance)
 
     def update(self, x, outputs, sample_weight=None):
         self.update_scale(self.variance, x, outputs, sample_weight)
@@ -112,7 +112,7 @@ class PixelGaussian(Likelihood):
     def output_channels(self, channels):
         return 2 * channels
 
-    def pixels(self, outputs):
+    def mean(self, outputs):
         mean, _ = ops.split(outputs, 2, axis=-1)
         return ops.sigmoid(mean)
 
@@ -123,7 +123,7 @@ class PixelGaussian(Likelihood):
 
     def nats(self, x, outputs):
         variance = self.variance(outputs)
-        errors = ops.square(ops.subtract(x, self.pixels(outputs)))
+        errors = ops.square(ops.subtract(x, self.mean(outputs)))
         return per_image(ops.log(2 * math.pi * variance) + errors / variance) / 2
 
 
@@ -163,7 +163,7 @@ class Laplace(Calibrated):
 
     def nats(self, x, outputs):
         constant = math.prod(x.shape[1:]) * ops.log(2 * self.scale)
-        return constant + self.error(x, self.pixels(outputs)) / self.scale
+        return constant + self.error(x, self.mean(outputs)) / self.scale
 
     def update(self, x, outputs, sample_weight=None):
         self.update_scale(self.scale, x, outputs, sample_weight)

@@ -52,7 +52,7 @@ class DiscretizedLogistic(Likelihood):
         return LEAST + ops.exp(self.log_scale)
 
     def nats(self, x, outputs):
-        return -per_image(log_probability(x, self.pixels(outputs), self.scale()))
+        return -per_image(log_probability(x, self.mean(outputs), self.scale()))
 
     def get_config(self):
         return {**super().get_config(), "scale": self.first_scale}
@@ -121,7 +121,7 @@ class LogisticMixture(Likelihood):
         scales = LEAST + ops.softplus(by_component(scales, c) - SHIFT)
         return ops.log_softmax(logits), means, scales, ops.tanh(by_component(factors, f))
 
-    def pixels(self, outputs):
+    def mean(self, outputs):
         log_weights, means, _, _ = self.parts(outputs)
         return ops.sum(ops.exp(log_weights)[..., None] * means, axis=-2)
 

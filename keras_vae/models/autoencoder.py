@@ -5,7 +5,6 @@ import numpy as np
 from keras import ops
 
 from keras_vae import likelihoods, parallel
-from keras_vae.images import check_images, to_pixels
 from keras_vae.models import penalties
 from keras_vae.training import programs
 from keras_vae.training.backends import without_gradient
@@ -23,27 +22,32 @@ class AutoEncoder(Fitting):
     ``||x - x'||^2`` summed over pixels and averaged over the batch. The codes follow no known
     distribution, so the model cannot sample new images; `VAE` can.
 
+    Images are one kind of data: the likelihood says which data the model takes, and
+    `keras_vae.likelihoods` has some for rows of a table, signals and volumes, ``(n, ...)`` of any
+    fixed shape.
+
     Args:
-        encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1] to
-            ``z`` of shape ``(n, latent_dim)``.
-        decoder: Keras model, ``z`` to *unactivated* outputs
-            ``(n, height, width, channels)``; the likelihood applies the last activation. Some
-            likelihoods need more channels, see `Likelihood.output_channels`.
+        encoder: Keras model, images ``(n, height, width, channels)`` in [0, 1], or what
+            `Likelihood.inputs` returns for other data, to ``z`` of shape ``(n, latent_dim)``.
+        decoder: Keras model, ``z`` to *unactivated* outputs of the shape of the data; the
+            likelihood applies the last activation. Some likelihoods need more channels, see
+            `Likelihood.output_channels`.
         likelihood: Name or object, see `keras_vae.likelihoods`.
-        augmentation: Keras layer that changes pixels in [0, 1] at random in training, such as
-            ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. Its output,
-            clipped to [0, 1], is both the input and the target of the reconstruction.
+        augmentation: Keras layer that changes the data at random in training, such as
+            ``keras.layers.RandomFlip("horizontal", dtype="float32")``, or None. Its output, for
+            images clipped to [0, 1], is both the input and the target of the reconstruction.
         penalty: `keras_vae.penalties.MMD` or `CodeNorm`, or None: shapes the codes. The logs then
             have ``penalty_loss``.
 
     Call arguments:
-        x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or other
+            data that the likelihood is of.
         raw: If True, the result has one more entry, ``outputs``: the decoder's outputs,
             before the likelihood's activation.
 
     Returns:
-        A dict: ``reconstruction`` ``(n, height, width, channels)``, pixels in [0, 1], and
-        ``z`` ``(n, latent_dim)``.
+        A dict: ``reconstruction`` of the shape of ``x``, pixels in [0, 1] or values in the units
+        of the data, and ``z`` ``(n, latent_dim)``.
 
     Raises:
         ValueError: If an argument is invalid, or encoder and decoder do not fit together.
@@ -90,7 +94,7 @@ class AutoEncoder(Fitting):
             self.loss_names = (*self.loss_names, "penalty_loss")
         self.means = EpochMeans(self.loss_names)
         self.programs, self.asked_steps = Programs(), None
-        self.image_shape = self.latent_dim = None
+        self.data_shape = self.latent_dim = None
         # Models made from keras.Input have a known shape and are checked here, others when the
         # first images arrive.
         if getattr(encoder, "inputs", None):
@@ -127,15 +131,15 @@ class AutoEncoder(Fitting):
         self._connect(input_shape)
 
     def _connect(self, input_shape):
-        """Checks that encoder and decoder fit together; sets `image_shape` and `latent_dim`."""
-        self.image_shape = tuple(input_shape[1:])
-        if len(self.image_shape) != 3 or None in self.image_shape:
+        """Checks that encoder and decoder fit together; sets `data_shape` and `latent_dim`."""
+        self.data_shape = tuple(input_shape[1:])
+        if not self.data_shape or None in self.data_shape:
             raise ValueError(
-                "Argument `encoder` must take images of a fixed shape (None, height, width, "
-                f"channels). Received: input shape {tuple(input_shape)}"
+                "Argument `encoder` must take data of a fixed shape, such as (None, height, width, "
+                f"channels) or (None, columns). Received: input shape {tuple(input_shape)}"
             )
         self._check_inputs()
-        codes = self.encoder(self._symbol(*self.image_shape))
+        codes = self.encoder(self._symbol(*self.data_shape))
         codes = codes if isinstance(codes, (list, tuple)) else [codes]
         shapes = [getattr(code, "shape", None) for code in codes]
         if len(shapes) != len(self.code) or len(set(shapes)) != 1 or len(shapes[0] or ()) != 2:
@@ -176,27 +180,29 @@ class AutoEncoder(Fitting):
     def _check_outputs(self, likelihood):
         """Raises `ValueError` unless the decoder's outputs have the shape for a likelihood."""
         outputs = self.decoder(self._symbol(self.latent_dim))
-        channels = self.image_shape[-1]
+        channels = self.data_shape[-1]
         wanted = likelihood.output_channels(channels)
-        expected = (None, *self.image_shape[:-1], wanted)
+        expected = (None, *self.data_shape[:-1], wanted)
         if getattr(outputs, "shape", None) == expected:
+            if not likelihood.built:
+                likelihood.build((None, *self.data_shape))
             return
-        shape = "the images' shape"
+        shape = "the data's shape"
         if wanted != channels:
-            shape = f"the images' shape with {wanted} channels for {type(likelihood).__name__},"
+            shape = f"the data's shape with {wanted} channels for {type(likelihood).__name__},"
         raise ValueError(
             f"Argument `decoder` must return one tensor of {shape} {expected}. "
             f"Received: {getattr(outputs, 'shape', outputs)}"
         )
 
     def call(self, x, raw=False):
-        z = ops.cast(self.encoder(self.pixels(x)), "float32")
+        z = ops.cast(self.encoder(self.likelihood.inputs(self.values(x))), "float32")
         return self.draw(z, {"z": z}, raw)
 
-    def pixels(self, x):
-        """Returns a batch of images as float32 pixels in [0, 1], or raises `ValueError`."""
-        check_images(x, self.image_shape)
-        return to_pixels(x)
+    def values(self, x):
+        """Returns a batch as float32, images as pixels in [0, 1]; or raises `ValueError`."""
+        self.likelihood.data.check(x, self.data_shape)
+        return self.likelihood.data.tensor(x)
 
     def draw(self, z, code, raw, signs=None):
         """Returns the dict of `call`: the image decoded from `z`, and the entries of `code`.
@@ -208,15 +214,15 @@ class AutoEncoder(Fitting):
             signs: The condition, ``(n, size)``, of a conditional model.
         """
         outputs = ops.cast(self.decoder(z if signs is None else [z, signs]), "float32")
-        result = {"reconstruction": self.likelihood.pixels(outputs), **code}
+        result = {"reconstruction": self.likelihood.mean(outputs), **code}
         return {**result, "outputs": outputs} if raw else result
 
     def __call__(self, x, *args, **kwargs):
         # Checked here, since Keras wraps the messages of errors in `call` in its own text.
         if isinstance(x, (np.ndarray, dict, list)):
-            x = self._images(x)
-        elif self.image_shape is not None:
-            check_images(x, self.image_shape)
+            x = self._array(x)
+        elif self.data_shape is not None:
+            self.likelihood.data.check(x, self.data_shape)
         result = super().__call__(x, *args, **kwargs)
         if kwargs.get("raw") and not (isinstance(result, dict) and "outputs" in result):
             what = sorted(result) if isinstance(result, dict) else type(result).__name__
@@ -294,20 +300,20 @@ class AutoEncoder(Fitting):
             return x
         if not self.built:
             self.build(x.shape)
-        images = ops.cast(self.augmentation(self.pixels(x), training=True), "float32")
-        if tuple(images.shape[1:]) != self.image_shape:
+        images = ops.cast(self.augmentation(self.values(x), training=True), "float32")
+        if tuple(images.shape[1:]) != self.data_shape:
             raise ValueError(
-                f"Argument `augmentation` must keep the images' shape {self.image_shape}. "
+                f"Argument `augmentation` must keep the data's shape {self.data_shape}. "
                 f"Received: a layer that returns {tuple(images.shape[1:])}"
             )
-        return ops.clip(images, 0.0, 1.0)
+        return self.likelihood.data.clipped(images)
 
     def reconstruction_loss(self, x, outputs, sample_weight, training):
         """Returns the batch mean of ``-log p(x|z)``; in training it updates the likelihood."""
-        pixels = to_pixels(x)
+        x = self.likelihood.data.tensor(x)
         if training:
-            self.likelihood.update(pixels, outputs, sample_weight)
-        return weighted_mean(self.likelihood.nats(pixels, outputs), sample_weight)
+            self.likelihood.update(x, outputs, sample_weight)
+        return weighted_mean(self.likelihood.nats(x, outputs), sample_weight)
 
     def update_means(self, losses, data):
         """Adds one batch to the epoch means, weighted by its size, and returns the means."""
@@ -343,7 +349,7 @@ class AutoEncoder(Fitting):
         z = model.encode(images)
         ```
         """
-        x = self._images(x)
+        x = self._array(x)
         if not self.built:
             self.build(x.shape)
         return self._in_batches(self._encode, x, batch_size, condition)
@@ -475,11 +481,12 @@ class AutoEncoder(Fitting):
         )
 
     def _encode(self, x):
-        return ops.cast(self.encoder(to_pixels(x), training=False), "float32")
+        x = self.likelihood.inputs(self.likelihood.data.tensor(x))
+        return ops.cast(self.encoder(x, training=False), "float32")
 
     def _decode(self, *z):
         outputs = self.decoder(z[0] if len(z) == 1 else [*z], training=False)
-        return self.likelihood.pixels(ops.cast(outputs, "float32"))
+        return self.likelihood.mean(ops.cast(outputs, "float32"))
 
     def program(self, function):
         """Returns a method of the model, compiled once and again after changes to the model."""

@@ -10,7 +10,6 @@ from keras import ops
 
 from keras_vae import pieces
 from keras_vae.checks import check_integer, check_number
-from keras_vae.images import to_pixels
 from keras_vae.pieces import Piece
 from keras_vae.priors import log_normal
 
@@ -149,7 +148,7 @@ class ImportanceWeighted(Bound):
             The negative bound ``(n,)``; the means over the draws of ``-log p(x|z)`` ``(n,)`` and
             of the KL ``(n, 1)``; and the normalised weights ``(n * draws,)``, which add up to n.
         """
-        x = repeated(to_pixels(x), self.draws)
+        x = repeated(model.likelihood.data.tensor(x), self.draws)
         nats = ops.reshape(model.likelihood.nats(x, y["outputs"]), (-1, self.draws))
         kl = y["log_q"] - model.prior.log_prob(y["z_gated"])
         log_w = -nats - kl_weight * kl  # (n, draws)

@@ -6,7 +6,6 @@ import numpy as np
 from keras import ops
 
 from keras_vae.checks import check_integer
-from keras_vae.images import to_pixels
 from keras_vae.models.bounds import repeated
 from keras_vae.priors import LOG_2_PI
 from keras_vae.training.batches import filled, in_batches
@@ -38,12 +37,12 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None, condition=
     check_integer("k", k, 1)
     check_integer("batch_size", batch_size, 1)
     check_integer("seed", seed, 0)
-    x = model._images(x)
+    x = model._array(x)
     if not model.built:
         model.build(x.shape)
     reason = model.likelihood.why_no_distribution(x)
     if reason:
-        raise ValueError(f"These images have no log-likelihood: {reason}")
+        raise ValueError(f"These data have no log-likelihood: {reason}")
     log_sums, sums = np.full(len(x), -np.inf), np.zeros(len(x))
     program, before = model.program(model._log_weights), None
     # Results are read after the next chunk is dispatched, so that the device does not wait while
@@ -60,7 +59,7 @@ def estimates(model, x, k=100, batch_size=128, seed=0, progress=None, condition=
             if progress and (rows is None or rows.start >= done.stop):
                 progress(done.stop - done.start)
         before = rows and (rows, result)
-    constant = model.likelihood.omitted * np.prod(model.image_shape)
+    constant = model.likelihood.omitted * np.prod(model.data_shape)
     return log_sums - np.log(k) - constant, sums / k - constant
 
 
@@ -110,7 +109,8 @@ def log_weights(model, x, z_mean, z_log_var, eps, count, *signs):
     z = z_mean[:, None] + ops.exp(z_log_var / 2)[:, None] * eps
     codes = [ops.reshape(z, (-1, latent_dim)), *(repeated(part, samples) for part in signs)]
     outputs = model.decoder(codes if signs else codes[0], training=False)
-    nats = model.likelihood.nats(repeated(to_pixels(x), samples), ops.cast(outputs, "float32"))
+    x = repeated(model.likelihood.data.tensor(x), samples)
+    nats = model.likelihood.nats(x, ops.cast(outputs, "float32"))
     log_q = -0.5 * ops.sum(ops.square(eps) + z_log_var[:, None] + LOG_2_PI, axis=2)
     logs = model.prior.log_prob(z) - log_q - ops.reshape(nats, (n, samples))
     counts = ops.arange(samples) < count

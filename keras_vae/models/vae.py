@@ -7,7 +7,6 @@ from keras import ops
 
 from keras_vae import noise, parallel, priors
 from keras_vae.checks import check_integer
-from keras_vae.images import to_pixels
 from keras_vae.layers import Sampling, hashed_seed
 from keras_vae.models import bounds, conditions, importance
 from keras_vae.models.autoencoder import AutoEncoder, mean_weight, weighted_mean
@@ -147,10 +146,10 @@ class VAE(AutoEncoder):
         self._build_prior(self.prior)
 
     def _build_prior(self, prior):
-        if prior.image_shape not in (None, self.image_shape):
+        if prior.data_shape not in (None, self.data_shape):
             raise ValueError(
-                "Argument `prior` must have images of the model's shape "
-                f"{self.image_shape}. Received: images of shape {prior.image_shape}"
+                "Argument `prior` must have pseudo-inputs of the model's shape "
+                f"{self.data_shape}. Received: some of shape {prior.data_shape}"
             )
         if not prior.built:
             prior.build((None, self.latent_dim))
@@ -162,7 +161,7 @@ class VAE(AutoEncoder):
                 "Argument `prior` must not be the prior of another model, which it may be trained "
                 f"with. Make a new {type(value).__name__}"
             )
-        value.encode = self.posterior_of_pixels
+        value.encode = self.posterior_of_values
         if self.built:
             self._build_prior(value)
         return value
@@ -179,17 +178,18 @@ class VAE(AutoEncoder):
 
     pieces = {**AutoEncoder.pieces, "prior": _checked_prior, "bound": _checked_bound}
 
-    def posterior_of_pixels(self, pixels, *signs, training=False):
-        """Returns ``(z_mean, z_log_var)``, float32 tensors, of a tensor of pixels in [0, 1].
+    def posterior_of_values(self, x, *signs, training=False):
+        """Returns ``(z_mean, z_log_var)``, float32 tensors, of a tensor of `values`.
 
         Args:
-            pixels: ``(n, height, width, channels)``.
+            x: ``(n, ...)``, for images pixels in [0, 1].
             *signs: Nothing, or the condition ``(n, size)``, which is unknown by default.
             training: Whether layers behave as in training.
         """
         if self.condition is not None and not signs:
-            signs = [self.condition.signs(None, ops.shape(pixels)[0])]
-        parts = self.encoder([pixels, *signs] if signs else pixels, training=training)
+            signs = [self.condition.signs(None, ops.shape(x)[0])]
+        x = self.likelihood.inputs(x)
+        parts = self.encoder([x, *signs] if signs else x, training=training)
         return tuple(ops.cast(part, "float32") for part in parts)
 
     @property
@@ -200,7 +200,7 @@ class VAE(AutoEncoder):
         if self.condition is not None and signs is None:
             signs = self.condition.signs(None, ops.shape(x)[0])
         given = [] if signs is None else [signs]
-        z_mean, z_log_var = self.posterior_of_pixels(self.pixels(x), *given, training=training)
+        z_mean, z_log_var = self.posterior_of_values(self.values(x), *given, training=training)
         code = {"z_mean": z_mean, "z_log_var": z_log_var}
         if not training and eps is None:
             return self.draw(z_mean, {**code, "z": z_mean}, raw, signs)
@@ -265,7 +265,8 @@ class VAE(AutoEncoder):
             if sample_weight is not None:
                 own = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
                 weights = weights * bounds.repeated(own, draws)
-            self.likelihood.update(bounds.repeated(to_pixels(x), draws), y["outputs"], weights)
+            x = bounds.repeated(self.likelihood.data.tensor(x), draws)
+            self.likelihood.update(x, y["outputs"], weights)
         return tuple(weighted_mean(part, sample_weight) for part in (bound, nats, kl))
 
     def noise_of_steps(self, steps, rows, training):
@@ -392,7 +393,7 @@ class VAE(AutoEncoder):
         return importance.log_weights(self, x, z_mean, z_log_var, eps, count, *signs)
 
     def _encode(self, x, *signs):
-        return self.posterior_of_pixels(to_pixels(x), *signs)
+        return self.posterior_of_values(self.likelihood.data.tensor(x), *signs)
 
     def load_own_variables(self, store):
         # A file of an earlier version has no `noise_seed`, and `steps` only with a warm-up.

@@ -256,7 +256,7 @@ def check_data(run, data):
     pairs = (
         ("images", run.config.get("images"), now),
         ("attributes", run.config.get("attribute_names"), list(data.attribute_names)),
-        ("image shape", list(run.model.image_shape), list(data.image_shape)),
+        ("image shape", list(run.model.data_shape), list(data.image_shape)),
     )
     for what, then, found in pairs:
         if then is not None and then != found:

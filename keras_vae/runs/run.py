@@ -192,9 +192,9 @@ def load(folder=None):
                 f"{folder}/{name} must have {model.latent_dim} latents, like the model. "
                 f"Received: {latents(part)} latents"
             )
-    if examples is not None and examples.images.shape[1:] != model.image_shape:
+    if examples is not None and examples.images.shape[1:] != model.data_shape:
         raise ValueError(
-            f"{folder}/examples.npz must have images of shape {model.image_shape}, like the model. "
+            f"{folder}/examples.npz must have images of shape {model.data_shape}, like the model. "
             f"Received: {examples.images.shape[1:]}"
         )
     return Run(folder, config, model, directions, mixture, flow, examples)

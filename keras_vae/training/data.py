@@ -55,24 +55,24 @@ class Data:
         return self.x, y, self.sample_weight, None
 
 
-def prepare(x, y, sample_weight, image_shape, class_weight=None, argument="x", condition=None):
+def prepare(model, x, y, sample_weight, class_weight=None, argument="x"):
     """Returns `Data` after checking its values, which compiled code cannot do.
 
     Args:
+        model: The model that reads the data.
         x, y, sample_weight, class_weight: As those of `fit`.
-        image_shape: The model's ``(height, width, channels)``, or None if not known yet.
         argument: The name to use in messages.
-        condition: The model's `keras_vae.Condition`, which checks `y`; or None.
 
     Raises:
         ValueError: If the data are invalid.
     """
+    kind, condition = model.likelihood.data, model.condition
     if inputs.is_stream(x):
         labels = condition and (condition.size, condition.exclusive)
-        look = streams.Look(image_shape, argument, class_weight, labels)
+        look = streams.Look(kind, model.data_shape, argument, class_weight, labels)
         return Data(streams.checked(x, look), y, sample_weight, look)
     inputs.check_class_weight(class_weight, y)
-    x = inputs.as_images(x, image_shape, argument)
+    x = inputs.as_array_of(kind, x, model.data_shape, argument)
     if condition is not None:
         y = condition.checked(y, len(x))
     return Data(x, y, inputs.as_weights(sample_weight, len(x)))

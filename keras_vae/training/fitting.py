@@ -111,6 +111,7 @@ class Fitting(Trainer, keras.Model):
         if validation_split and validation is None and is_an_array:
             data, validation = data.split(validation_split)
             validation_split = 0.0
+        self._adapt(data)
         callbacks = self._with_guards(callbacks)
         saver = checkpoint.of(getattr(callbacks, "callbacks", callbacks))
         others = class_weight, steps_per_epoch, validation_steps, validation_split
@@ -184,6 +185,20 @@ class Fitting(Trainer, keras.Model):
                 validation_freq=validation_freq,
             )
 
+    def _adapt(self, data):
+        """Measures what the likelihood must know of the training data, before the first `fit`."""
+        if isinstance(data.x, np.ndarray) and len(data.x):
+            if not self.built:
+                self.build(data.x.shape)
+            if not self.likelihood.is_adapted:
+                self.likelihood.adapt(data.x)
+        elif self.built and not self.likelihood.is_adapted:
+            raise ValueError(
+                "The likelihood must know mean and standard deviation of the data before it is "
+                "trained on batches: call `model.likelihood.adapt` with an array of some, or make "
+                "the likelihood with `standardise=False`"
+            )
+
     def _check_labels(self, data):
         """Raises `ValueError` for images on disk in Keras's loop if labels are needed."""
         if self.condition is not None and inputs.is_on_disk(data.x):
@@ -240,15 +255,14 @@ class Fitting(Trainer, keras.Model):
         )
 
     def _data(self, x, y=None, sample_weight=None, class_weight=None, argument="x"):
-        return prepare(
-            x, y, sample_weight, self.image_shape, class_weight, argument, self.condition
-        )
+        return prepare(self, x, y, sample_weight, class_weight, argument)
 
     def _validation(self, validation_data):
         """Returns the argument `validation_data` as `Data`, or None."""
         if validation_data is None:
             return None
-        if inputs.is_list_of_images(validation_data, self.image_shape):
+        axes = self.likelihood.data.axes
+        if inputs.is_list_of_items(validation_data, self.data_shape, axes):
             validation_data = (validation_data,)
         parts = keras.utils.unpack_x_y_sample_weight(validation_data)
         return self._data(*parts, argument="validation_data")
@@ -393,11 +407,11 @@ class Fitting(Trainer, keras.Model):
     def _batch(self, x, y=None, sample_weight=None, class_weight=None):
         """Checks one batch and returns its images, labels and weights."""
         inputs.check_class_weight(class_weight, y)
-        x = self._images(x)
+        x = self._array(x)
         if self.condition is not None:
             y = self.condition.checked(y, len(x))
         return np.asarray(x), y, inputs.as_weights(sample_weight, len(x))
 
-    def _images(self, x, argument="x"):
-        """Returns images as an array that the model can read, see `inputs.as_images`."""
-        return inputs.as_images(x, self.image_shape, argument)
+    def _array(self, x, argument="x"):
+        """Returns data as an array that the model can read, see `inputs.as_array_of`."""
+        return inputs.as_array_of(self.likelihood.data, x, self.data_shape, argument)

@@ -5,22 +5,23 @@ import math
 import numpy as np
 from keras import ops
 
-from keras_vae.images import check_images, fits
+from keras_vae.images import fits
 
 BATCH_SIZE = 32  # Keras's default
 
 
-def as_images(x, image_shape, argument="x"):
-    """Returns images as one NumPy array that the model can read; images on disk unchanged.
+def as_array_of(kind, x, data_shape, argument="x"):
+    """Returns data as one NumPy array that the model can read; images on disk unchanged.
 
     Args:
-        x: An array, a tensor, a list of images of one size, or a dict whose entry ``image`` is
+        kind: What they must be, see `keras_vae.likelihoods.data`.
+        x: An array, a tensor, a list of items of one shape, or a dict whose entry ``image`` is
             one of these.
-        image_shape: The model's ``(height, width, channels)``, or None if it has not seen any.
+        data_shape: The model's, such as ``(height, width, channels)``, or None if it has seen none.
         argument: The name to use in messages.
 
     Raises:
-        ValueError: If the images do not fit the model, see `keras_vae.images.check_images`.
+        ValueError: If the data do not fit the model.
     """
     if isinstance(x, dict):
         x = entry(x, argument)
@@ -29,11 +30,9 @@ def as_images(x, image_shape, argument="x"):
     elif is_array_like(x) and not isinstance(x, np.ndarray):  # a tensor of another framework
         x = np.asarray(x)
     elif isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.dtype == object):
-        x = stacked(x, argument)
-    check_images(x, image_shape or (None, None, None), argument)
-    if isinstance(x, np.ndarray) and x.dtype.kind in "iu":
-        x = x.astype("uint8", copy=False)
-    return x
+        x = stacked(x, len(data_shape or ()) or kind.axes, argument)
+    kind.check(x, data_shape, argument)
+    return kind.stored(x) if isinstance(x, np.ndarray) else x
 
 
 def is_array_like(x):
@@ -57,10 +56,10 @@ def entry(x, argument="x"):
     return x["image"]
 
 
-def stacked(images, argument="x"):
-    """Returns a list of images of one size as one array."""
+def stacked(images, axes, argument="x"):
+    """Returns a list of images of one size, or of other items with so many axes, as one array."""
     parts = [image if is_on_disk(image) else as_array(image) for image in images]
-    if any(len(part.shape) > 3 for part in parts):
+    if any(len(part.shape) > axes for part in parts):
         raise ValueError(
             f"Argument `{argument}` must be one array of images. Received: a "
             f"{type(images).__name__} of arrays of the shapes {shapes_of(parts)}. "
@@ -90,12 +89,12 @@ def shapes_of(parts, most=5):
     return ", ".join(shapes[:most]) + (f" and {len(shapes) - most} more" * (len(shapes) > most))
 
 
-def is_list_of_images(x, image_shape):
-    """Returns whether a list holds single images, rather than images, labels and weights."""
+def is_list_of_items(x, data_shape, axes=3):
+    """Returns whether a list holds single items, rather than data, labels and weights."""
     if not (isinstance(x, (list, tuple)) and x):
         return False
-    shape = getattr(x[0], "shape", ())
-    return fits(shape, image_shape or (None, None, None)) or (len(shape) == 3 and len(x) > 3)
+    shape, expected = getattr(x[0], "shape", ()), data_shape or (None,) * axes
+    return fits(shape, expected) or (len(shape) == len(expected) and len(x) > 3)
 
 
 def as_weights(sample_weight, n):
@@ -194,7 +193,7 @@ def is_on_disk(x):
 
 def is_array(x, y=None, sample_weight=None):
     """Returns whether `x` is an array of images; labels and weights must match its length."""
-    if not (isinstance(x, np.ndarray) and x.ndim == 4 and len(x)):
+    if not (isinstance(x, np.ndarray) and x.ndim > 1 and len(x)):
         return False
     return all(
         part is None or (hasattr(part, "shape") and tuple(part.shape[:1]) == x.shape[:1])

@@ -13,7 +13,8 @@ import types
 import keras
 import numpy as np
 
-from keras_vae.images import check_images, fits, out_of_range, white
+from keras_vae.images import fits, out_of_range, white
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.training import inputs
 
 # Marks our assertions among TensorFlow's errors; the values follow it in brackets.
@@ -26,24 +27,25 @@ class Look:
     It can be pickled, so that the worker processes of a loader can call it.
 
     Args:
-        image_shape: The model's, or None.
+        kind: What the data must be, see `keras_vae.likelihoods.data`.
+        data_shape: The model's, or None.
         argument: The name to use in messages.
         class_weight: As in `fit`.
         labels: The arguments `size` and `exclusive` of `inputs.as_labels` for a model with a
             condition; None for others, which do not use labels.
     """
 
-    def __init__(self, image_shape, argument="x", class_weight=None, labels=None):
-        self.image_shape, self.argument, self.class_weight = image_shape, argument, class_weight
-        self.labels = labels
+    def __init__(self, kind, data_shape, argument="x", class_weight=None, labels=None):
+        self.kind, self.data_shape, self.argument = kind, data_shape, argument
+        self.class_weight, self.labels = class_weight, labels
         self.error = None  # the last error raised, perhaps in a thread of another library
 
     def __call__(self, batch):
         try:
-            if inputs.is_list_of_images(batch, self.image_shape):
+            if inputs.is_list_of_items(batch, self.data_shape, self.kind.axes):
                 batch = (batch,)
             x, y, sample_weight = self.parts(batch)
-            images = inputs.as_images(x, self.image_shape, self.argument)
+            images = inputs.as_array_of(self.kind, x, self.data_shape, self.argument)
             weights = inputs.as_weights(sample_weight, len(images))
             if self.labels and y is not None:
                 labels = inputs.as_labels(y, len(images), *self.labels)
@@ -177,13 +179,14 @@ def checked_by_tensorflow(dataset, look):
 
     x, y, sample_weight = look.parts(dataset.element_spec)
     if isinstance(x, tf.TensorSpec) and x.shape.rank is not None:
-        shape = look.image_shape or (None, None, None)
-        if x.shape.rank == 3 and fits(tuple(x.shape), shape):
+        shape = look.data_shape or (None,) * look.kind.axes
+        if x.shape.rank == len(shape) and fits(tuple(x.shape), shape):
+            items = "images" if isinstance(look.kind, Pixels) else "items"
             raise ValueError(
-                f"Argument `{look.argument}` must yield batches of images. Received: a data set of "
-                f"single images of shape {tuple(x.shape)}. Use `dataset.batch(32)`."
+                f"Argument `{look.argument}` must yield batches of {items}. Received: a data set "
+                f"of single {items} of shape {tuple(x.shape)}. Use `dataset.batch(32)`."
             )
-        check_images(x, shape, look.argument)
+        look.kind.check(x, look.data_shape, look.argument)
     if sample_weight is not None and not isinstance(sample_weight, tf.TensorSpec):
         inputs.as_weights(sample_weight, 0)  # raises `ValueError`
 
@@ -208,7 +211,9 @@ def checked_by_tensorflow(dataset, look):
     def check(*batch):
         x, y, sample_weight = look.parts(batch if len(batch) > 1 else batch[0])
         kind, checks = x.dtype.name, []
-        if kind not in ("uint8", "bool"):
+        if not isinstance(look.kind, Pixels):
+            checks.append(tf.py_function(lambda x: look((x.numpy(),)) and 0, [x], tf.int32))
+        elif kind not in ("uint8", "bool"):
             limits = tf.cast(0, x.dtype), tf.cast(white(kind), x.dtype)
             good = tf.reduce_all((x >= limits[0]) & (x <= limits[1]))
             checks.append(reject(look.argument, x, good))

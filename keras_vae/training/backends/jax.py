@@ -134,7 +134,7 @@ class Trainer:
                 with keras.StatelessScope(zip(variables, values)):
                     return self(images)
 
-            images = jax.ShapeDtypeStruct((2, *self.image_shape), "float32")
+            images = jax.ShapeDtypeStruct((2, *self.data_shape), "float32")
             program = jax.make_jaxpr(forward)([v.value for v in variables], images)
             self.programs.loops_are_quick = (
                 jax.default_backend() != "cpu" or "conv_general_dilated" not in str(program)
