@@ -19,7 +19,9 @@ from keras_vae.evaluate.latents import active_units as active_units
 from keras_vae.evaluate.latents import advice as advice
 from keras_vae.evaluate.latents import elbo_surgery as elbo_surgery
 from keras_vae.evaluate.latents import latents_report as latents_report
+from keras_vae.evaluate.linear import LinearModel as LinearModel
 from keras_vae.evaluate.samples import frechet_distance as frechet_distance
 from keras_vae.evaluate.samples import precision_recall as precision_recall
 from keras_vae.evaluate.samples import sample_report as sample_report
 from keras_vae.evaluate.samples import two_sample_accuracy as two_sample_accuracy
+from keras_vae.evaluate.scores import anomaly_scores as anomaly_scores

@@ -105,14 +105,69 @@ def log_weights(model, x, z_mean, z_log_var, eps, count, *signs):
     Returns:
         Two tensors ``(n,)``, without the constant that the likelihood omits.
     """
+    logs, _ = logs_and_outputs(model, x, z_mean, z_log_var, eps, *signs)
+    counts = ops.arange(ops.shape(logs)[1]) < count
+    log_sum = ops.logsumexp(ops.where(counts, logs, -float("inf")), axis=1)
+    return log_sum, ops.sum(ops.where(counts, logs, 0.0), axis=1)
+
+
+def logs_and_outputs(model, x, z_mean, z_log_var, eps, *signs):
+    """Returns ``log w_i`` ``(n, samples)`` and the decoder's outputs ``(n * samples, ...)``."""
     n, samples, latent_dim = ops.shape(eps)
     z = z_mean[:, None] + ops.exp(z_log_var / 2)[:, None] * eps
     codes = [ops.reshape(z, (-1, latent_dim)), *(repeated(part, samples) for part in signs)]
-    outputs = model.decoder(codes if signs else codes[0], training=False)
+    outputs = ops.cast(model.decoder(codes if signs else codes[0], training=False), "float32")
     x = repeated(model.likelihood.data.tensor(x), samples)
-    nats = model.likelihood.nats(x, ops.cast(outputs, "float32"))
+    nats = model.likelihood.nats(x, outputs)
     log_q = -0.5 * ops.sum(ops.square(eps) + z_log_var[:, None] + LOG_2_PI, axis=2)
-    logs = model.prior.log_prob(z) - log_q - ops.reshape(nats, (n, samples))
-    counts = ops.arange(samples) < count
-    log_sum = ops.logsumexp(ops.where(counts, logs, -float("inf")), axis=1)
-    return log_sum, ops.sum(ops.where(counts, logs, 0.0), axis=1)
+    return model.prior.log_prob(z) - log_q - ops.reshape(nats, (n, samples)), outputs
+
+
+def imputed(model, x, k=100, batch_size=128, seed=0, condition=None):
+    """Returns data with the expected values in place of missing ones, see `VAE.impute`."""
+    check_integer("k", k, 1)
+    check_integer("batch_size", batch_size, 1)
+    check_integer("seed", seed, 0)
+    x = model._array(x)
+    if not model.built:
+        model.build(x.shape)
+    log_sums, means = np.full(len(x), -np.inf), np.zeros(x.shape)
+    program = model.program(model._weighted_mean)
+    for rows, arrays in chunks(model, x, k, batch_size, seed, *model._given(condition, len(x))):
+        log_sum, mean = (
+            ops.convert_to_numpy(part)[: rows.stop - rows.start]
+            for part in program(*map(ops.convert_to_tensor, arrays))
+        )
+        before, log_sums[rows] = log_sums[rows].copy(), np.logaddexp(log_sums[rows], log_sum)
+        for total, log_share in ((means[rows], before), (mean, log_sum)):
+            total *= np.exp(log_share - log_sums[rows]).reshape(-1, *[1] * (x.ndim - 1))
+        means[rows] += mean
+    return np.where(np.isnan(x), means, x).astype("float32")
+
+
+def weighted_mean(model, x, z_mean, z_log_var, eps, count, *signs):
+    """Returns the log of the sum of the weights, and the mean of p(x|z) by these weights.
+
+    Args:
+        model, x, z_mean, z_log_var, eps, count, *signs: See `log_weights`.
+
+    Returns:
+        Tensors ``(n,)`` and ``(n, ...)``.
+    """
+    logs, outputs = logs_and_outputs(model, x, z_mean, z_log_var, eps, *signs)
+    n, samples, _ = ops.shape(eps)
+    logs = ops.where(ops.arange(samples) < count, logs, -float("inf"))
+    means = model.likelihood.mean(outputs)
+    means = ops.reshape(means, (n, samples, *means.shape[1:]))
+    shares = ops.reshape(ops.softmax(logs, axis=1), (n, samples, *[1] * (len(means.shape) - 2)))
+    return ops.logsumexp(logs, axis=1), ops.sum(shares * means, axis=1)
+
+
+def reconstruction_losses(model, x, batch_size=128, condition=None):
+    """Returns ``-log p(x|z_mean)`` of each item, NumPy float64 ``(n,)``, with all constants."""
+    x = model._array(x)
+    if not model.built:
+        model.build(x.shape)
+    given = model._given(condition, len(x))
+    nats = in_batches(model.program(model._reconstruction_nats), x, batch_size, *given)
+    return nats.astype("float64") + model.likelihood.omitted * np.prod(model.data_shape)

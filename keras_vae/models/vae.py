@@ -389,8 +389,53 @@ class VAE(AutoEncoder):
         """
         return importance.estimates(self, x, k, batch_size, seed, progress, condition)[0]
 
+    def impute(self, x, k=100, batch_size=128, seed=0, condition=None):
+        """Returns data with missing values (NaN) replaced by what the known ones suggest.
+
+        ``E[x_missing | x_known]`` by importance sampling: the mean of p(x|z_i) over draws of
+        q(z|x), weighted by ``p(x_known|z_i) p(z_i) / q(z_i|x)`` (MIWAE, Mattei & Frellsen 2019,
+        https://arxiv.org/abs/1812.02633, equation 12).
+
+        Args:
+            x: Data ``(n, ...)`` with NaN for missing values, for a likelihood with
+                ``missing=True``.
+            k: Number of draws of z for each item.
+            batch_size: How many codes to decode at once.
+            seed: A non-negative integer.
+            condition: See `encode`.
+
+        Returns:
+            NumPy float32, of the shape of `x`: known values as they are, missing ones in the same
+            units; probabilities for a missing category.
+
+        Raises:
+            ValueError: If an argument is invalid, or the likelihood takes no missing values.
+
+        Example:
+
+        ```python
+        rows = np.random.default_rng(0).normal(170, 10, (200, 3))
+        rows[0, 0] = np.nan
+        likelihood = keras_vae.likelihoods.Normal(missing=True)
+        model = keras_vae.VAE(*keras_vae.build_mlp((3,), latent_dim=1), likelihood)
+        model.compile("adam")
+        model.fit(rows)
+        model.impute(rows)[0]  # no NaN
+        ```
+        """
+        return importance.imputed(self, x, k, batch_size, seed, condition)
+
+    def _weighted_mean(self, x, z_mean, z_log_var, eps, count, *signs):
+        return importance.weighted_mean(self, x, z_mean, z_log_var, eps, count, *signs)
+
     def _log_weights(self, x, z_mean, z_log_var, eps, count, *signs):
         return importance.log_weights(self, x, z_mean, z_log_var, eps, count, *signs)
+
+    def _reconstruction_nats(self, x, *signs):
+        x = self.likelihood.data.tensor(x)
+        z_mean, _ = self.posterior_of_values(x, *signs)
+        outputs = self.decoder([z_mean, *signs] if signs else z_mean, training=False)
+        return self.likelihood.nats(x, ops.cast(outputs, "float32"))
 
     def _encode(self, x, *signs):
         return self.posterior_of_values(self.likelihood.data.tensor(x), *signs)
