@@ -12,9 +12,10 @@ import numpy as np
 from keras import ops
 
 from keras_vae import pieces
-from keras_vae.checks import check_integer, check_number
+from keras_vae.checks import check, check_integer, check_number
 from keras_vae.images import check_images, to_float
 from keras_vae.layers import GlorotUniform
+from keras_vae.likelihoods.data import Reals
 from keras_vae.networks import logits
 from keras_vae.pieces import Piece
 from keras_vae.training.backends import device_name
@@ -30,6 +31,7 @@ class Prior(Piece):
         encode: The encoder of the model that the prior belongs to: pixels to
             ``(z_mean, z_log_var)``. Set by the model.
         data_shape: The shape of the images that it holds; None if it holds none.
+        pixels: Whether they are pixels; None if it holds none.
         title: What it is, in words.
         has_closed_form: Whether `kl` is exact, and needs no draws.
     """
@@ -40,7 +42,8 @@ class Prior(Piece):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.built, self.latent_dim, self.data_shape = False, None, None
+        self.built, self.latent_dim = False, None
+        self.data_shape = self.pixels = None
 
     def build(self, input_shape):
         self.latent_dim = int(input_shape[-1])
@@ -179,9 +182,10 @@ class VampPrior(Prior):
     Args:
         pseudo_inputs: The images to start from, ``(K, height, width, channels)``, uint8 in 0..255
             or float in [0, 1]: training images in random order.
+        pixels: Whether they are pixels; False for other data, of any shape and size.
 
     Raises:
-        ValueError: If they are not images.
+        ValueError: If they are not images, or not finite numbers.
 
     Example:
 
@@ -191,10 +195,14 @@ class VampPrior(Prior):
     ```
     """
 
-    def __init__(self, pseudo_inputs, **kwargs):
+    def __init__(self, pseudo_inputs, pixels=True, **kwargs):
         super().__init__(**kwargs)
-        pseudo_inputs = np.asarray(pseudo_inputs)
-        check_images(pseudo_inputs, (None, None, None), "pseudo_inputs")
+        check("pixels", pixels, isinstance(pixels, bool), "True or False")
+        pseudo_inputs, self.pixels = np.asarray(pseudo_inputs), pixels
+        if pixels:
+            check_images(pseudo_inputs, None, "pseudo_inputs")
+        else:
+            Reals().check(pseudo_inputs, None, "pseudo_inputs")
         if len(pseudo_inputs) == 0:
             raise ValueError("Argument `pseudo_inputs` must hold at least one image. Received: 0")
         self.shape = pseudo_inputs.shape
@@ -202,11 +210,11 @@ class VampPrior(Prior):
         self.title = f"a VampPrior of {len(pseudo_inputs)} images"
         # Logits, so that the pixels stay in [0, 1].
         self.pseudo_logits = self.add_weight(self.shape, "zeros", name="pseudo_logits")
-        self.pseudo_logits.assign(logits(to_float(pseudo_inputs)))
+        self.pseudo_logits.assign(logits(to_float(pseudo_inputs)) if pixels else pseudo_inputs)
 
     def pseudo_inputs(self):
-        """Returns the K images, pixels in [0, 1]."""
-        return ops.sigmoid(self.pseudo_logits)
+        """Returns the K images, pixels in [0, 1], or other data."""
+        return ops.sigmoid(self.pseudo_logits) if self.pixels else self.pseudo_logits + 0.0
 
     def components(self):
         """Returns the means and log variances of the K Gaussians, each ``(K, latent_dim)``."""
@@ -224,7 +232,7 @@ class VampPrior(Prior):
         return draw_from_mixture(n, rng, temperature, weights, *parts)
 
     def get_config(self):
-        return {**super().get_config(), "pseudo_inputs": list(self.shape)}
+        return {**super().get_config(), "pseudo_inputs": list(self.shape), "pixels": self.pixels}
 
     @classmethod
     def from_config(cls, config):

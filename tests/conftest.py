@@ -2,8 +2,9 @@
 
 As many of these parts run at a time as there are processor cores, each on one; what a part prints
 begins with its name. A test of three or more cases runs on every backend, but each of its cases on
-one of them; `pytest --every-case` runs every case on every backend. With KERAS_BACKEND set, pytest
-is ordinary: one process, that backend, every case.
+one of them, and so do the tests of a file that are marked `by_turns`; `pytest --every-case` runs
+all on every backend. With KERAS_BACKEND set, pytest is ordinary: one process, that backend, all
+cases.
 """
 
 import contextlib
@@ -64,7 +65,8 @@ def pytest_collection_modifyitems(config, items):
         return
     cases = {}
     for item in items:
-        cases.setdefault((item.path, item.cls, item.originalname), []).append(item)
+        name = "by_turns" if item.get_closest_marker("by_turns") else item.originalname
+        cases.setdefault((item.path, item.cls, name), []).append(item)
     mine = {item for same in cases.values() for item in dealt(same, INSTALLED.index(part))}
     config.hook.pytest_deselected(items=[item for item in items if item not in mine])
     items[:] = [item for item in items if item in mine]

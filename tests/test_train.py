@@ -213,6 +213,7 @@ def test_an_autoencoder_has_no_kl(run_here, tmp_path):
     assert "test_kl_loss" not in metrics and "KL" not in output
 
 
+@pytest.mark.by_turns
 def test_a_folder_is_trained_on_from_disk(tmp_path):
     source = tmp_path / "my pictures"
     lines = ["file,person,happy"]
@@ -480,6 +481,7 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
             assert ("straight" in {layer.name for layer in part.layers}) == expected
 
 
+@pytest.mark.by_turns
 def test_minutes_end_a_run_with_all_its_files(run_here, tmp_path):
     code, output, errors = run_here(
         *("--minutes", "0.05", "--limit", "200", "--network", "mlp", "--widths", "8"),
@@ -580,6 +582,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(ru
     assert not folder.parent.exists()
 
 
+@pytest.mark.by_turns
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
     process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
@@ -595,6 +598,7 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
 
 
+@pytest.mark.by_turns
 def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     folder = tmp_path / "run"
     process = start_and_wait("--limit", 2000, "--epochs", 10_000, "--output", folder)
@@ -637,6 +641,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
         assert content(path) == content(folder / path.name), path.name
 
 
+@pytest.mark.by_turns
 def test_sigterm_saves_and_says_how_to_continue(tmp_path):
     folder = tmp_path / "a run"
     process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)

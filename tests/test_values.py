@@ -336,12 +336,13 @@ def test_the_first_fit_adapts_to_the_training_data_alone():
     "arguments",
     [
         {"prior": "mixture"},
+        {"prior": keras_vae.priors.VampPrior(rows_of(5, 4), pixels=False)},
         {"bound": keras_vae.bounds.ImportanceWeighted(3, encoder_groups=3)},
         {"penalty": keras_vae.penalties.TotalCorrelation(2.0)},
         {"free_bits": 0.1, "kl_warmup_steps": 3},
         {"augmentation": keras.layers.GaussianNoise(0.1, dtype="float32")},
     ],
-    ids=["prior", "bound", "penalty", "free bits", "augmentation"],
+    ids=["prior", "pseudo-inputs", "bound", "penalty", "free bits", "augmentation"],
 )
 def test_pieces_go_with_real_values(arguments):
     x = rows_of(30, 4)
@@ -455,6 +456,11 @@ def test_data_that_do_not_fit_are_refused(likelihood, x, message):
             lambda: model_of(Columns([("normal", 2)]), (5,)),
             r"The groups of `Columns` have 2 columns together, \[2\]. Received: data of 5",
         ),
+        (
+            lambda: model_of("normal", (5,), prior=keras_vae.priors.VampPrior(np.ones((2, 5)))),
+            r"`VampPrior\(pixels=True\)` for Normal",
+        ),
+        (lambda: keras_vae.priors.VampPrior(rows_of(2, 5), pixels=0), "`pixels` must be True or"),
         (lambda: keras_vae.build_conv((5,), 2), "must have one to three sides and the channels"),
         (lambda: keras_vae.build_patches((5, 2), 2), "Argument `data_shape` must be 3 positive"),
     ],

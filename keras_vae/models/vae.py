@@ -8,6 +8,7 @@ from keras import ops
 from keras_vae import noise, parallel, priors
 from keras_vae.checks import check_integer
 from keras_vae.layers import Sampling, hashed_seed
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.models import bounds, conditions, importance
 from keras_vae.models.autoencoder import AutoEncoder, mean_weight, weighted_mean
 from keras_vae.models.settings import Setting, number, settings
@@ -150,6 +151,11 @@ class VAE(AutoEncoder):
             raise ValueError(
                 "Argument `prior` must have pseudo-inputs of the model's shape "
                 f"{self.data_shape}. Received: some of shape {prior.data_shape}"
+            )
+        if prior.pixels not in (None, isinstance(self.likelihood.data, Pixels)):
+            raise ValueError(
+                "Argument `prior` must have pseudo-inputs of the kind that the likelihood is of. "
+                f"Received: `VampPrior(pixels={prior.pixels})` for {type(self.likelihood).__name__}"
             )
         if not prior.built:
             prior.build((None, self.latent_dim))
