@@ -34,7 +34,7 @@ FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 
 
 def test_all_code_is_tested():
-    tested = {"README.md": 2, "docs/demo.md": 2, "docs/losses.md": 2}
+    tested = {"README.md": 2, "docs/demo.md": 2, "docs/losses.md": 2, "docs/values.md": 2}
     pages = ("data", "latent-space", "models", "pieces", "training")
     tested |= dict.fromkeys((f"docs/{page}.md" for page in pages), 1)
     assert {page: len(code) for page, code in CODE.items()} == tested
@@ -71,6 +71,17 @@ def test_a_model_of_other_networks_runs():
     history = model.fit(np.zeros((8, 28, 28, 1), "uint8"), verbose=0).history
     assert np.isfinite(history["loss"]).all()
     assert model.sample(3, seed=0).shape == (3, 28, 28, 1)
+
+
+def test_a_table_is_learned_completed_and_judged(capsys):
+    names = {}
+    for code in CODE["docs/values.md"]:
+        exec(code, names)
+    assert np.isfinite(names["complete"]).all() and names["complete"].shape == (1000, 6)
+    assert names["new_rows"].shape == (100, 6) and abs(names["new_rows"].mean() - 170) < 5
+    assert len(names["scores"]) == 3 and names["scores"]["atypicality"].shape == (200,)
+    numbers = capsys.readouterr().out.splitlines()[-1].split()
+    assert len(numbers) == 2 and np.isfinite(list(map(float, numbers))).all()
 
 
 @pytest.fixture

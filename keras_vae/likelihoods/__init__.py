@@ -1,8 +1,11 @@
-"""p(x|z): converts the decoder's raw outputs to pixels, and to a loss in nats.
+"""p(x|z): converts the decoder's raw outputs to pixels or values, and to a loss in nats.
 
-A likelihood includes the decoder's last activation. To add one, write a class with `nats` and, if
-the defaults do not fit, `pixels` (a sigmoid), `update` (does nothing), `output_channels` (those of
-the images) and `get_config`. See `keras_vae.pieces.Piece` for its variables and attributes.
+A likelihood also says what data the model takes: most are of pixels; those of `reals.py`,
+`counts.py` and `columns.py` are of numbers, counts and categories. It includes the decoder's last
+activation. To add one, write a class with `nats` and, if the defaults do not fit, `mean` (a
+sigmoid), `update` (does nothing), `output_channels` (those of the data), `data` and `inputs` (for
+data that are no pixels) and `get_config`. See `keras_vae.pieces.Piece` for its variables and
+attributes.
 
 ```python
 @keras.saving.register_keras_serializable(package="mine")
