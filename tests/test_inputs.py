@@ -14,6 +14,7 @@ from keras import ops
 
 import keras_vae
 from keras_vae import evaluate
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.training import streams
 
 with contextlib.suppress(ImportError):  # the other kinds need no torch
@@ -230,7 +231,7 @@ def test_workers_of_a_loader_can_be_other_processes():
     from multiprocessing.reduction import ForkingPickler
 
     loader = torch.utils.data.DataLoader(Rows((IMAGES,)), batch_size=BATCH)
-    loader = streams.checked(loader, streams.Look((6, 5, 3)))
+    loader = streams.checked(loader, streams.Look(Pixels(), (6, 5, 3)))
     assert len(ForkingPickler.dumps(loader.collate_fn)) > 0  # raises for what cannot go
     (batch,) = loader.collate_fn([IMAGES[0], IMAGES[1]])
     assert tuple(batch.shape) == (2, 6, 5, 3)
