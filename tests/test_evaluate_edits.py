@@ -36,7 +36,7 @@ class Judge:
 class Model:
     """Codes are pixels; `blind` says what the encoder makes of them."""
 
-    latent_dim, image_shape = LATENTS, (1, LATENTS, 1)
+    latent_dim, data_shape = LATENTS, (1, LATENTS, 1)
 
     def __init__(self, blind=lambda z: z):
         self.blind = blind

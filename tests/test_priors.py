@@ -679,7 +679,7 @@ def test_get_refuses_what_is_no_prior(make_vae, wrong):
         (lambda: priors.MixturePrior(2.0), "Argument `components` must be a positive integer"),
         (lambda: priors.FlowPrior(0), "Argument `layers` must be a positive integer"),
         (lambda: priors.FlowPrior(width="8"), "Argument `width` must be a positive integer"),
-        (lambda: priors.VampPrior(PSEUDO[0]), "`pseudo_inputs` must be a batch of images of shape"),
+        (lambda: priors.VampPrior(PSEUDO[0, 0, 0]), "must be a batch of images of shape"),
         (lambda: priors.VampPrior(PSEUDO[:0]), "`pseudo_inputs` must hold at least one image"),
         (lambda: priors.VampPrior(PSEUDO * 1.0), "`pseudo_inputs` must be .* with values from"),
         (lambda: priors.VampPrior(PSEUDO / 255 - 1), "`pseudo_inputs` must be .* with values from"),
