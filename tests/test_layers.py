@@ -145,9 +145,11 @@ def test_depth_to_space_refuses_a_factor_that_is_no_size(factor):
         DepthToSpace(factor)
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 2, 6), (1, 2, 7), (None, None, None, 4)])
-def test_depth_to_space_refuses_what_it_cannot_spread(shape):
-    with pytest.raises(ValueError, match=r"channels a multiple of [24]"):
+@pytest.mark.parametrize(
+    "shape, multiple", [((1, 2, 2, 6), 4), ((1, 2, 7), 2), ((None, None, None, 4), 4)]
+)
+def test_depth_to_space_refuses_what_it_cannot_spread(shape, multiple):
+    with pytest.raises(ValueError, match=f"channels a multiple of {multiple}"):
         DepthToSpace(2)(keras.KerasTensor(shape))
 
 
