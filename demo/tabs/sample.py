@@ -108,7 +108,7 @@ def build(actions, tabs, photo):
     )
     if columns:
         source.input(
-            lambda name: [gr.Column(visible=name == of) for of in columns],
+            lambda name: {column: gr.Column(visible=name == of) for of, column in columns.items()},
             source,
             [*columns.values()],
             **QUIET,
