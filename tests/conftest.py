@@ -1,10 +1,10 @@
 """Plain `pytest` runs the suite once per backend in child processes, and what is run once.
 
 As many of these parts run at a time as there are processor cores, each on one; what a part prints
-begins with its name. A test of three or more cases runs on every backend, but each of its cases on
-one of them, and so do the tests of a file that are marked `by_turns`; `pytest --every-case` runs
-all on every backend. With KERAS_BACKEND set, pytest is ordinary: one process, that backend, all
-cases.
+begins with its name. A test of several cases runs on every backend, but each of its cases on one of
+them (one of two cases on two), and so do the tests of a file that are marked `by_turns`;
+`pytest --every-case` runs all on every backend. With KERAS_BACKEND set, pytest is ordinary: one
+process, that backend, all cases.
 """
 
 import contextlib
@@ -65,6 +65,8 @@ def pytest_collection_modifyitems(config, items):
         return
     cases = {}
     for item in items:
+        if item.get_closest_marker("once"):  # in a part of its own
+            continue
         name = "by_turns" if item.get_closest_marker("by_turns") else item.originalname
         cases.setdefault((item.path, item.cls, name), []).append(item)
     mine = {item for same in cases.values() for item in dealt(same, INSTALLED.index(part))}
@@ -74,10 +76,9 @@ def pytest_collection_modifyitems(config, items):
 
 def dealt(cases, place):
     """Returns the cases of one test that the backend at this place of `INSTALLED` runs."""
-    count = len(INSTALLED)
-    if len(cases) < count or any(case.get_closest_marker("once") for case in cases):
-        return cases
-    # One place is left out after each round, so that no argument of a product of arguments
+    count = min(len(INSTALLED), len(cases))
+    place %= count
+    # The places are shifted after each round, so that no argument of a product of arguments
     # stays with one backend.
     return [c for i, c in enumerate(cases) if (i + i // count + i // count**2) % count == place]
 

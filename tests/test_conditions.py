@@ -17,6 +17,7 @@ from keras_vae.runs.config import condition_of
 from keras_vae.training import checkpoint
 from keras_vae.training.sources import ArraySource, StreamSource
 
+pytestmark = pytest.mark.by_turns
 BACKEND = keras.backend.backend()
 SHAPE = (6, 5, 3)
 BATCH = 8  # of 37 images: four steps, and one of five images

@@ -24,6 +24,7 @@ from keras_vae.atomic import TEMPORARY
 from keras_vae_cli import launch
 from keras_vae_cli.train import parse
 
+pytestmark = pytest.mark.by_turns
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
@@ -213,7 +214,6 @@ def test_an_autoencoder_has_no_kl(run_here, tmp_path):
     assert "test_kl_loss" not in metrics and "KL" not in output
 
 
-@pytest.mark.by_turns
 def test_a_folder_is_trained_on_from_disk(tmp_path):
     source = tmp_path / "my pictures"
     lines = ["file,person,happy"]
@@ -359,6 +359,7 @@ def things(tmp_path_factory):
     return folder, output
 
 
+@pytest.mark.once
 def test_all_pieces_reach_the_run(things):
     folder, output = things
     assert {path.name for path in folder.iterdir()} == ALWAYS
@@ -399,6 +400,7 @@ def test_all_pieces_reach_the_run(things):
     assert metrics["test_mse"] == pytest.approx(np.mean((pictures - x / 255) ** 2), rel=1e-4)
 
 
+@pytest.mark.once
 def test_samples_and_measurements_of_a_run_with_all_pieces(things, command, tmp_path):
     folder, _ = things
     model = runs.load_model(folder)
@@ -481,7 +483,6 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
             assert ("straight" in {layer.name for layer in part.layers}) == expected
 
 
-@pytest.mark.by_turns
 def test_minutes_end_a_run_with_all_its_files(run_here, tmp_path):
     code, output, errors = run_here(
         *("--minutes", "0.05", "--limit", "200", "--network", "mlp", "--widths", "8"),
@@ -582,7 +583,6 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(ru
     assert not folder.parent.exists()
 
 
-@pytest.mark.by_turns
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
     process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
@@ -598,7 +598,6 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     assert runs.load_model(folder).sample(1).shape == (1, 64, 64, 3)
 
 
-@pytest.mark.by_turns
 def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     folder = tmp_path / "run"
     process = start_and_wait("--limit", 2000, "--epochs", 10_000, "--output", folder)
@@ -641,7 +640,6 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
         assert content(path) == content(folder / path.name), path.name
 
 
-@pytest.mark.by_turns
 def test_sigterm_saves_and_says_how_to_continue(tmp_path):
     folder = tmp_path / "a run"
     process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
