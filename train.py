@@ -10,7 +10,12 @@ import sys
 import time
 
 from keras_vae_cli import train as command_line
-from keras_vae_cli.pieces import make_condition, make_pieces
+from keras_vae_cli.pieces import (
+    check_likelihood,
+    make_condition,
+    make_likelihood,
+    make_pieces,
+)
 from keras_vae_cli.program import fail, one_line_errors, shown
 
 
@@ -64,7 +69,9 @@ def train(started, args, folder, before, discard):
     say(summary.first_line(settings, folder))
     for line in summary.data_lines(data, folder):
         say(line)
-    progress = callbacks.Progress(len(data.train), args.batch_size, args.epochs, clock)
+    progress = callbacks.Progress(
+        len(data.train), args.batch_size, args.epochs, clock, noun=data.noun
+    )
     best = callbacks.SaveBest(folder / "model.keras")
 
     def leave():
@@ -123,7 +130,7 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
         A function that returns the text to print at the end.
     """
     from keras_vae import runs
-    from keras_vae.runs import files, gallery, summary
+    from keras_vae.runs import files, gallery, summary, values
 
     history, completed = model.history.history, problem is None
     if plan:
@@ -139,7 +146,7 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
     }
     files.write_history(folder / "history.csv", history)
     files.write_json(folder / "metrics.json", metrics)
-    judged = completed and (plan is None or plan.judged)
+    judged = completed and data.is_of_images and (plan is None or plan.judged)
     if judged and plan:
         judges.prepare()  # before the flow, which is fitted in the time that is left
     finished = explore(model, data, args.seed, folder, settings, plan and plan.for_flow)
@@ -148,8 +155,13 @@ def finish(args, folder, settings, data, judges, plan, model, best, progress, pr
         files.write_json(folder / "metrics.json", metrics)
     elif plan and finished.edits and settings["best_source"] == "flow":
         settings["edit_methods"] = dict.fromkeys(finished.edits, "flow")
-    attributes = editable(args.attribute, finished)
-    for name, figure in gallery.figures(finished, data, history, attributes, args.seed).items():
+    attributes = []
+    if data.is_of_images:
+        attributes = editable(args.attribute, finished)
+        figures = gallery.figures(finished, data, history, attributes, args.seed)
+    else:
+        figures = values.write(finished, data, history, args.seed)
+    for name, figure in figures.items():
         files.write_figure(folder / name, figure)
     files.write_json(folder / "config.json", settings | {"completed": completed})
     epochs = len(history["loss"])
@@ -161,6 +173,7 @@ def read_data(args):
 
     announce(f"Reading {args.dataset} ...")
     data = runs.load_data(vars(args))
+    check_likelihood(args, data)
     for name in args.attribute:
         if name not in data.attribute_names:
             known = ", ".join(data.attribute_names) or "none"
@@ -203,7 +216,9 @@ def fill_in_defaults(args, data, minutes=None):
     from keras_vae.training import recipes
 
     images = len(data.train)
-    best = recipes.settings_for(args.dataset, data.image_shape, images, args.network, minutes)
+    best = recipes.settings_for(
+        args.dataset, data.image_shape, images, args.network, minutes, data.is_of_images
+    )
     for name, value in best.items():
         if vars(args).get(name, value) is None:
             setattr(args, name, value)
@@ -219,8 +234,9 @@ def build(args, data):
     images, image_shape = data.train.images, data.image_shape
     values = math.prod(image_shape)
     if args.latent_dim > values:
-        raise ValueError(f"--latent-dim is {args.latent_dim}; an image has only {values} values")
-    likelihood = keras_vae.likelihoods.get(args.likelihood)
+        one = {"images": "an image", "rows": "a row", "items": "an item"}[data.noun]
+        raise ValueError(f"--latent-dim is {args.latent_dim}; {one} has only {values} values")
+    likelihood = make_likelihood(args, data)
     condition = make_condition(args, data)
     variational = args.model == "vae"
     build_parts = functools.partial(
@@ -229,12 +245,14 @@ def build(args, data):
         args.latent_dim,
         args.widths,
         activation=args.activation,
-        pixel_mean=images[:1000].mean(axis=0) / 255,  # the images are in random order
         variational=variational,
         straight=args.straight,
-        output_channels=likelihood.output_channels(image_shape[2]),
+        output_channels=likelihood.output_channels(image_shape[-1]),
         condition=condition.size if condition else 0,
     )
+    if data.is_of_images:
+        mean = images[:1000].mean(axis=0) / 255  # the images are in random order
+        build_parts = functools.partial(build_parts, pixel_mean=mean)
     if backends.device_name() == "cpu":
         memory.check(build_parts, min(args.batch_size, len(images)))
     encoder, decoder = build_parts()
@@ -267,7 +285,8 @@ def write_data(folder, data):
     from keras_vae import plots
     from keras_vae.runs import files
 
-    files.write_figure(folder / "data.png", plots.data(data.train.images[:48]))
+    if data.is_of_images:
+        files.write_figure(folder / "data.png", plots.data(data.train.images[:48]))
     if data.skipped:
         files.write_lines(
             folder / "skipped.txt", [f"{f}: {why}" for f, why in data.skipped.items()]
@@ -299,10 +318,11 @@ def fit(model, data, args, callbacks):
 
 def test(model, data):
     from keras_vae import evaluate
-    from keras_vae.runs import config
+    from keras_vae.runs import config, values
 
     condition = config.condition_of(model, data, data.test)
-    return evaluate.test_metrics(model, data.test.images, condition=condition)
+    metrics = evaluate.test_metrics(model, data.test.images, condition=condition)
+    return metrics if data.is_of_images else metrics | values.compare(model, data, condition)
 
 
 def explore(model, data, seed, folder, settings, seconds):

@@ -5,6 +5,7 @@ import os
 
 from keras_vae_cli import pictures
 from keras_vae_cli.alone import folders
+from keras_vae_cli.inputs import refuse_others
 from keras_vae_cli.program import number, shown
 from keras_vae_cli.sample import check_once
 
@@ -56,11 +57,11 @@ def add_to(commands):
     return parser
 
 
-def add_photos(parser):
+def add_inputs(parser):
     parser.add_argument("photo", nargs="?", metavar="PHOTO", help="picture of any size and format")
 
 
-def find_photos(parser, args, others):
+def find_inputs(parser, args, others):
     """Finds RUN and PHOTO among all positional arguments; returns the arguments left over."""
     places = [place for place in (args.run, args.photo, *others) if place is not None]
     flags = [place for place in others if place.startswith("-")]
@@ -84,6 +85,7 @@ def check(parser, args):
 
 
 def check_run(args):
+    refuse_others(args, "`edit` changes photos")
     names = folders.direction_names(args.folder)
     if not args.strengths:
         raise ValueError(

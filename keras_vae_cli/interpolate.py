@@ -1,6 +1,7 @@
 """`keras-vae interpolate`: an animation from one photo to another."""
 
 from keras_vae_cli import pictures
+from keras_vae_cli.inputs import refuse_others
 from keras_vae_cli.program import number, shown
 
 USAGE = "interpolate [RUN] FIRST LAST"
@@ -27,11 +28,11 @@ def add_to(commands):
     return parser
 
 
-def add_photos(parser):
+def add_inputs(parser):
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="two pictures")
 
 
-def find_photos(parser, args, others):
+def find_inputs(parser, args, others):
     """Finds RUN and both photos among all positional arguments; returns the arguments left over."""
     places = [place for place in (args.run, *args.photos, *others) if place is not None]
     flags = [place for place in others if place.startswith("-")]
@@ -51,6 +52,10 @@ def find_photos(parser, args, others):
 def check(parser, args):
     pictures.check_kept(parser, args.output, *args.photos)
     pictures.check_output(parser, args.output, pictures.MOVING)
+
+
+def check_run(args):
+    refuse_others(args, "`interpolate` walks between photos")
 
 
 def perform(args):

@@ -9,13 +9,28 @@ import signal
 import sys
 import warnings
 
-from keras_vae_cli import backends, demo, edit, evaluate, interpolate, pack, program, sample
+from keras_vae_cli import (
+    backends,
+    demo,
+    edit,
+    encode,
+    evaluate,
+    impute,
+    interpolate,
+    pack,
+    program,
+    sample,
+    score,
+)
 from keras_vae_cli.alone import folders
 
 COMMANDS = {
     "sample": sample,
     "edit": edit,
     "interpolate": interpolate,
+    "score": score,
+    "encode": encode,
+    "impute": impute,
     "evaluate": evaluate,
     "pack": pack,
     "demo": demo,
@@ -87,15 +102,15 @@ def parse(arguments=None):
             help="run folder, or its name in runs/; default: the newest completed run, or the "
             "pretrained model if there is none",
         )
-        if hasattr(command, "add_photos"):  # positional arguments after RUN
-            command.add_photos(parsers[name])
+        if hasattr(command, "add_inputs"):  # positional arguments after RUN
+            command.add_inputs(parsers[name])
         backends.add_backend(parsers[name].add_argument)
     args, others = parser.parse_known_args(arguments)
     if args.command is None:
         parser.error(f"no command given; expected one of {', '.join(COMMANDS)} (see --help)")
     parser = parsers[args.command]
-    if hasattr(COMMANDS[args.command], "find_photos"):
-        others = COMMANDS[args.command].find_photos(parser, args, others)
+    if hasattr(COMMANDS[args.command], "find_inputs"):
+        others = COMMANDS[args.command].find_inputs(parser, args, others)
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     with program.one_line_errors(parser.prog):

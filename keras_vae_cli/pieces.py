@@ -12,6 +12,8 @@ LIKELIHOODS = (
     "discretized_logistic",
     "logistic_mixture",
 )
+OF_TABLES = ("normal", "student_t")  # of the numbers in a table
+OF_VALUES = (*OF_TABLES, "poisson", "negative_binomial", "categorical")
 COMPONENTS = {"mixture": 20, "vamp": 500}  # defaults
 WEIGHTS = {  # defaults of the penalties
     "total_correlation": 5.0,
@@ -150,8 +152,10 @@ def make_pieces(args, images):
 
     Args:
         args: The arguments of train.py.
-        images: The training images.
+        images: The training images, or other data.
     """
+    import numpy as np
+
     from keras_vae import bounds, penalties, priors
 
     weight = args.penalty_weight
@@ -169,7 +173,12 @@ def make_pieces(args, images):
     if prior == "mixture":
         prior = priors.MixturePrior(args.components)
     elif prior == "vamp":
-        prior = priors.VampPrior(images[: args.components])  # in random order
+        first = images[: args.components]  # in random order
+        if pixels := first.dtype == np.uint8:
+            prior = priors.VampPrior(first)
+        else:
+            known = np.nan_to_num(np.nanmean(images, axis=0))
+            prior = priors.VampPrior(np.where(np.isnan(first), known, first), pixels)
     if bound == "importance":
         bound = bounds.ImportanceWeighted(
             args.draws,
@@ -179,6 +188,37 @@ def make_pieces(args, images):
             bool(args.doubly_reparameterised),
         )
     return {"prior": prior, "bound": bound, "penalty": penalty}
+
+
+def check_likelihood(args, data):
+    """Raises `ValueError` if --likelihood does not suit the data."""
+    if data.is_of_images:
+        what, able = "images", LIKELIHOODS
+    elif data.table:
+        what, able = "the numbers of a table", OF_TABLES
+    else:
+        what, able = "arrays that are no images", OF_VALUES
+    if args.likelihood not in (None, *able):
+        raise ValueError(
+            f"--likelihood {args.likelihood} does not suit {args.dataset}: of {what} it is one of "
+            f"{', '.join(able)}"
+        )
+    if args.augment and not data.is_of_images:
+        raise ValueError(f"--augment mirrors images, which does not suit {args.dataset}")
+
+
+def make_likelihood(args, data):
+    """Returns the likelihood of a model."""
+    import numpy as np
+
+    from keras_vae import likelihoods
+
+    if data.table:
+        return data.table.likelihood(args.likelihood)
+    if data.is_of_images:
+        return likelihoods.get(args.likelihood)
+    missing = any(np.isnan(part.images).any() for part in (data.train, data.validation, data.test))
+    return likelihoods.BY_NAME[args.likelihood](missing=bool(missing))
 
 
 def make_condition(args, data):

@@ -3,6 +3,8 @@
 import argparse
 
 from keras_vae_cli import pictures
+from keras_vae_cli.alone import folders
+from keras_vae_cli.inputs import TABLES
 from keras_vae_cli.program import number, shown
 
 MOST_IMAGES = 10_000
@@ -22,8 +24,9 @@ def wish(text):
 def add_to(commands):
     parser = commands.add_parser(
         "sample",
-        help="draw new images",
-        description="Draw new images with a trained model, side by side in one picture.",
+        help="draw new images or rows",
+        description="Draw new images with a trained model, side by side in one picture; new rows "
+        "of a model of a table, or an array of other items.",
     )
     add = parser.add_argument
     add(
@@ -31,9 +34,15 @@ def add_to(commands):
         type=number(int, 1, MOST_IMAGES),
         default=64,
         metavar="N",
-        help="number of images; default: 64",
+        help="number of images or rows; default: 64",
     )
-    pictures.add_output(parser, "samples.png")
+    endings = f"{', '.join(pictures.ENDINGS)}; of a table {', '.join(TABLES)}; of other items .npy"
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help=f"file to write: {endings}. Default: samples.png, samples.csv or samples.npy",
+    )
     add(
         "--seed",
         type=number(int, 0, 2**32 - 1),
@@ -80,7 +89,19 @@ def check(parser, args):
     args.wishes = dict(args.wishes)
     if args.wishes and args.source == "mixture":
         parser.error("--from mixture cannot be combined with --set and --class: use --from flow")
-    pictures.check_output(parser, args.output)
+    if args.output is not None:
+        pictures.check_output(parser, args.output, (*pictures.ENDINGS, *TABLES, ".npy"))
+
+
+def check_run(args):
+    noun = folders.read_settings(args.folder).get("noun", "images")
+    endings = {"rows": TABLES, "items": (".npy",)}.get(noun, pictures.ENDINGS)
+    args.output = args.output or f"samples{endings[0]}"
+    if not args.output.lower().endswith(endings):
+        raise ValueError(
+            f"{args.folder} is a model of {noun}: the output {args.output!r} must end in "
+            f"{' or '.join(endings)}"
+        )
 
 
 def check_once(parser, pairs):
@@ -99,19 +120,35 @@ def perform(args):
 
     run = runs.load(args.folder)
     size = args.n * np.prod(run.model.data_shape[:2])
-    if size > Image.MAX_IMAGE_PIXELS:
+    if run.is_of_images and size > Image.MAX_IMAGE_PIXELS:
         raise ValueError(
             f"{args.n:,} images have {size:,} pixels; expected at most "
             f"{Image.MAX_IMAGE_PIXELS:,}. Choose a smaller -n"
         )
     seed = np.random.SeedSequence().generate_state(1)[0] if args.seed is None else args.seed
     images = run.sample(args.n, int(seed), args.temperature, args.source, args.wishes)
-    pictures.write(side_by_side(images), args.output)
-    what = "1 image" if args.n == 1 else f"{args.n:,} images"
+    write(run, images, args.output)
+    what = f"1 {run.noun[:-1]}" if args.n == 1 else f"{args.n:,} {run.noun}"
     source = args.source or next(iter(run.wishes if args.wishes else run.sources))
     wishes = "".join(f" {name}={has:d}" for name, has in args.wishes.items())
     wishes = wishes and f" with{wishes}"
     return shown(f"{args.output}: {what}{wishes} from the {source} of {run.folder}, seed {seed}")
+
+
+def write(run, images, path):
+    """Writes new images as a picture, rows as a table, other items as an array."""
+    import numpy as np
+
+    from keras_vae import tables
+    from keras_vae.atomic import atomic
+
+    if run.is_of_images:
+        pictures.write(side_by_side(images), path)
+    elif run.table:
+        tables.write(path, run.table.decode(images))
+    else:
+        with atomic(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, images)
 
 
 def columns_for(n):

@@ -11,7 +11,7 @@ from pathlib import Path
 from keras_vae_cli import launch
 from keras_vae_cli.alone import folders
 from keras_vae_cli.backends import BACKENDS, choose_backend, hidden, keep_compiled, load_keras
-from keras_vae_cli.pieces import LIKELIHOODS, add_pieces, check_pieces
+from keras_vae_cli.pieces import LIKELIHOODS, OF_VALUES, add_pieces, check_pieces
 from keras_vae_cli.program import (
     Parser,
     clean_up_when_stopped,
@@ -55,7 +55,8 @@ def parse(arguments=None):
         default="faces",
         metavar="NAME",
         help="faces (the default) or sprites, painted by the package, an image set of TensorFlow "
-        "Datasets such as mnist or celeb_a, a folder of images, or an .npy or .npz file",
+        "Datasets such as mnist or celeb_a, a folder of images, an .npy or .npz file, or a table, "
+        ".csv or .parquet",
     )
     add(
         "--limit",
@@ -93,8 +94,8 @@ def parse(arguments=None):
     add(
         "--group",
         metavar="COLUMN",
-        help="group column of the attributes file, such as the person; images with the same value "
-        "stay on the same side of the split",
+        help="group column of the attributes file or of the table, such as the person; images or "
+        "rows with the same value stay on the same side of the split",
     )
     add(
         "--cut-scores",
@@ -154,8 +155,9 @@ def parse(arguments=None):
     add("--latent-dim", type=positive, help="number of latents")
     add(
         "--likelihood",
-        choices=LIKELIHOODS,
-        help="p(x|z), which defines the reconstruction loss",
+        choices=(*LIKELIHOODS, *OF_VALUES),
+        help="p(x|z), which defines the reconstruction loss; of a table: of its numbers, normal or "
+        "student_t",
     )
     add_pieces(parser)
     add("--beta", type=number(float, 0, 10**6), help="weight of the KL; default: 1")

@@ -10,10 +10,12 @@ process, that backend, all cases.
 import contextlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -192,3 +194,27 @@ def command(capsys):
         return code, output.out, output.err
 
     return call
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Runs train.py here, not in a process of its own; gives (exit code, output, errors)."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    import keras
+
+    import train
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            code = train.main()
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    stopped = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
+    yield call
+    for name, handler in stopped.items():
+        signal.signal(name, handler)
+    keras.config.set_dtype_policy("float32")

@@ -200,7 +200,7 @@ def test_a_good_file_is_read(arrays, tmp_path):
         ("images", np.zeros((3, 6, 5), "uint8"), r"'images' of shape .*received \(3, 6, 5\)"),
         ("images", np.zeros((0, 6, 5, 3), "uint8"), "'images' of shape"),
         ("images", np.zeros((3, 0, 5, 3), "uint8"), "'images' of shape"),
-        ("images", np.zeros((3, 6, 5, 3)), "'images' to be uint8, received float64"),
+        ("images", np.zeros((3, 6, 5, 3)), "'images' to be uint8 or float32, received float64"),
         ("images", np.zeros((5, 6, 5, 3), "uint8"), r"'codes' of .*n >= 5.*received \(4, 2\)"),
         ("attributes", np.zeros((3, 2), "uint8"), "'attributes' holds something else"),
         ("attributes", np.zeros((3, 1), bool), r"of shape \(3, 2\), received \(3, 1\)"),

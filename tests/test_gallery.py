@@ -39,7 +39,8 @@ def test_a_vae_with_directions_gets_all(make_vae, data, tmp_path):
     figures = gallery.figures(run, data, HISTORY)
     more = {"interpolation.png", "manifold.png", "arithmetic.png", "samples.png"}
     assert set(figures) == ALWAYS | more
-    assert set(figures) | {"data.png"} | set(plots.EVALUATION) == {
+    of_values = {"columns.png", "pairs.png"}
+    assert set(figures) | {"data.png"} | of_values | set(plots.EVALUATION) == {
         name for name in runs.FILES if name.endswith(".png")
     }
     assert "'Smiling'" in figures["arithmetic.png"].texts[0].get_text()

@@ -26,7 +26,7 @@ ROWS = (
     ("keras_vae.runs",),
     ("keras_vae.evaluate", "keras_vae.plots"),
     ("keras_vae.latent", "keras_vae.models", "keras_vae.photos", "keras_vae.priors"),
-    ("keras_vae.training", "keras_vae.datasets", "keras_vae.networks"),
+    ("keras_vae.training", "keras_vae.datasets", "keras_vae.tables", "keras_vae.networks"),
     ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images", "keras_vae.noise"),
     ("keras_vae.checks", "keras_vae.atomic", "keras_vae.parallel", "keras_vae.pieces"),
 )

@@ -207,6 +207,64 @@ def test_nats_are_the_negative_log_of_the_formula(name):
     np.testing.assert_allclose(found, reference(name, x, outputs, scale), rtol=1e-4)
 
 
+# The nats of each value
+
+
+def values_for(name):
+    """Returns a likelihood, data that it takes, of two channels or more, and outputs."""
+    rng = np.random.default_rng(7)
+    likelihood = likelihoods.get(name)
+    if name in OF_PIXELS:
+        return an_example(name, rng)[:3]
+    x = rng.poisson(3, (4, 2, 3)).astype("float32")
+    if name == "categorical":
+        x = np.eye(3, dtype="float32")[rng.integers(0, 3, (4, 2))]
+    if not likelihood.built:
+        likelihood.build((None, 2, 3))
+    likelihood.adapt(x)
+    return likelihood, x, rng.standard_normal(x.shape).astype("float32")
+
+
+def value_nats(likelihood, x, outputs):
+    x, outputs = ops.convert_to_tensor(x), ops.convert_to_tensor(outputs)
+    return ops.convert_to_numpy(likelihood.value_nats(x, outputs))
+
+
+@pytest.mark.parametrize("name", likelihoods.BY_NAME)
+def test_the_nats_of_values_add_up(name):
+    likelihood, x, outputs = values_for(name)
+    found = value_nats(likelihood, x, outputs)
+    assert found.shape == (*x.shape[:-1], 1 if name == "logistic_mixture" else x.shape[-1])
+    sums = found.reshape(len(x), -1).sum(axis=1)
+    np.testing.assert_allclose(sums, nats(likelihood, x, outputs), rtol=1e-5, atol=1e-5)
+    # Those of a part of the values are those of the part alone.
+    part = nats(likelihood, x[:, 1:], outputs[:, 1:])
+    sums = found[:, 1:].reshape(len(x), -1).sum(axis=1)
+    np.testing.assert_allclose(sums, part, rtol=1e-5, atol=1e-5)
+
+
+def test_groups_of_columns_have_the_nats_of_their_values():
+    rng = np.random.default_rng(8)
+    numbers, counts = rng.normal(100, 10, (5, 2)), rng.poisson(3, (5, 1))
+    x = np.concatenate([numbers, np.eye(3)[[0, 2, 1, 0, 2]], counts], axis=1).astype("float32")
+    x[0, 1], x[1, 5] = np.nan, np.nan
+    kinds = likelihoods.Normal(missing=True), "categorical", likelihoods.Poisson(missing=True)
+    likelihood = likelihoods.Columns(list(zip(kinds, (2, 3, 1))))
+    likelihood.build((None, 6))
+    likelihood.adapt(x)
+    outputs = rng.standard_normal(x.shape).astype("float32")
+    found = value_nats(likelihood, x, outputs)
+    assert found.shape == x.shape and not found[np.isnan(x)].any()
+    assert not found[:, 2:5][x[:, 2:5] == 0].any() and (found[:, 2:5][x[:, 2:5] == 1] > 0).all()
+    expected = ((x - ops.convert_to_numpy(likelihood.mean(outputs))) / np.nanstd(x, axis=0)) ** 2
+    expected = (expected / 2 + np.log(np.nanstd(x, axis=0)) + np.log(2 * np.pi) / 2)[:, :2]
+    np.testing.assert_allclose(found[:, :2], np.where(np.isnan(x[:, :2]), 0, expected), rtol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), nats(likelihood, x, outputs), rtol=1e-5)
+
+
+# The gradient, and scales that are learned
+
+
 def bias_vae(likelihood, outputs):
     """A VAE without a KL whose decoder gives these outputs for any code; they are trained."""
     x, z = keras.Input((*outputs.shape[:2], 2)), keras.Input((1,))
@@ -651,8 +709,8 @@ class L1(likelihoods.Likelihood):
     values = "continuous"
     omitted = np.log(2)
 
-    def nats(self, x, outputs):
-        return ops.sum(ops.abs(x - self.mean(outputs)), axis=(1, 2, 3))
+    def value_nats(self, x, outputs):
+        return ops.abs(x - self.mean(outputs))
 
 
 def test_a_new_likelihood_is_one_class(make_vae, images, tmp_path):
@@ -681,8 +739,8 @@ class Trained(L1):
         self.start = start
         self.log_scale = self.add_weight((), keras.initializers.Constant(start), name="log_scale")
 
-    def nats(self, x, outputs):
-        return super().nats(x, outputs) / ops.exp(self.log_scale) + 90 * self.log_scale
+    def value_nats(self, x, outputs):
+        return super().value_nats(x, outputs) / ops.exp(self.log_scale) + self.log_scale
 
     def get_config(self):
         return {**super().get_config(), "start": self.start}
@@ -699,8 +757,21 @@ def test_weights_of_a_likelihood_are_trained_and_saved(make_vae, images, tmp_pat
 
 
 def test_a_likelihood_without_its_nats_says_what_is_missing(make_vae, images):
-    with pytest.raises(NotImplementedError, match="Likelihood must define `nats`"):
+    with pytest.raises(NotImplementedError, match="Likelihood must define `value_nats`"):
         make_vae(likelihood=likelihoods.Likelihood()).evaluate(images, verbose=0)
+
+
+def test_a_likelihood_that_defines_only_sums_trains(make_vae, images):
+    class Sums(likelihoods.Likelihood):
+        def nats(self, x, outputs):
+            return ops.sum(ops.square(x - self.mean(outputs)), axis=(1, 2, 3))
+
+    losses = [
+        make_vae(likelihood=kind()).train_on_batch(images) for kind in (Sums, likelihoods.MSE)
+    ]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+    with pytest.raises(NotImplementedError, match="Sums must define `value_nats`"):
+        evaluate.value_losses(make_vae(likelihood=Sums()), images)
 
 
 def test_a_likelihood_may_have_another_activation(make_vae, images):

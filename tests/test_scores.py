@@ -6,7 +6,8 @@ import pytest
 
 import keras_vae
 from keras_vae import evaluate, likelihoods
-from keras_vae.evaluate import LinearModel, anomaly_scores
+from keras_vae.evaluate import LinearModel, anomaly_scores, value_losses
+from keras_vae.models.importance import reconstruction_losses
 
 MEAN = np.zeros(3)  # which the encoder sees in place of missing values
 AXIS = np.array([[1.0, -2.0, 0.5]])
@@ -115,6 +116,61 @@ def test_scores_of_images(make_vae, images):
         anomaly_scores(make_vae(likelihood="bernoulli"), images, images)
 
 
+def test_the_losses_of_values_say_which_column_is_unusual(exact):
+    x = linear_rows(20)
+    x[3, 2] += 9
+    x[5, 0] = np.nan
+    found = value_losses(exact, x, batch_size=8)
+    assert found.dtype == np.float32 and found.shape == x.shape
+    assert np.unravel_index(found.argmax(), x.shape) == (3, 2) and found[5, 0] == 0
+    errors = (x - exact.reconstruct(x)) ** 2
+    nats = errors / (2 * NOISE**2) + 0.5 * np.log(2 * np.pi * NOISE**2)
+    np.testing.assert_allclose(found, np.where(np.isnan(x), 0, nats), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.sum(axis=1), reconstruction_losses(exact, x), rtol=1e-5)
+    assert value_losses(exact, x[:0]).shape == (0, 3)
+
+
+class Pairs(likelihoods.MSE):
+    """One number for the channels of each pixel."""
+
+    def value_nats(self, x, outputs):
+        return keras.ops.sum(super().value_nats(x, outputs), axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("likelihood, channels", [("mse", 3), ("gaussian", 3), (Pairs(), 1)])
+def test_the_losses_of_values_include_the_omitted_constant(make_vae, images, likelihood, channels):
+    model = make_vae(likelihood=likelihood)
+    found = value_losses(model, images, batch_size=16)
+    assert found.dtype == np.float32 and found.shape == (37, 6, 5, channels)
+    expected = reconstruction_losses(model, images)
+    np.testing.assert_allclose(found.sum(axis=(1, 2, 3)), expected, rtol=1e-5)
+    errors = (images / 255.0 - model.reconstruct(images)) ** 2
+    if channels == 1:
+        errors = errors.sum(axis=-1, keepdims=True)
+    # The first variance of "gaussian" is that of "mse", 1/2.
+    constant = 3 / channels * np.log(np.pi) / 2
+    np.testing.assert_allclose(found, errors + constant, rtol=1e-4, atol=1e-5)
+
+
+def test_the_losses_of_values_of_other_models(images):
+    encoder, decoder = keras_vae.build_mlp((6, 5, 3), 2, (8,), variational=False)
+    model = keras_vae.AutoEncoder(encoder, decoder)
+    errors = (images / 255.0 - model.reconstruct(images)) ** 2
+    found = value_losses(model, images)
+    np.testing.assert_allclose(found, errors + np.log(np.pi) / 2, rtol=1e-4, atol=1e-5)
+    condition = keras_vae.Condition(range(3))
+    parts = keras_vae.build_mlp((6, 5, 3), 2, (8,), condition=condition.size)
+    model = keras_vae.VAE(*parts, condition=condition)
+    y = np.arange(37) % 3
+    found = value_losses(model, images, condition=y)
+    errors = (images / 255.0 - model.reconstruct(images, condition=y)) ** 2
+    np.testing.assert_allclose(found, errors + np.log(np.pi) / 2, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="Argument `x` must be a batch of images of shape"):
+        value_losses(model, images[:, :4], condition=y)
+    with pytest.raises(ValueError, match="Argument `batch_size` must be a positive integer"):
+        value_losses(model, images, batch_size=0, condition=y)
+
+
 @pytest.mark.once
 def test_the_linear_model_is_the_best_gaussian_of_its_kind():
     x = linear_rows(4000)
@@ -155,4 +211,4 @@ def test_the_linear_model_refuses(x, latent_dim, message):
 
 @pytest.mark.once
 def test_the_names_are_public():
-    assert {"LinearModel", "anomaly_scores"} <= set(dir(evaluate))
+    assert {"LinearModel", "anomaly_scores", "value_losses"} <= set(dir(evaluate))

@@ -32,6 +32,7 @@ def load(
     cut_scores=False,
     correlated=None,
     memory=MEMORY,
+    pixels=None,
 ):
     """Returns a data set.
 
@@ -40,8 +41,9 @@ def load(
     Args:
         name: ``"faces"`` or ``"sprites"``, drawn by the package (see `keras_vae.datasets.faces`
             and `keras_vae.datasets.sprites`); the name of a TFDS image set, such as ``"mnist"`` or
-            ``"celeb_a"``; the path of a folder of pictures (see `keras_vae.datasets.folder`) or of
-            an ``.npy`` or ``.npz`` file (see `keras_vae.datasets.arrays`).
+            ``"celeb_a"``; the path of a folder of pictures (see `keras_vae.datasets.folder`), of
+            an ``.npy`` or ``.npz`` file (see `keras_vae.datasets.arrays`), or of a table, ``.csv``,
+            ``.tsv`` or ``.parquet`` (see `keras_vae.tables.Table.of`).
         limit: If given, keep at most this many training images and as many validation
             images, chosen after shuffling. The test images always stay the same.
         seed: Determines which images are for validation, unless the data set defines them, and
@@ -54,14 +56,16 @@ def load(
             `keras_vae.datasets.table`.
         attributes: Names of the attributes to keep; None keeps all. Classes are attributes
             too, such as ``"8"``, unless there are more than 100.
-        group: Group column of `attributes_file`, such as a person: images with the same value
-            stay in one part.
+        group: Group column of `attributes_file`, or of a table, such as a person: images or rows
+            with the same value stay in one part.
         cut_scores: Whether columns of scores, such as 0.93, become attributes, thresholded in
             the middle of their scale (see `keras_vae.datasets.attributes.read`). Otherwise
             they are not used.
         correlated: For ``"faces"`` only: whether smiling faces wear glasses more often, since
             attributes of photographs are correlated too. True by default.
         memory: Most GB of images to hold in memory; larger sets stay on disk and are streamed.
+        pixels: Whether an ``.npy`` or ``.npz`` file holds images, or other numbers of any shape.
+            By default it holds images if its arrays have their shape.
 
     Returns:
         A `Dataset`.
@@ -92,19 +96,22 @@ def load(
         "cut_scores": cut_scores or None,
         "correlated": correlated,
     }
-    source = find(name, {key: value for key, value in options.items() if value is not None})
+    source = find(name, {k: value for k, value in options.items() if value is not None}, pixels)
     attribute_names = source.attribute_names + class_attributes(source)
     kept = choose(attributes, attribute_names, source)
     rows = divide(source, limit, seed)
     budget = int(memory * 1e9)
-    data = cache.decoded(source, np.concatenate(list(rows.values())), budget)
+    if source.values is not None:
+        data = cache.Decoded(np.arange(len(source.values)), {"images": source.values}, {})
+    else:
+        data = cache.decoded(source, np.concatenate(list(rows.values())), budget)
     skipped = refuse_if_too_many(source, data)
     positions = {part: data.positions(rows[part]) for part in rows}
     for part in positions:
         if not len(positions[part]):
             raise ValueError(f"No {part} image of {source.name} can be read")
     size = sum(map(len, positions.values())) * math.prod(source.image_shape)
-    streamed = bool(size > budget)
+    streamed = bool(size > budget) and source.values is None
     splits = {part: make_split(source, data, positions[part], streamed, kept) for part in positions}
     return Dataset(
         source.name,
@@ -116,6 +123,7 @@ def load(
         skipped=skipped,
         unused=source.unused,
         cuts=source.cuts,
+        table=source.table,
     )
 
 
@@ -128,39 +136,50 @@ def as_size(image_size):
     return tuple(int(side) for side in size)
 
 
-def find(name, options):
-    """Returns the `Source` that a name or path stands for."""
-    from keras_vae.datasets import arrays, faces, folder, sprites, tfds
+def find(name, options, pixels=None):
+    """Returns the `Source` that a name or path stands for; `pixels` as in `load`."""
+    from keras_vae.datasets import arrays, faces, folder, sprites, tfds, values
+    from keras_vae.tables.files import is_table
 
     if not isinstance(name, (str, os.PathLike)) or not str(name):
         raise ValueError(f"Argument `name` must be a name or a path. Received: name={name!r}")
     name = os.fspath(name)
     path = Path(name).expanduser()
-    painted = {"faces": (faces, ("correlated",)), "sprites": (sprites, ())}
+    painted = {"faces": (faces.source, ("correlated",)), "sprites": (sprites.source, ())}
+    is_array = path.suffix.lower() in (".npy", ".npz")
+    if is_array and path.is_file() and pixels is None:
+        pixels = values.is_of_images(path.resolve())
     if name in painted:
-        module, allowed = painted[name]
-    elif path.suffix.lower() in (".npy", ".npz"):
-        module, allowed = arrays, ("image_size", "resize", "cut_scores")
+        make, allowed = painted[name]
+    elif is_table(name):
+        make, allowed = values.of_table, ("group",)
+    elif is_array and pixels is False:
+        make, allowed = values.of_array, ()
+    elif is_array:
+        make, allowed = arrays.source, ("image_size", "resize", "cut_scores")
     elif path.is_dir() and (os.sep in name or not tfds.exists(name)):
         allowed = ("image_size", "resize", "attributes_file", "group", "cut_scores")
-        module = folder
+        make = folder.source
     elif path.is_file():
-        raise ValueError(f"{name} is a file. Expected a folder of images, or an .npy or .npz file")
+        raise ValueError(
+            f"{name} is a file. Expected a folder of images, an .npy or .npz file, or a table, "
+            ".csv, .tsv or .parquet"
+        )
     else:
-        module, allowed = tfds, ("image_size", "resize")
+        make, allowed = tfds.source, ("image_size", "resize")
     for option in set(options) - set(allowed):
         raise ValueError(f"`{option}` does not apply to the data set {name}. Leave it out")
     if options.get("resize", "crop") not in ("crop", "pad"):
         raise ValueError(
             f"Argument `resize` must be 'crop' or 'pad'. Received: resize={options['resize']!r}"
         )
-    if module is folder and "attributes_file" not in options:
+    if make is folder.source and "attributes_file" not in options:
         for option in ("group", "cut_scores"):
             if option in options:
                 raise ValueError(
                     f"`{option}` refers to columns of `attributes_file`, which is missing"
                 )
-    return module.source(*(() if name in painted else (name,)), **options)
+    return make(*(() if name in painted else (name,)), **options)
 
 
 def refuse_if_too_many(source, data):

@@ -224,7 +224,8 @@ def to_uint8(images, path, start):
     if not (low >= 0 and high <= (1 if is_float else 255)):
         raise ValueError(
             f"The images in {path} must be integers in 0..255 or floats in [0, 1]. Received: "
-            f"{images.dtype} from {low} to {high} (images {start} to {start + len(images) - 1})"
+            f"{images.dtype} from {low} to {high} (images {start} to {start + len(images) - 1}). "
+            "For numbers that are no pixels use --likelihood normal, in Python pixels=False"
         )
     return np.round(images * 255).astype("uint8") if is_float else images.astype("uint8")
 

@@ -1,4 +1,4 @@
-"""The result of `datasets.load`: images for training, validation and testing."""
+"""The result of `datasets.load`: images, or other data, for training, validation and testing."""
 
 import math
 from dataclasses import dataclass, field
@@ -8,11 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels, attributes and factors.
+    """Images, or rows of other data, with their labels, attributes and factors.
 
     Attributes:
         images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or in a
-            streamed set a `keras_vae.datasets.stream.Rows`, which reads images when indexed.
+            streamed set a `keras_vae.datasets.stream.Rows`, which reads images when indexed. Of
+            data that are no images float32 ``(n, ...)``, NaN where a value is missing.
         labels: Class of each image ``(n,)``, an index into `Dataset.label_names`; or None.
         attributes: bool ``(n, number of attributes)``, a column for each of
             `Dataset.attribute_names`, False where unknown; or None.
@@ -46,6 +47,7 @@ class Dataset:
         skipped: For each file that could not be used, the reason.
         unused: For each column that is not an attribute, the reason.
         cuts: For each attribute made from scores, the threshold.
+        table: The `keras_vae.tables.Table` of rows of a table; otherwise None.
     """
 
     name: str
@@ -59,13 +61,24 @@ class Dataset:
     skipped: dict = field(default_factory=dict)
     unused: dict = field(default_factory=dict)
     cuts: dict = field(default_factory=dict)
+    table: object = None
 
     @property
     def image_shape(self):
         return tuple(self.train.images.shape[1:])
 
     @property
+    def is_of_images(self):
+        """Whether the data are images, and not rows of a table or other numbers."""
+        return self.train.images.dtype == np.uint8
+
+    @property
+    def noun(self):
+        """What the items are called: images, rows of a table, or items."""
+        return "images" if self.is_of_images else "rows" if self.table else "items"
+
+    @property
     def nbytes(self):
         """Bytes of all images."""
-        splits = (self.train, self.validation, self.test)
-        return sum(math.prod(split.images.shape) for split in splits)
+        images = [split.images for split in (self.train, self.validation, self.test)]
+        return sum(math.prod(some.shape) * some.dtype.itemsize for some in images)

@@ -35,6 +35,9 @@ class Source:
         in_order: Whether decoding a few rows takes as long as decoding all.
         unused: For each column that is not an attribute, the reason.
         cuts: For each attribute made from scores, the threshold.
+        values: The data, if they are no images and need no decoding: float32 ``(n, ...)``.
+        table: The `keras_vae.tables.Table` that `values` were read with, or None.
+        noun: What rows are called in messages.
     """
 
     name: str
@@ -54,6 +57,9 @@ class Source:
     in_order: bool = False
     unused: dict = field(default_factory=dict)
     cuts: dict = field(default_factory=dict)
+    values: np.ndarray | None = None
+    table: object = None
+    noun: str = "images"
 
     @property
     def slug(self):
@@ -110,13 +116,13 @@ def divide(source, limit=None, seed=0):
     rows["train"] = np.flatnonzero((source.parts == "train") | (source.parts == ""))
     check_groups(source, rows)
     if not len(rows["train"]):
-        raise ValueError(f"There are no images to train on in {source.name}")
+        raise ValueError(f"There are no {source.noun} to train on in {source.name}")
     always = np.random.default_rng(0)
     if not len(rows["test"]):
-        rows["test"], rows["train"] = tenth(rows["train"], source.groups, always, source.name)
+        rows["test"], rows["train"] = tenth(rows["train"], source, always)
     if not len(rows["validation"]):
         rest = np.sort(rows["train"])
-        rows["validation"], rows["train"] = tenth(rest, source.groups, random, source.name)
+        rows["validation"], rows["train"] = tenth(rest, source, random)
     return {
         "train": random.permutation(rows["train"])[:limit],
         "validation": random.permutation(rows["validation"])[:limit],
@@ -124,16 +130,16 @@ def divide(source, limit=None, seed=0):
     }
 
 
-def tenth(rows, groups, random, name):
+def tenth(rows, source, random):
     """Returns about a tenth of the rows, and the others; groups are kept together."""
-    names, group = (rows, np.arange(len(rows)))
+    names, group, groups = rows, np.arange(len(rows)), source.groups
     if groups is not None:
         names, group = np.unique(groups[rows], return_inverse=True)
     if len(names) < 2:
-        what = "images" if groups is None else "images of different groups"
+        what = source.noun if groups is None else f"{source.noun} of different groups"
         raise ValueError(
-            f"There are too few {what} in {name}: at least 3 are needed, one each for training, "
-            f"validation and testing. Received: {len(rows)} left to divide"
+            f"There are too few {what} in {source.name}: at least 3 are needed, one each for "
+            f"training, validation and testing. Received: {len(rows)} left to divide"
         )
     # Complete groups in random order as long as they fit; if none fits, the smallest.
     sizes, room, taken = np.bincount(group), max(1, len(rows) // 10), []

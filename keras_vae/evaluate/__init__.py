@@ -25,3 +25,4 @@ from keras_vae.evaluate.samples import precision_recall as precision_recall
 from keras_vae.evaluate.samples import sample_report as sample_report
 from keras_vae.evaluate.samples import two_sample_accuracy as two_sample_accuracy
 from keras_vae.evaluate.scores import anomaly_scores as anomaly_scores
+from keras_vae.evaluate.scores import value_losses as value_losses

@@ -8,6 +8,7 @@ from keras_vae.checks import check_integer
 from keras_vae.datasets.stream import head
 from keras_vae.evaluate.latents import active_units
 from keras_vae.images import to_float
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.models import importance
 
 CHUNK = 1000  # images converted to floats at once
@@ -22,7 +23,7 @@ def test_metrics(model, images, batch_size=128, condition=None):
     Args:
         model: A compiled `VAE` or `AutoEncoder`.
         images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]: an array,
-            or `keras_vae.datasets.stream.Rows`.
+            or `keras_vae.datasets.stream.Rows`. Or other data that the model takes.
         batch_size: Images to process at once; the numbers do not depend on it.
         condition: For a model with a condition, the labels or attributes of the images, as `y` of
             `fit`; None if they are not known.
@@ -31,9 +32,9 @@ def test_metrics(model, images, batch_size=128, condition=None):
         A dict. In nats per image: ``test_loss``, ``test_reconstruction_loss`` and, for a VAE,
         ``test_kl_loss`` and ``test_elbo``, which is ``-(reconstruction_loss + kl_loss)`` for any
         beta (higher is better; constants that the loss omits are omitted here). These are
-        comparable for the same likelihood only. Comparable across likelihoods: ``test_mse``, the
-        squared error of ``reconstruct`` per pixel and channel, pixels in [0, 1], and, for a VAE,
-        ``bits_per_dim``, see `bits_per_dim`; None if undefined. Also, for a VAE,
+        comparable for the same likelihood only. Of images, and comparable across likelihoods:
+        ``test_mse``, the squared error of ``reconstruct`` per pixel and channel, pixels in [0, 1],
+        and, for a VAE, ``bits_per_dim``, see `bits_per_dim`; None if undefined. Also, for a VAE,
         ``active_units``, see `active_units`.
 
     Raises:
@@ -53,16 +54,19 @@ def test_metrics(model, images, batch_size=128, condition=None):
         for name in ("loss", "reconstruction_loss", "kl_loss")
         if name in losses
     }
-    squared_error = 0.0
-    for start in range(0, len(images), CHUNK):
-        some = slice(start, start + CHUNK)
-        x = images[some]
-        pictures = model.reconstruct(x, batch_size, part_of(condition, some))
-        squared_error += len(x) * mean_squared_error(x, pictures)
-    numbers["test_mse"] = squared_error / len(images)
+    are_pixels = isinstance(model.likelihood.data, Pixels)
+    if are_pixels:
+        squared_error = 0.0
+        for start in range(0, len(images), CHUNK):
+            some = slice(start, start + CHUNK)
+            x = images[some]
+            pictures = model.reconstruct(x, batch_size, part_of(condition, some))
+            squared_error += len(x) * mean_squared_error(x, pictures)
+        numbers["test_mse"] = squared_error / len(images)
     if "kl_loss" in losses:
         numbers["test_elbo"] = -(losses["reconstruction_loss"] + losses["kl_loss"])
-        numbers["bits_per_dim"] = bits_per_dim(model, images, batch_size, condition)
+        if are_pixels:
+            numbers["bits_per_dim"] = bits_per_dim(model, images, batch_size, condition)
         z_mean, _ = model.encode(images, batch_size, condition)
         numbers["active_units"] = active_units(z_mean)
     return numbers
@@ -137,7 +141,7 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
         condition: See `test_metrics`.
 
     Returns:
-        A dict of plain numbers: those of `test_metrics`; ``test_psnr`` (see `psnr`) and
+        A dict of plain numbers: those of `test_metrics`; of images ``test_psnr`` (see `psnr`) and
         ``test_ssim`` (see `ssim`) of ``reconstruct``, over at most 2,000 images; and
         ``log_likelihood``, the mean of `VAE.log_likelihood` in nats per image (higher is
         better). If it is defined, also ``log_likelihood_standard_error`` of this mean over images
@@ -161,7 +165,8 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
     check_integer("n", n, 1)
     numbers = test_metrics(model, images, batch_size, condition)
     first = part_of(condition, slice(PICTURES))
-    numbers.update(picture_quality(model, head(images, PICTURES), batch_size, first))
+    if "test_mse" in numbers:
+        numbers.update(picture_quality(model, head(images, PICTURES), batch_size, first))
     some = head(images, n)
     reason = why_no_likelihood(model, some)
     if reason:

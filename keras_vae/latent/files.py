@@ -7,7 +7,7 @@ from keras_vae import checks
 MOST_BYTES = 2e9  # after decompression
 
 
-def read_arrays(path, numbers, texts=(), truths=(), optional=()):
+def read_arrays(path, numbers, texts=(), truths=(), optional=(), gaps=()):
     """Returns arrays of an ``.npz`` file by name.
 
     Args:
@@ -16,6 +16,7 @@ def read_arrays(path, numbers, texts=(), truths=(), optional=()):
         texts: Names of arrays of strings.
         truths: Names of bool arrays.
         optional: Names of bool arrays that may be missing.
+        gaps: Names of arrays of numbers in which some may be NaN.
 
     Returns:
         A dict of NumPy arrays.
@@ -36,7 +37,11 @@ def read_arrays(path, numbers, texts=(), truths=(), optional=()):
         raise ValueError("it is damaged, or not a file of plain arrays") from None
     for name, array in arrays.items():
         kinds = "U" if name in texts else "b" if name in truths else "fiu"
-        if array.dtype.kind not in kinds or not is_finite(array):
+        if name in gaps and array.dtype.kind == "f":
+            finite = is_finite(array[~np.isnan(array)])
+        else:
+            finite = is_finite(array)
+        if array.dtype.kind not in kinds or not finite:
             raise ValueError(f"{name!r} holds something else than expected")
     return arrays
 

@@ -2,16 +2,16 @@
 
 A likelihood also says what data the model takes: most are of pixels; those of `reals.py`,
 `counts.py` and `columns.py` are of numbers, counts and categories. It includes the decoder's last
-activation. To add one, write a class with `nats` and, if the defaults do not fit, `mean` (a
-sigmoid), `update` (does nothing), `output_channels` (those of the data), `data` and `inputs` (for
-data that are no pixels) and `get_config`. See `keras_vae.pieces.Piece` for its variables and
-attributes.
+activation. To add one, write a class with `value_nats` (or, for a loss that is no sum over values,
+`nats`) and, if the defaults do not fit, `mean` (a sigmoid), `update` (does nothing),
+`output_channels` (those of the data), `data` and `inputs` (for data that are no pixels) and
+`get_config`. See `keras_vae.pieces.Piece` for its variables and attributes.
 
 ```python
 @keras.saving.register_keras_serializable(package="mine")
 class L1(keras_vae.likelihoods.Likelihood):
-    def nats(self, x, outputs):
-        return keras.ops.sum(keras.ops.abs(x - self.mean(outputs)), axis=(1, 2, 3))
+    def value_nats(self, x, outputs):
+        return keras.ops.abs(x - self.mean(outputs))
 
 model = keras_vae.VAE(encoder, decoder, likelihood=L1())
 ```

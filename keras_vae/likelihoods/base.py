@@ -21,7 +21,8 @@ class Likelihood(Piece):
         values: The pixels that ``exp(-nats)`` is a distribution of: ``"continuous"``, for a
             density; ``"binary"`` or ``"discrete"`` (the 256 levels of uint8), for a probability;
             or None if it is not a distribution.
-        omitted: The constant that `nats` omits from ``-log p(x|z)``, in nats per pixel and channel.
+        omitted: The constant that `nats` and `value_nats` omit from ``-log p(x|z)``, in nats per
+            value (for images: per pixel and channel).
     """
 
     data = Pixels()
@@ -51,9 +52,29 @@ class Likelihood(Piece):
         """Returns the mean of p(x|z): outputs of the decoder to pixels in [0, 1], or values."""
         return ops.sigmoid(outputs)
 
+    def value_nats(self, x, outputs):
+        """Returns ``-log p(x|z)`` of each value, which add up to `nats`.
+
+        Their shape is that of ``x``, ``(n, height, width, channels)`` for images. A likelihood
+        under which the channels of a pixel depend on each other has one number for all of them:
+        ``(n, height, width, 1)``.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must define `value_nats`, which returns -log p(x|z) of each "
+            "value. To train a model, `nats` alone is enough"
+        )
+
     def nats(self, x, outputs):
         """Returns ``-log p(x|z)``, shape ``(n,)``, in nats per image (summed over pixels)."""
-        raise NotImplementedError(f"{type(self).__name__} must define `nats`")
+        return per_image(self.value_nats(x, outputs))
+
+    def draw(self, means, rng):
+        """Returns draws of p(x|z), NumPy, given its `mean` and a generator; of pixels the mean.
+
+        Independent noise in each pixel makes no better picture; new rows of a table without it
+        would vary too little.
+        """
+        return means
 
     def update(self, x, outputs, sample_weight=None):
         """Updates variables that are learned without a gradient; called in each training step.

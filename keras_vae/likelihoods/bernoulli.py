@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_vae.likelihoods.base import Likelihood, per_image
+from keras_vae.likelihoods.base import Likelihood
 
 NEAR_ZERO = 0.1  # logits for which a series is used
 
@@ -28,8 +28,8 @@ class Bernoulli(Likelihood):
 
     values = "binary"
 
-    def nats(self, x, outputs):
-        return per_image(cross_entropy(x, outputs))
+    def value_nats(self, x, outputs):
+        return cross_entropy(x, outputs)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -57,12 +57,12 @@ class ContinuousBernoulli(Likelihood):
             small, 0.5 + outputs / 12 - outputs**3 / 720, ops.sigmoid(safe) + excess(safe)
         )
 
-    def nats(self, x, outputs):
+    def value_nats(self, x, outputs):
         outputs = ops.convert_to_tensor(outputs)
         small, safe = split_near_zero(outputs)
         series = ops.log(2.0) + ops.square(outputs) / 12
         log_constant = ops.where(small, series, ops.log(safe / ops.tanh(safe / 2)))
-        return per_image(cross_entropy(x, outputs) - log_constant)
+        return cross_entropy(x, outputs) - log_constant
 
 
 def excess(logits):

@@ -8,7 +8,7 @@ from keras_vae.likelihoods.gaussian import MSE, Gaussian, Laplace, PixelGaussian
 from keras_vae.likelihoods.logistic import DiscretizedLogistic, LogisticMixture
 from keras_vae.likelihoods.reals import Categorical, Normal, StudentT
 
-BY_NAME = {
+OF_PIXELS = {
     "mse": MSE,
     "bernoulli": Bernoulli,
     "gaussian": Gaussian,
@@ -17,12 +17,15 @@ BY_NAME = {
     "discretized_logistic": DiscretizedLogistic,
     "logistic_mixture": LogisticMixture,
     "pixel_gaussian": PixelGaussian,
+}
+OF_VALUES = {
     "normal": Normal,
     "student_t": StudentT,
     "categorical": Categorical,
     "poisson": Poisson,
     "negative_binomial": NegativeBinomial,
 }
+BY_NAME = OF_PIXELS | OF_VALUES
 
 
 def get(likelihood):

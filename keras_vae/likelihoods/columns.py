@@ -101,13 +101,24 @@ class Columns(Likelihood):
     def mean(self, outputs):
         return self.joined(part.mean(y) for part, y in zip(self.parts, self.split(outputs)))
 
+    def by_group(self, x, outputs):
+        """Returns the likelihood, the columns and the outputs of each group."""
+        return zip(self.parts, self.split(x), self.split(outputs))
+
+    def value_nats(self, x, outputs):
+        """Returns ``-log p(x|z)`` of each value, those of the groups side by side."""
+        return self.joined(part.value_nats(x, y) for part, x, y in self.by_group(x, outputs))
+
     def nats(self, x, outputs):
-        return sum(
-            part.nats(x, y) for part, x, y in zip(self.parts, self.split(x), self.split(outputs))
-        )
+        # Not the sum of `value_nats`, since a group's likelihood may define `nats` only.
+        return sum(part.nats(x, y) for part, x, y in self.by_group(x, outputs))
+
+    def draw(self, means, rng):
+        parts = [part.draw(x, rng) for part, x in zip(self.parts, self.split(means))]
+        return np.concatenate(parts, axis=-1)
 
     def update(self, x, outputs, sample_weight=None):
-        for part, *columns in zip(self.parts, self.split(x), self.split(outputs)):
+        for part, *columns in self.by_group(x, outputs):
             part.update(*columns, sample_weight)
 
     def why_no_distribution(self, x):

@@ -4,17 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vae.checks import check
-from keras_vae.likelihoods.base import Likelihood, per_image
-from keras_vae.likelihoods.data import Reals
-from keras_vae.likelihoods.reals import filled, known
-from keras_vae.likelihoods.scaling import Standardise
+from keras_vae.likelihoods.reals import Numbers, filled
 from keras_vae.likelihoods.special import log_gamma
 
 MOST = 30.0  # the largest logarithm of a rate: a step that overshoots must not overflow
 
 
-class Counts(Likelihood):
+class Counts(Numbers):
     """Base class: the decoder's outputs are logarithms of rates, 0 being the mean count.
 
     Args:
@@ -25,36 +21,19 @@ class Counts(Likelihood):
     """
 
     values = "discrete"
-
-    def __init__(self, standardise=True, missing=False, **kwargs):
-        super().__init__(**kwargs)
-        for name, value in (("standardise", standardise), ("missing", missing)):
-            check(name, value, isinstance(value, bool), "True or False")
-        self.standardise, self.missing = standardise, missing
-        self.data = Reals(missing=missing, counts=True)
-        self.scaling = Standardise() if standardise else None  # of log(1 + x)
-        self.built = False
+    COUNTS = True
 
     def build(self, shape):
         if self.scaling:
-            self.scaling.build(shape)
             self.log_mean = self.add_weight(shape[-1:], "zeros", trainable=False, name="log_mean")
-        self.make(shape[-1])
-        self.built = True
-
-    def make(self, channels):
-        """Makes the variables for data with this many channels."""
+        super().build(shape)
 
     def adapt(self, x):
         if self.scaling:
-            self.scaling.adapt(np.log1p(x))
+            super().adapt(np.log1p(x))
             count = np.maximum((~np.isnan(x)).sum(axis=tuple(range(x.ndim - 1))), 1)
             mean = np.nansum(x, axis=tuple(range(x.ndim - 1)), dtype="float64") / count
             self.log_mean.assign(np.log(np.maximum(mean, 1 / (count + 1))))
-
-    @property
-    def is_adapted(self):
-        return not self.scaling or self.scaling.is_adapted
 
     def inputs(self, x):
         x = ops.log1p(x)
@@ -67,19 +46,6 @@ class Counts(Likelihood):
 
     def mean(self, outputs):
         return ops.exp(self.log_rate(outputs))
-
-    def summed(self, nats, x):
-        return per_image(ops.where(known(x), nats, 0.0) if self.missing else nats)
-
-    def why_no_distribution(self, x):
-        return None
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "standardise": self.standardise,
-            "missing": self.missing,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -102,9 +68,12 @@ class Poisson(Counts):
     ```
     """
 
-    def nats(self, x, outputs):
+    def draw(self, means, rng):
+        return rng.poisson(means).astype("float32")
+
+    def value_nats(self, x, outputs):
         log_rate, x_known = self.log_rate(outputs), filled(x)
-        return self.summed(ops.exp(log_rate) - x_known * log_rate + log_gamma(x_known + 1), x)
+        return self.of_known(ops.exp(log_rate) - x_known * log_rate + log_gamma(x_known + 1), x)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -133,11 +102,15 @@ class NegativeBinomial(Counts):
     def make(self, channels):
         self.log_dispersion = self.add_weight((channels,), "zeros", name="log_dispersion")
 
-    def nats(self, x, outputs):
+    def draw(self, means, rng):
+        r = np.exp(np.clip(ops.convert_to_numpy(self.log_dispersion), -MOST / 2, MOST / 2))
+        return rng.poisson(means * rng.gamma(r, 1 / r, means.shape)).astype("float32")
+
+    def value_nats(self, x, outputs):
         log_mean, x_known = self.log_rate(outputs), filled(x)
         log_r = ops.clip(self.log_dispersion, -MOST / 2, MOST / 2)
         r = ops.exp(log_r)
         log_total = ops.logaddexp(log_mean, log_r)  # log(r + m)
         chosen = log_gamma(x_known + 1) + log_gamma(r) - log_gamma(x_known + r)
         nats = chosen + r * (log_total - log_r) + x_known * (log_total - log_mean)
-        return self.summed(nats, x)
+        return self.of_known(nats, x)

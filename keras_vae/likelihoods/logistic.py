@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vae.checks import check_integer, check_number
-from keras_vae.likelihoods.base import LEVELS, Likelihood, per_image
+from keras_vae.likelihoods.base import LEVELS, Likelihood
 
 HALF_STEP = 0.5 / LEVELS  # pixels
 LEAST = 1 / 1024  # scale, in pixels: a level then has a probability of 0.76
@@ -51,8 +51,8 @@ class DiscretizedLogistic(Likelihood):
         """Returns the scale of the logistic, in pixels."""
         return LEAST + ops.exp(self.log_scale)
 
-    def nats(self, x, outputs):
-        return -per_image(log_probability(x, self.mean(outputs), self.scale()))
+    def value_nats(self, x, outputs):
+        return -log_probability(x, self.mean(outputs), self.scale())
 
     def get_config(self):
         return {**super().get_config(), "scale": self.first_scale}
@@ -125,7 +125,12 @@ class LogisticMixture(Likelihood):
         log_weights, means, _, _ = self.parts(outputs)
         return ops.sum(ops.exp(log_weights)[..., None] * means, axis=-2)
 
-    def nats(self, x, outputs):
+    def value_nats(self, x, outputs):
+        """Returns ``-log p(x|z)`` of each pixel, ``(n, height, width, 1)``.
+
+        The channels of a pixel share a component and depend on each other, so they have one number
+        together.
+        """
         log_weights, means, scales, factors = self.parts(outputs)
         x = ops.convert_to_tensor(x)[..., None, :]  # (..., 1, c)
         total, used = log_weights, 0
@@ -135,7 +140,7 @@ class LogisticMixture(Likelihood):
                 mean = mean + factors[..., used] * (x[..., before] - means[..., before])
                 used += 1
             total = total + log_probability(x[..., channel], mean, scales[..., channel])
-        return -per_image(ops.logsumexp(total, axis=-1))
+        return -ops.logsumexp(total, axis=-1, keepdims=True)
 
     def get_config(self):
         return {**super().get_config(), "components": self.components}

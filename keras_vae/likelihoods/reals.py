@@ -3,11 +3,12 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_vae import parallel
 from keras_vae.checks import check
-from keras_vae.likelihoods.base import Likelihood, per_image
+from keras_vae.likelihoods.base import Likelihood
 from keras_vae.likelihoods.data import Reals
 from keras_vae.likelihoods.scaling import Standardise
 from keras_vae.likelihoods.special import log_gamma
@@ -16,23 +17,24 @@ LEAST = 1e-6  # a variance, after standardising
 RATE = 0.05  # a batch's share in the running mean; more for the first batches
 
 
-class RealValued(Likelihood):
-    """Base class of likelihoods of real numbers, each independent of the others given z.
+class Numbers(Likelihood):
+    """Base class of likelihoods of numbers, each independent of the others given z.
+
+    A subclass defines `inputs` and `mean`, and makes variables of its own in `make`.
 
     Args:
-        standardise: Whether `adapt` measures mean and standard deviation of each channel (the
-            last axis) of the training data: encoder and decoder then work with standardised
-            values, and nats and reconstructions are in the units of the data.
-        missing: Whether values may be missing, as NaN: they are left out of the likelihood, and
-            the encoder sees the mean in their place.
+        standardise: Whether `adapt` measures the training data.
+        missing: Whether values may be missing, as NaN.
     """
+
+    COUNTS = False  # whether the numbers are whole and at least 0
 
     def __init__(self, standardise=True, missing=False, **kwargs):
         super().__init__(**kwargs)
         for name, value in (("standardise", standardise), ("missing", missing)):
             check(name, value, isinstance(value, bool), "True or False")
         self.standardise, self.missing = standardise, missing
-        self.data = Reals(missing=missing)
+        self.data = Reals(missing=missing, counts=self.COUNTS)
         self.scaling = Standardise() if standardise else None
         self.built = False
 
@@ -53,18 +55,9 @@ class RealValued(Likelihood):
     def is_adapted(self):
         return not self.scaling or self.scaling.is_adapted
 
-    def inputs(self, x):
-        x = self.scaling(x) if self.scaling else x
-        return filled(x) if self.missing else x
-
-    def mean(self, outputs):
-        return self.scaling.invert(outputs) if self.scaling else outputs
-
-    def summed(self, nats, x):
-        """Returns the nats of each item: of its known values, in the units of the data."""
-        if self.scaling:
-            nats = nats + self.scaling.log_std()
-        return per_image(ops.where(known(x), nats, 0.0) if self.missing else nats)
+    def of_known(self, nats, x):
+        """Returns the nats of each value, 0 where ``x`` is missing."""
+        return ops.where(known(x), nats, 0.0) if self.missing else nats
 
     def why_no_distribution(self, x):
         return None
@@ -75,6 +68,36 @@ class RealValued(Likelihood):
             "standardise": self.standardise,
             "missing": self.missing,
         }
+
+
+class RealValued(Numbers):
+    """Base class of likelihoods of real numbers.
+
+    Args:
+        standardise: Whether `adapt` measures mean and standard deviation of each channel (the
+            last axis) of the training data: encoder and decoder then work with standardised
+            values, and nats and reconstructions are in the units of the data.
+        missing: Whether values may be missing, as NaN: they are left out of the likelihood, and
+            the encoder sees the mean in their place.
+    """
+
+    def inputs(self, x):
+        x = self.scaling(x) if self.scaling else x
+        return filled(x) if self.missing else x
+
+    def mean(self, outputs):
+        return self.scaling.invert(outputs) if self.scaling else outputs
+
+    def in_units(self, nats, x):
+        """Returns the nats of each value in the units of the data, 0 where ``x`` is missing.
+
+        Args:
+            nats: Those of the standardised values.
+            x: The data.
+        """
+        if self.scaling:
+            nats = nats + self.scaling.log_std()
+        return self.of_known(nats, x)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -118,12 +141,17 @@ class Normal(RealValued):
         self.variance = self.add_weight(shape, "ones", trainable=False, name="variance")
         self.updates = self.add_weight(shape, "zeros", trainable=False, name="updates")
 
-    def nats(self, x, outputs):
+    def value_nats(self, x, outputs):
         errors = ops.square(self.inputs(x) - outputs)
         # Not divided by the variance itself, whose value torch would keep for the gradient, while
         # `update` changes it.
         nats = ops.log(2 * math.pi * self.variance) + errors * (1 / self.variance)
-        return self.summed(nats / 2, x)
+        return self.in_units(nats / 2, x)
+
+    def draw(self, means, rng):
+        std = np.sqrt(ops.convert_to_numpy(self.variance))
+        std = std * ops.convert_to_numpy(self.scaling.std) if self.scaling else std
+        return means + (std * rng.standard_normal(means.shape)).astype("float32")
 
     def update(self, x, outputs, sample_weight=None):
         errors = ops.square(self.inputs(x) - outputs)
@@ -176,15 +204,21 @@ class StudentT(RealValued):
         first = keras.initializers.Constant(4.0)
         self.raw_freedom = self.add_weight((channels,), first, name="raw_freedom")
 
+    def draw(self, means, rng):
+        scale = np.exp(ops.convert_to_numpy(self.log_scale))
+        scale = scale * ops.convert_to_numpy(self.scaling.std) if self.scaling else scale
+        noise = rng.standard_t(ops.convert_to_numpy(self.freedom()), means.shape)
+        return means + (scale * noise).astype("float32")
+
     def freedom(self):
         """Returns the degrees of freedom of each channel, at first about 5."""
         return 1.0 + ops.softplus(self.raw_freedom)
 
-    def nats(self, x, outputs):
+    def value_nats(self, x, outputs):
         nu, log_scale = self.freedom(), ops.maximum(self.log_scale, math.log(LEAST) / 2)
         errors = ops.square((self.inputs(x) - outputs) * ops.exp(-log_scale))
         constant = log_gamma(nu / 2) - log_gamma((nu + 1) / 2) + ops.log(math.pi * nu) / 2
-        return self.summed(constant + log_scale + (nu + 1) / 2 * ops.log1p(errors / nu), x)
+        return self.in_units(constant + log_scale + (nu + 1) / 2 * ops.log1p(errors / nu), x)
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
@@ -221,8 +255,14 @@ class Categorical(Likelihood):
     def mean(self, outputs):
         return ops.softmax(outputs, axis=-1)
 
-    def nats(self, x, outputs):
-        return -per_image(filled(x) * ops.log_softmax(outputs, axis=-1))
+    def draw(self, means, rng):
+        # The largest of Gumbel variables around the logarithms is a draw of the categories.
+        chosen = np.argmax(np.log(np.maximum(means, 1e-30)) + rng.gumbel(size=means.shape), axis=-1)
+        return np.eye(means.shape[-1], dtype="float32")[chosen]
+
+    def value_nats(self, x, outputs):
+        """Returns the nats of each of the K places: the item's at its category, 0 elsewhere."""
+        return -(filled(x) * ops.log_softmax(outputs, axis=-1))
 
     def why_no_distribution(self, x):
         return None

@@ -488,6 +488,18 @@ class AutoEncoder(Fitting):
         outputs = self.decoder(z[0] if len(z) == 1 else [*z], training=False)
         return self.likelihood.mean(ops.cast(outputs, "float32"))
 
+    def _reconstruction_nats(self, x, *signs):
+        return self.likelihood.nats(*self._values_and_outputs(x, *signs))
+
+    def _value_nats(self, x, *signs):
+        return self.likelihood.value_nats(*self._values_and_outputs(x, *signs))
+
+    def _values_and_outputs(self, x, *signs):
+        """Returns a batch as float32, and the decoder's outputs for its codes without noise."""
+        z = keras.tree.flatten(self._encode(x, *signs))[0]  # of a VAE z_mean
+        outputs = self.decoder([z, *signs] if signs else z, training=False)
+        return self.likelihood.data.tensor(x), ops.cast(outputs, "float32")
+
     def program(self, function):
         """Returns a method of the model, compiled once and again after changes to the model."""
         programs.refresh(self)

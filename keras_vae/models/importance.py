@@ -165,9 +165,21 @@ def weighted_mean(model, x, z_mean, z_log_var, eps, count, *signs):
 
 def reconstruction_losses(model, x, batch_size=128, condition=None):
     """Returns ``-log p(x|z_mean)`` of each item, NumPy float64 ``(n,)``, with all constants."""
+    nats = of_items(model, model._reconstruction_nats, x, batch_size, condition)
+    return nats.astype("float64") + model.likelihood.omitted * np.prod(model.data_shape)
+
+
+def value_losses(model, x, batch_size=128, condition=None):
+    """Returns ``-log p(x|z_mean)`` of each value, see `keras_vae.evaluate.value_losses`."""
+    nats = of_items(model, model._value_nats, x, batch_size, condition)
+    # One number for several values, such as the channels of a pixel, omits the constant of each.
+    together = np.prod(model.data_shape) / np.prod(nats.shape[1:])
+    return (nats + model.likelihood.omitted * together).astype("float32")
+
+
+def of_items(model, method, x, batch_size, condition):
+    """Returns what a method of the model, of data and their condition, returns for an array."""
     x = model._array(x)
     if not model.built:
         model.build(x.shape)
-    given = model._given(condition, len(x))
-    nats = in_batches(model.program(model._reconstruction_nats), x, batch_size, *given)
-    return nats.astype("float64") + model.likelihood.omitted * np.prod(model.data_shape)
+    return model._in_batches(method, x, batch_size, condition)

@@ -437,12 +437,6 @@ class VAE(AutoEncoder):
     def _log_weights(self, x, z_mean, z_log_var, eps, count, *signs):
         return importance.log_weights(self, x, z_mean, z_log_var, eps, count, *signs)
 
-    def _reconstruction_nats(self, x, *signs):
-        x = self.likelihood.data.tensor(x)
-        z_mean, _ = self.posterior_of_values(x, *signs)
-        outputs = self.decoder([z_mean, *signs] if signs else z_mean, training=False)
-        return self.likelihood.nats(x, ops.cast(outputs, "float32"))
-
     def _encode(self, x, *signs):
         return self.posterior_of_values(self.likelihood.data.tensor(x), *signs)
 

@@ -9,6 +9,7 @@ from keras_vae.plots.charts import plane as plane
 from keras_vae.plots.charts import project as project
 from keras_vae.plots.evaluation import EVALUATION as EVALUATION
 from keras_vae.plots.evaluation import evaluation as evaluation
+from keras_vae.plots.heat import heat_maps as heat_maps
 from keras_vae.plots.motion import animation as animation
 from keras_vae.plots.strips import data as data
 from keras_vae.plots.strips import edits as edits
@@ -17,3 +18,6 @@ from keras_vae.plots.strips import manifold as manifold
 from keras_vae.plots.strips import reconstructions as reconstructions
 from keras_vae.plots.strips import samples as samples
 from keras_vae.plots.strips import traversal as traversal
+from keras_vae.plots.values import arrays as arrays
+from keras_vae.plots.values import columns as columns
+from keras_vae.plots.values import pairs as pairs

@@ -12,7 +12,7 @@ CENTRAL_90 = 1.645  # 90 % of N(0, 1) lie within this many standard deviations o
 MOST_NUMBERED = 16  # most latents whose numbers fit on the axis
 
 
-def latent_map(codes, colours, names, title):
+def latent_map(codes, colours, names, title, noun="images"):
     """Returns a coloured map of codes; codes of more than 2 latents are projected by PCA.
 
     Args:
@@ -20,6 +20,7 @@ def latent_map(codes, colours, names, title):
         colours: The colour of each code ``(n,)``, an index into `names`.
         names: Names of the colours, for the legend.
         title: What the colours show.
+        noun: What the items are called.
 
     Returns:
         A matplotlib `Figure`.
@@ -46,7 +47,7 @@ def latent_map(codes, colours, names, title):
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.set_title(
-        f"Latent space: codes of the test images, {printable(title)}",
+        f"Latent space: codes of the test {noun}, {printable(title)}",
         loc="left",
         fontsize=10,
         color=INK,
@@ -56,11 +57,12 @@ def latent_map(codes, colours, names, title):
     return figure
 
 
-def history(history):
+def history(history, noun="images"):
     """Returns a chart of the training and validation losses by epoch.
 
     Args:
         history: Keras's ``history.history``.
+        noun: What the items are called.
 
     Returns:
         A matplotlib `Figure`.
@@ -87,12 +89,12 @@ def history(history):
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         tidy(axes)
-    figure.axes[0].set_ylabel("nats per image")
+    figure.axes[0].set_ylabel(f"nats per {noun[:-1]}")
     figure.axes[0].legend(frameon=False, fontsize=9)
     return figure
 
 
-def latents(z_mean, z_log_var=None, most=64):
+def latents(z_mean, z_log_var=None, most=64, noun="images"):
     """Returns a chart of the information in each latent, and of its values against the prior.
 
     Left: the KL of each latent, largest first (the variance for a plain autoencoder, which has
@@ -103,6 +105,7 @@ def latents(z_mean, z_log_var=None, most=64):
         z_mean: ``(n, latent_dim)`` of test images.
         z_log_var: ``(n, latent_dim)``, or None.
         most: The largest number of latents to show.
+        noun: What the items are called.
 
     Returns:
         A matplotlib `Figure`.
@@ -139,7 +142,7 @@ def latents(z_mean, z_log_var=None, most=64):
         extent=(0.5, len(ranks) + 0.5, -reach, reach),
         interpolation="nearest",
     )
-    title = "z of the test images"
+    title = f"z of the test {noun}"
     if z_log_var is not None:  # a plain autoencoder has no prior
         title += "; dashed: 90 % of N(0, 1)"
         for value in (-CENTRAL_90, CENTRAL_90):

@@ -13,9 +13,13 @@ from tqdm import tqdm
 from keras_vae.atomic import remove_temporary_files
 from keras_vae.runs import files
 
+MOST_LINES = 40
+
 
 class Progress(keras.callbacks.Callback):
     """Shows a progress bar on a terminal, prints a line after each epoch, measures the speed.
+
+    Of more than 40 epochs it prints only some, evenly spaced.
 
     Args:
         images: Number of training images.
@@ -23,6 +27,7 @@ class Progress(keras.callbacks.Callback):
         epochs: Number of epochs, at most.
         clock: The `FollowClock` that ends training, or None.
         file: Where to write; None is the standard output.
+        noun: What the items are called.
 
     Attributes:
         images_per_second: Training images per second, excluding validation and the first epoch,
@@ -30,8 +35,9 @@ class Progress(keras.callbacks.Callback):
         total_seconds: Time of the training so far, including validation.
     """
 
-    def __init__(self, images, batch_size, epochs, clock=None, file=None):
+    def __init__(self, images, batch_size, epochs, clock=None, file=None, noun="images"):
         super().__init__()
+        self.noun, self.every = noun, 1 if clock else -(-epochs // MOST_LINES)
         self.images, self.batch_size, self.epochs, self.clock = images, batch_size, epochs, clock
         self.file = file or sys.stdout
         self.images_per_second = None
@@ -68,7 +74,7 @@ class Progress(keras.callbacks.Callback):
             total=round(self.clock.seconds) if self.clock else self.epochs * self.images,
             disable=not self.file.isatty(),
             file=self.file,
-            unit=" images",
+            unit=f" {self.noun}",
             leave=False,
             mininterval=0.2,
             smoothing=0.05,
@@ -107,9 +113,10 @@ class Progress(keras.callbacks.Callback):
         line = f"{self._name()}  {summary(logs)}"
         if validation:
             line += f"  validation {validation['loss']:.2f}"
-        line += f"  {speed:,.0f} images/s, {left // 60:.0f}:{left % 60:02.0f} left"
-        self.bar.write(line, file=self.file)
-        self.file.flush()
+        line += f"  {speed:,.0f} {self.noun}/s, {left // 60:.0f}:{left % 60:02.0f} left"
+        if (epoch + 1) % self.every == 0 or epoch + 1 == self.epochs:
+            self.bar.write(line, file=self.file)
+            self.file.flush()
 
     def on_train_end(self, logs=None):
         if self.bar is not None:  # Ctrl-C may come before training begins

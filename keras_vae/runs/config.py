@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_vae import checks, datasets, parallel
+from keras_vae.likelihoods.by_name import OF_PIXELS
 from keras_vae.training import backends
 
 
@@ -30,6 +31,8 @@ def describe(settings, data, model, before=None):
         "parameters": model.count_params(),
         "name": data.name,
         "image_shape": data.image_shape,
+        "noun": data.noun,
+        "table": data.table and data.table.to_json(),
         "streamed": data.streamed,
         "gigabytes": data.nbytes / 1e9,
         "images": counts(data),
@@ -64,6 +67,11 @@ def check_same_data(before, data):
         before: The content of the run's config.json; None for a new run.
         data: The `keras_vae.datasets.Dataset`.
     """
+    if before and before.get("table") != (data.table and data.table.to_json()):
+        raise ValueError(
+            f"The columns of {before.get('dataset')}, or their categories, have changed since the "
+            "run began. Train anew"
+        )
     if before and before.get("images") != counts(data):
         raise ValueError(
             f"The data set {before.get('dataset')} has changed: expected the images that the run "
@@ -107,6 +115,7 @@ def load_data(config):
         group=config.get("group"),
         cut_scores=bool(config.get("cut_scores")),
         memory=config.get("memory", datasets.MEMORY),
+        pixels=config["likelihood"] in OF_PIXELS if config.get("likelihood") else None,
     )
 
 

@@ -15,7 +15,7 @@ CODES = 5000  # most points in a map of the latent space
 COLOURS = 20  # most classes that a map shows in different colours
 
 TYPES = {
-    "images": "uint8",
+    "images": ("uint8", "float32"),
     "codes": "float32",
     "carried": "float32",
     "attribute_means": "float32",
@@ -27,7 +27,8 @@ class Examples:
     """Test images with their attributes, and the codes of more test images; made by `collect`.
 
     Attributes:
-        images: uint8 ``(m, height, width, channels)``, the first test images.
+        images: uint8 ``(m, height, width, channels)``, the first test images, or other data,
+            float32 ``(m, ...)``, NaN where missing.
         attributes: bool ``(m, number of attributes)``, False where the value is unknown.
         attribute_names: Names of the attributes.
         attribute_means: float32 ``(number of attributes, 2, latent_dim)``, the mean code of the
@@ -73,13 +74,18 @@ class Examples:
         arrays = read_arrays(
             path,
             numbers=(*TYPES, "colours", "attribute_counts"),
+            gaps=("images",),
             texts=("attribute_names", "colour_names", "title"),
             truths=("attributes",),
             optional=("known",),
         )
         for name, kind in TYPES.items():
-            if arrays[name].dtype != kind:
-                raise ValueError(f"expected {name!r} to be {kind}, received {arrays[name].dtype}")
+            kinds = (kind,) if isinstance(kind, str) else kind
+            if arrays[name].dtype not in kinds:
+                expected = " or ".join(kinds)
+                raise ValueError(
+                    f"expected {name!r} to be {expected}, received {arrays[name].dtype}"
+                )
         check_shapes(**arrays)
         colours, count = arrays["colours"], len(arrays["colour_names"])
         if colours.dtype.kind == "f" or colours.min() < 0 or colours.max() >= count:
@@ -95,7 +101,7 @@ class Examples:
 
 def check_shapes(images, codes, title, attribute_names, colour_names, **others):
     """Raises `ValueError` unless the arrays fit together."""
-    if images.ndim != 4 or 0 in images.shape:
+    if (images.dtype == "uint8" and images.ndim != 4) or images.ndim < 2 or 0 in images.shape:
         raise ValueError(
             f"expected 'images' of shape (m, height, width, channels), received {images.shape}"
         )
@@ -131,7 +137,8 @@ def collect(model, data):
         data: The `keras_vae.datasets.Dataset` that it was trained on, in memory or streamed.
 
     Returns:
-        `Examples`: up to 48 images, fewer if they are more than 8 MB, and up to 5,000 codes.
+        `Examples`: up to 48 images (of other data up to 5,000 items), fewer if they are more than
+        8 MB, and up to 5,000 codes.
 
     Example:
 
@@ -140,7 +147,8 @@ def collect(model, data):
     ```
     """
     test = data.test
-    m = min(IMAGES, max(1, MOST_BYTES // math.prod(test.images.shape[1:])))
+    size = math.prod(test.images.shape[1:]) * test.images.dtype.itemsize
+    m = min(IMAGES if data.is_of_images else CODES, max(1, MOST_BYTES // size))
     images = np.asarray(test.images[:m])
     codes, z_log_var = model.posterior(head(test.images, CODES))
     attributes = np.zeros((len(codes), 0), bool)

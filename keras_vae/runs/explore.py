@@ -59,8 +59,8 @@ def explore(model, data, seed=0, announce=lambda text: None, seconds=None):
     images = model.decode(found.flow.sample(16, seed=0))
     ```
     """
-    codes = latent.codes_of(model, head(data.train.images, CODES))  # in random order
-    validation_codes = latent.codes_of(model, head(data.validation.images, VALIDATION))
+    codes = model.codes(head(data.train.images, CODES))  # in random order
+    validation_codes = model.codes(head(data.validation.images, VALIDATION))
     directions = mixture = flow = flow_attributes = None
     names, notes = (), []
     if data.attribute_names:

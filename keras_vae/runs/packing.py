@@ -66,7 +66,9 @@ def pack(folder, target, overwrite=False):
 
 def write(run, folder):
     """Writes the files of a packed run into an empty folder."""
-    shrink(run.folder / "model.keras", folder / "model.keras")
+    # Half precision is too coarse for the means of columns in their own units, such as 30,000.
+    precise = not run.is_of_images
+    shrink(run.folder / "model.keras", folder / "model.keras", precise)
     copied, config = ["directions.npz", "metrics.json"], run.config
     if run.flow is None:
         copied += ["mixture.npz"]
@@ -85,19 +87,25 @@ def write(run, folder):
     files.write_json(folder / "config.json", config | {"packed": True})
 
 
-def shrink(source, target):
-    """Copies a ``.keras`` file without its optimizer, with weights in half precision."""
+def shrink(source, target, precise=False):
+    """Copies a ``.keras`` file without its optimizer, with weights in half precision.
+
+    Args:
+        source: The file to read.
+        target: The file to write.
+        precise: Whether weights keep their precision.
+    """
     with zipfile.ZipFile(source) as before, zipfile.ZipFile(target, "w") as after:
         for name in before.namelist():
             content = before.read(name)
             if name == "config.json":
                 content = json.dumps(json.loads(content) | {"compile_config": None})
             elif name == "model.weights.h5":
-                content = halved(content)
+                content = halved(content, precise)
             after.writestr(name, content)
 
 
-def halved(content):
+def halved(content, precise=False):
     """Returns an HDF5 file of weights in half precision, compressed, without the optimizer."""
     result = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as before, h5py.File(result, "w") as after:
@@ -108,7 +116,7 @@ def halved(content):
             if isinstance(item, h5py.Group):
                 new = after.create_group(name)
             else:
-                value = half(item[()])
+                value = item[()] if precise else half(item[()])
                 how = {"compression": "gzip", "shuffle": True} if value.ndim else {}
                 new = after.create_dataset(name, data=value, **how)
             new.attrs.update(item.attrs)

@@ -35,6 +35,7 @@ def fit(run, data, judges, options, bar):
     begin = bar("log p(x)", n)
     return {
         "beta": run.config.get("beta"),
+        "noun": data.noun,
         **evaluate.fit_report(
             run.model,
             data.test.images,
@@ -150,6 +151,9 @@ MEASURES = {
     "disentanglement": disentanglement,
     "samples": samples,
 }
+
+
+OF_IMAGES = ("edits", "samples")
 
 
 def choose_methods(run, data, judges):
@@ -321,5 +325,12 @@ def measure(run, data, options, bar=no_bar, announce=lambda text: None):
     report.measure(run, runs.load_data(run.config), options)["fit"]
     ```
     """
-    judges = Judges(data, announce)
-    return {part: MEASURES[part](run, data, judges, options, bar) for part in options.parts}
+    judges, numbers = Judges(data, announce), {}
+    for part in options.parts:
+        if part in OF_IMAGES and not data.is_of_images:
+            numbers[part] = missing(
+                f"it is measured by a judge of images, and these are {data.noun}"
+            )
+        else:
+            numbers[part] = MEASURES[part](run, data, judges, options, bar)
+    return numbers

@@ -12,8 +12,10 @@ from keras.initializers import Identity, VarianceScaling, Zeros
 
 from keras_vae import latent
 from keras_vae.layers import GlorotUniform
+from keras_vae.likelihoods.data import Pixels
 from keras_vae.runs.examples import Examples
 from keras_vae.runs.folders import find, is_incomplete, read_json
+from keras_vae.tables import Table
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first
 INITIAL = {kind: kind.__call__ for kind in (Identity, GlorotUniform, VarianceScaling, Zeros)}
@@ -42,6 +44,22 @@ class Run:
     mixture: latent.Mixture | None
     flow: latent.Flow | None = None
     examples: Examples | None = None
+
+    @property
+    def is_of_images(self):
+        """Whether the model is one of images, and not of rows of a table or other numbers."""
+        return isinstance(self.model.likelihood.data, Pixels)
+
+    @property
+    def noun(self):
+        """What the items are called: images, rows of a table, or items."""
+        return "images" if self.is_of_images else "rows" if self.table else "items"
+
+    @property
+    def table(self):
+        """The `keras_vae.tables.Table` of a model of a table; otherwise None."""
+        columns = self.config.get("table")
+        return columns and Table.from_json(columns)
 
     @property
     def resize(self):
@@ -92,7 +110,8 @@ class Run:
                 a model that was trained with these as condition, and then its prior.
 
         Returns:
-            NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1].
+            NumPy float32 images ``(n, height, width, channels)``, pixels in [0, 1]. Of other data
+            values ``(n, ...)`` in their units, drawn from p(x|z), and not its mean.
 
         Raises:
             ValueError: If the run does not have the source, or an argument is invalid.
@@ -115,7 +134,7 @@ class Run:
         if attributes and source is None:
             source = next(iter(self.wishes), None)
         if attributes and source == "prior" and self.model.condition:
-            return self.model.sample(n, seed, temperature, condition=attributes)
+            return self._drawn(self.model.sample(n, seed, temperature, condition=attributes), seed)
         if attributes and source not in (None, "flow"):
             raise ValueError(
                 "Only the flow, and the prior of a model with a condition, can sample images with "
@@ -134,10 +153,16 @@ class Run:
             )
         source = "flow" if attributes else source or best
         if source == "prior":
-            return self.model.sample(n, seed, temperature)
-        if source == "mixture":
-            return self.model.decode(self.mixture.sample(n, seed, temperature))
-        return self.model.decode(self.flow.sample(n, seed, temperature, attributes))
+            return self._drawn(self.model.sample(n, seed, temperature), seed)
+        part = self.mixture if source == "mixture" else self.flow
+        wishes = () if source == "mixture" else (attributes,)
+        return self._drawn(self.model.decode(part.sample(n, seed, temperature, *wishes)), seed)
+
+    def _drawn(self, means, seed):
+        """Returns images as they are, and of other data values with these means."""
+        if self.is_of_images:
+            return means
+        return self.model.likelihood.draw(means, np.random.default_rng(seed))
 
     def _lacking(self):
         """Returns the reasons why sources are missing, by source."""

@@ -10,7 +10,7 @@ from keras_vae.runs.files import FILES
 
 def first_line(config, folder):
     """Returns backend, data and model in one line; `config` is the content of config.json."""
-    images = config["images"]
+    images, noun = config["images"], config.get("noun", "images")
     kl = f", beta {config['beta']:g}" if config["model"] == "vae" else ""
     if config["kl_warmup"]:
         kl += f" after {config['kl_warmup']:g} epochs of warm-up"
@@ -31,15 +31,23 @@ def first_line(config, folder):
         (
             f"{config['backend']} on {config['device']}{precision}",
             f"{config['name']} {'x'.join(map(str, config['image_shape']))}",
-            f"{images['train']:,} images to train, {images['validation']:,} to validate, "
-            f"{images['test']:,} to test, {config['gigabytes']:.2g} GB {where}"
+            f"{images['train']:,} {noun} to train, {images['validation']:,} to validate, "
+            f"{images['test']:,} to test, {size_of(config['gigabytes'])} {where}"
             + (", mirrored at random" if config["augment"] else ""),
             f"{config['model']}, {config['network']} {'-'.join(map(str, config['widths']))}, "
             f"{config['latent_dim']} latents, {config['likelihood']} likelihood{kl}, "
-            f"{config['parameters'] / 1e6:.1f}M parameters",
+            f"{number_of(config['parameters'])} parameters",
             f"{folder}/",
         )
     )
+
+
+def size_of(gigabytes):
+    return f"{gigabytes:.2g} GB" if gigabytes >= 0.001 else f"{1e6 * gigabytes:.3g} kB"
+
+
+def number_of(parameters):
+    return f"{parameters / 1e6:.1f}M" if parameters >= 100_000 else f"{parameters:,}"
 
 
 def data_lines(data, folder):
@@ -63,20 +71,28 @@ def last_lines(run, metrics, epochs, attribute=None):
     Returns:
         A string of several lines.
     """
-    lines = ["", result_line(metrics, epochs, run.config), speed_line(metrics)]
+    noun = run.config.get("noun", "images")
+    lines = ["", result_line(metrics, epochs, run.config)]
+    lines += [worth_line(metrics)] if "linear_log_likelihood" in metrics else []
+    lines += [speed_line(metrics, noun)]
     if "edit_attribute" in metrics:
         lines += [edit_line(metrics)]
     lines += [f"{run.folder}/"]
     lines += [
-        f"  {name:20} {what.split(' (if')[0]}"
+        f"  {name:20} {said_of(name, what, noun)}"
         for name, what in FILES.items()
         if (run.folder / name).exists()
     ]
     lines += ["To use the model:"]
     where, command = shlex.quote(str(run.folder)), f"  {command_line()}"
     if run.sources:
-        lines += [f"{command} sample {where} -n 64 -o new.png"]
-    if run.edits:
+        new = "new.png" if run.is_of_images else "new.csv" if run.table else "new.npy"
+        lines += [f"{command} sample {where} -n 64 -o {new}"]
+    if not run.is_of_images:
+        data = shlex.quote(str(run.config["dataset"]))
+        lines += [f"{command} score {where} {data} -o scores.csv"]
+        lines += [f"{command} encode {where} {data} -o codes.csv"]
+    elif run.edits:
         wish = f"{attribute or names.favourite(run.edits.names)}=1"
         wish = shlex.quote(f"--set={wish}") if wish[0] == "-" else f"--set {shlex.quote(wish)}"
         lines += [f"{command} edit {where} photo.png {wish} -o edited.png"]
@@ -85,6 +101,14 @@ def last_lines(run, metrics, epochs, attribute=None):
     backend, python = run.config["backend"], shlex.quote(sys.executable)
     lines += [f"  KERAS_BACKEND={backend} {python} -ic {shlex.quote(code)}"]
     return "\n".join(lines)
+
+
+def said_of(name, what, noun):
+    """Returns what to print of a file, whose description in `FILES` is `what`."""
+    what = what.split(" (if")[0]
+    if noun != "images" and name == "samples.png":  # of one source only
+        what = what.split(" from")[0]
+    return what.replace("images", noun)
 
 
 def command_line():
@@ -107,16 +131,34 @@ def result_line(metrics, epochs, config):
             loss += f" = {nats} + {kl}" if beta == 1 else f" = {nats} + {beta:g} x {kl}"
     bits = metrics.get("bits_per_dim")
     return (
-        f"Best epoch: {metrics['best_epoch']} of {epochs}. Test loss {loss} nats per image; "
-        f"MSE {metrics['test_mse']:.5f} per pixel and channel"
+        f"Best epoch: {metrics['best_epoch']} of {epochs}. Test loss {loss} nats per "
+        f"{config.get('noun', 'images')[:-1]}"
+        + (
+            f"; MSE {metrics['test_mse']:.5f} per pixel and channel"
+            if "test_mse" in metrics
+            else ""
+        )
         + (f", {bits:.2f} bits per dimension." if bits else ".")
     )
 
 
-def speed_line(metrics):
+def worth_line(metrics):
+    """Returns a sentence that compares the model with a linear one, which needs no training."""
+    line = f"R² {metrics['test_r2']:.3f}, the mean over the columns. " if metrics["test_r2"] else ""
+    if metrics["linear_log_likelihood"] is None:
+        return f"{line}No linear model to compare with: too few complete items."
+    network, linear = metrics["test_log_likelihood"], metrics["linear_log_likelihood"]
+    return (
+        f"{line}log p(x) of {metrics['compared']:,} complete test items: {network:.2f} nats; the "
+        f"linear model with as many latents has {linear:.2f}, so the network is worth "
+        f"{network - linear:.2f}."
+    )
+
+
+def speed_line(metrics, noun="images"):
     speed = metrics["images_per_second"]
     return f"Trained for {metrics['train_seconds']:.0f} s" + (
-        f" at {speed:,.0f} images per second." if speed else "."
+        f" at {speed:,.0f} {noun} per second." if speed else "."
     )
 
 

@@ -39,6 +39,7 @@ def text(report):
     blocks = []
     for part, (title, lines_of) in TABLES.items():
         if part in report:
+            title = title.replace("images", report.get("fit", {}).get("noun", "images"))
             numbers = report[part]
             if "missing" in numbers:
                 blocks.append([f"{title}: not measured, because {numbers['missing']}."])
@@ -54,14 +55,16 @@ def fit(numbers):
         kl = numbers["test_kl_loss"]
         beta = numbers.get("beta")
         loss += f" + {'' if beta in (None, 1) else f'{beta:g} x '}KL {kl:,.2f}"
-    yield f"{loss}, nats per image"
-    errors = [
-        f"MSE {numbers['test_mse']:.5f} per pixel and channel",
-        f"PSNR {numbers['test_psnr']:.2f} dB",
-    ]
-    if numbers.get("test_ssim") is not None:
-        errors.append(f"SSIM {numbers['test_ssim']:.3f}")
-    yield f"reconstructions: {', '.join(errors)}"
+    noun = numbers.get("noun", "images")[:-1]
+    yield f"{loss}, nats per {noun}"
+    if "test_mse" in numbers:
+        errors = [
+            f"MSE {numbers['test_mse']:.5f} per pixel and channel",
+            f"PSNR {numbers['test_psnr']:.2f} dB",
+        ]
+        if numbers.get("test_ssim") is not None:
+            errors.append(f"SSIM {numbers['test_ssim']:.3f}")
+        yield f"reconstructions: {', '.join(errors)}"
     if numbers.get("bits_per_dim") is not None:
         bits = numbers["bits_per_dim"]
         hint = "; uniform noise has 8, so the likelihood does not fit the data" if bits > 8 else ""
@@ -70,7 +73,7 @@ def fit(numbers):
         error = numbers["log_likelihood_standard_error"]
         yield (
             f"log p(x) {numbers['log_likelihood']:,.2f}"
-            + f" nats per image, ELBO {numbers['log_likelihood_elbo']:,.2f}"
+            + f" nats per {noun}, ELBO {numbers['log_likelihood_elbo']:,.2f}"
             + (f", standard error {error:.2f}" if error is not None else "")
             + f"; n = {numbers['log_likelihood_images']:,}, "
             f"k = {numbers['log_likelihood_samples']:,}"

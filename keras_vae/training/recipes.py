@@ -57,9 +57,17 @@ DEFAULTS = {
         "mlp": {"widths": [512], "straight": True, "images": 130_000, "learning_rate": 2e-3},
         "conv": {"widths": [64], "straight": True, "images": 130_000, "learning_rate": 4e-3},
     },
+    "values": {  # tables and arrays of numbers
+        "network": "mlp",
+        "likelihood": "normal",
+        "latent_dim": 8,
+        "activation": "silu",
+        "mlp": {"widths": [128, 128], "straight": True, "images": 300_000, "learning_rate": 2e-3},
+        "conv": {"widths": [48], "straight": True, "images": 300_000, "learning_rate": 2e-3},
+    },
 }
 NETWORKS = ("patches", "mlp", "conv")
-MOST_EPOCHS = 50
+MOST_EPOCHS, MOST_EPOCHS_OF_VALUES = 50, 300
 
 # With --minutes: what replaces the settings above, by the minutes of training on two CPU cores from
 # which it is better. "epochs" is the most that may help; "images_per_second" the speed on those two
@@ -91,18 +99,22 @@ WITH_TIME = {
             "epochs": 100,
         },
     },
+    "values": {
+        0: {"epochs": 2000},
+    },
 }
 
 
-def settings_for(dataset, image_shape, images, network=None, minutes=None):
+def settings_for(dataset, image_shape, images, network=None, minutes=None, pixels=True):
     """Returns the default settings for a data set.
 
     Args:
         dataset: Its name or path; only ``"faces"`` and ``"sprites"`` have settings of their own.
-        image_shape: ``(height, width, channels)``.
+        image_shape: ``(height, width, channels)``, or the shape of other data.
         images: The number of training images.
         network: ``"patches"``, ``"mlp"`` or ``"conv"``; None selects the default.
         minutes: Time for training on two CPU cores; None for the defaults, which take one to three.
+        pixels: Whether the data are images.
 
     Returns:
         A dict with ``network``, ``widths``, ``straight``, ``activation``, ``latent_dim``,
@@ -116,23 +128,26 @@ def settings_for(dataset, image_shape, images, network=None, minutes=None):
     settings_for("celeb_a", (64, 64, 3), images=7000)["network"]  # "conv"
     ```
     """
-    height, width, channels = image_shape
-    kind = "mnist" if channels == 1 and max(height, width) <= 32 else "photographs"
-    kind = dataset if dataset in ("faces", "sprites") else kind
+    *sides, channels = image_shape
+    kind = "mnist" if channels == 1 and max(sides, default=0) <= 32 else "photographs"
+    kind = dataset if dataset in ("faces", "sprites") else kind if pixels else "values"
     settings = dict(DEFAULTS[kind])
-    networks = {name: settings.pop(name) for name in NETWORKS}
+    networks = {name: settings.pop(name) for name in NETWORKS if name in settings}
     better = {}
     if minutes is not None:
         better = max(row for row in WITH_TIME[kind].items() if row[0] <= max(0, minutes))[1]
     name = network or better.get("network", settings["network"])
+    if name not in networks:
+        raise ValueError(f"--network {name} is for images; expected mlp or conv")
     settings |= networks[name] | {"network": name}
     if "images" in settings:
         epochs = round(settings.pop("images") / images)
-        settings["epochs"] = min(max(epochs, 1), MOST_EPOCHS)
+        most = MOST_EPOCHS if pixels else MOST_EPOCHS_OF_VALUES
+        settings["epochs"] = min(max(epochs, 1), most)
     if minutes is not None:
         is_for_it = name == better.get("network", DEFAULTS[kind]["network"])
         settings |= better if is_for_it else {"epochs": better["epochs"]}
-    settings["latent_dim"] = min(settings["latent_dim"], max(1, height * width * channels // 2))
+    settings["latent_dim"] = min(settings["latent_dim"], max(1, math.prod(image_shape) // 2))
     return settings
 
 
