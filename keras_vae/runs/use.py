@@ -9,7 +9,7 @@ from keras_vae.runs import items
 from keras_vae.runs.config import condition_of, load_data
 from keras_vae.runs.values import names_of
 
-REFERENCE = 1000  # validation items whose mean is what is typical
+REFERENCE = 500  # validation items whose mean is what is typical
 
 
 def typical(run, k=100, seed=0):

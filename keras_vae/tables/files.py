@@ -141,7 +141,7 @@ def parquet(path, rows):
     os.stat(path)  # the readers have many types of errors
     frame = read_frame(path)
     columns = {}
-    for name in check_names(path, map(str, frame)):
+    for name in check_names(path, map(str, frame.columns)):
         column = np.asarray(frame[name])
         if column.dtype.kind in "fiu":
             columns[name] = column.astype("float64")
