@@ -22,6 +22,11 @@ def of_table(path, group=None):
         ValueError: If the file cannot be read, or a value does not fit its column.
     """
     cells = files.read(path)
+    if len(cells) < 3:
+        raise ValueError(
+            f"{path} has only {len(cells)} row{'s' * (len(cells) > 1)}; at least 3 are needed, one "
+            "each for training, validation and testing"
+        )
     table = Table.of(cells, group)
     given = {split(header)[0]: column for header, column in cells.columns.items()}
     columns, label_names, groups = {}, (), None
