@@ -1,4 +1,4 @@
-"""The actions of the page as functions of arrays, without Gradio.
+"""The actions of the page as functions of arrays, without Gradio; `rows.py` has more for tables.
 
 Photos are uint8 ``(height, width, 3)`` of any size, images uint8 of the model's shape. A visitor's
 mistake raises `ValueError`. Actions change only a thread-safe cache, so that any number of them
@@ -19,6 +19,7 @@ STRENGTH = 3  # largest strength of an edit, positive or negative
 STRIP = (-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2)  # strengths of an edit in its strip
 SUMS = (0, 0.5, 1, 1.5, 2)  # multiples of A - B in the strip of arithmetic
 MOST_IMAGES = 64
+MOST_ROWS, MOST_CELLS = 1000, 50_000  # most new rows; fewer of many columns
 MOST_TEMPERATURE = 2
 MOST_STEPS = 24
 FARTHEST = 10_000  # largest value of a latent in a request
@@ -162,11 +163,22 @@ class Actions:
             return photo, photos.add(photo, after - before, self.run.resize), to_uint8(strip)
         return to_uint8(before), to_uint8(after), to_uint8(strip)
 
-    def sample(self, count=16, seed=0, temperature=1.0, source="best", attributes=None):
-        """Returns new images.
+    @property
+    def most(self):
+        """The largest number of new images or rows in a request."""
+        if self.run.is_of_images:
+            return MOST_IMAGES
+        return max(1, min(MOST_ROWS, MOST_CELLS // self.image_shape[-1]))
+
+    def sample(self, *args, **kwargs):
+        """Returns new images, uint8 ``(count, height, width, channels)``; see `values`."""
+        return to_uint8(self.values(*args, **kwargs))
+
+    def values(self, count=16, seed=0, temperature=1.0, source="best", attributes=None):
+        """Returns new images or rows, as `Run.sample` does, if all arguments are valid.
 
         Args:
-            count: Number of images, 1 to 64.
+            count: Their number, 1 to `most`.
             seed: Whole number; one seed always gives the same images.
             temperature: From 0 to 2; below 1 images are more typical and less diverse.
             source: ``"flow"``, ``"mixture"``, ``"prior"`` or ``"best"``: the best source of the
@@ -175,12 +187,12 @@ class Actions:
                 ``{"smiling": True}``. Requires a source that takes them, see `wishes`.
 
         Returns:
-            uint8 ``(count, height, width, channels)``.
+            float32 ``(count, ...)``.
 
         Raises:
-            ValueError: If the run has no source of images, or an argument is invalid.
+            ValueError: If the run has no source of codes, or an argument is invalid.
         """
-        check_range("the number of images", count, 1, MOST_IMAGES, whole=True)
+        check_range(f"the number of {self.run.noun}", count, 1, self.most, whole=True)
         check_range("the seed", seed, 0, 2**32 - 1, whole=True)
         check_range("the temperature", temperature, 0, MOST_TEMPERATURE)
         check_name(source, ("best", *SOURCES), "source")
@@ -204,10 +216,9 @@ class Actions:
             raise ValueError(f"Only the {able} can sample by attributes, not the {source}")
         for name in attributes:
             check_name(name, self.wishes[source])
-        images = self.run.sample(
+        return self.run.sample(
             int(count), int(seed), float(temperature), source, attributes or None
         )
-        return to_uint8(images)
 
     def group(self, wanted):
         """Returns the mean code of a group of test images, float32 ``(latent_dim,)``.

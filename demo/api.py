@@ -13,15 +13,67 @@ from demo.events import TOGETHER, reporting
 from demo.picker import displayed, photo_input
 from keras_vae import plots
 
+NUMBER, WHOLE, TEXT, YES_NO = (
+    {"type": kind} for kind in ("number", "integer", "string", "boolean")
+)
+WISHES = {"type": "object", "additionalProperties": YES_NO}
+
+
+def value(default, schema, label):
+    return Api(default, schema, label)  # passed on unchanged: the function checks it
+
+
+def endpoint(function, inputs, outputs):
+    """Adds an endpoint with the name and the description of a function."""
+    button = gr.Button()
+    button.click(
+        reporting(function),
+        inputs,
+        outputs,
+        api_name=function.__name__,
+        api_description=" ".join(function.__doc__.split()),
+        **TOGETHER,
+    )
+
+
+def how_to_sample(most, noun):
+    """Returns the inputs of the endpoint `sample`."""
+    return [
+        value(16, WHOLE, f"Number of {noun}, 1 to {most:,}"),
+        value(0, WHOLE, "Seed"),
+        value(1.0, NUMBER, "Temperature, 0 to 2"),
+        value("best", TEXT, "flow, mixture, prior, or best: the best of these"),
+        value({}, WISHES, f"Attributes of the {noun}, such as {{'smiling': true}}"),
+    ]
+
+
+def build_for_table(actions, rows):
+    """Adds the endpoint of a run of a table to the page under construction."""
+
+    def sample(count, seed, temperature, source, attributes):
+        """Draws new rows, with a seed and a temperature from 0 to 2, from the flow, the mixture or
+        the prior (best: the best of these that the run has). Returns the cells by column.
+        """
+        new = rows.table.decode(actions.values(count, seed, temperature, source, attributes))
+        # JSON has no NaN, which a column has whose values are not finite.
+        return {name: [plain(cell) for cell in cells.tolist()] for name, cells in new.items()}
+
+    with gr.Column(visible=False):
+        endpoint(
+            sample,
+            how_to_sample(actions.most, "rows"),
+            value(None, {"type": "object"}, "Rows: a list of cells for each column"),
+        )
+
+
+def plain(cell):
+    return cell if isinstance(cell, str) or np.isfinite(cell) else None
+
 
 def build(actions, images, space_map):
     """Adds the endpoints to the page under construction."""
-    number, whole, text, yes_no = (
-        {"type": kind} for kind in ("number", "integer", "string", "boolean")
-    )
-    numbers = {"type": "array", "items": number}
-    strengths = {"type": "object", "additionalProperties": number}
-    wishes = {"type": "object", "additionalProperties": yes_no}
+    numbers = {"type": "array", "items": NUMBER}
+    strengths = {"type": "object", "additionalProperties": NUMBER}
 
     def picture(label):
         return photo_input(label=label)
@@ -29,22 +81,8 @@ def build(actions, images, space_map):
     def result(label):
         return gr.Image(label=label, format="png")
 
-    def value(default, schema, label):
-        return Api(default, schema, label)  # passed on unchanged: the function checks it
-
     def many(label):
         return gr.Gallery(label=label, format="png")
-
-    def endpoint(function, inputs, outputs):
-        button = gr.Button()
-        button.click(
-            reporting(function),
-            inputs,
-            outputs,
-            api_name=function.__name__,
-            api_description=" ".join(function.__doc__.split()),
-            **TOGETHER,
-        )
 
     def describe():
         """Describes the model: the data, the shape of the images, the attributes with the method
@@ -142,26 +180,20 @@ def build(actions, images, space_map):
 
     with gr.Column(visible=False):
         endpoint(describe, [], value(None, {"type": "object"}, "Description"))
-        endpoint(example, [value(0, whole, "Number")], result("Test image"))
+        endpoint(example, [value(0, WHOLE, "Number")], result("Test image"))
         endpoint(
             edit,
             [
                 picture("Picture"),
                 value({}, strengths, "Strength of each attribute, such as {'smiling': 1.5}"),
-                value(False, yes_no, "Add the change to the picture itself"),
-                value("", text, "Attribute that varies in the strip; empty: the first"),
+                value(False, YES_NO, "Add the change to the picture itself"),
+                value("", TEXT, "Attribute that varies in the strip; empty: the first"),
             ],
             [result("Before"), result("After"), result("Strip")],
         )
         endpoint(
             sample,
-            [
-                value(16, whole, "Number of images, 1 to 64"),
-                value(0, whole, "Seed"),
-                value(1.0, number, "Temperature, 0 to 2"),
-                value("best", text, "flow, mixture, prior, or best: the best of these"),
-                value({}, wishes, "Attributes of the images, such as {'smiling': true}"),
-            ],
+            how_to_sample(MOST_IMAGES, "images"),
             many("Samples"),
         )
         endpoint(
@@ -170,9 +202,9 @@ def build(actions, images, space_map):
                 picture("A"),
                 picture("B"),
                 picture("C"),
-                value(1.0, number, "Strength, -3 to 3"),
-                value({}, wishes, "Group in place of A, such as {'smiling': true}"),
-                value({}, wishes, "Group in place of B, such as {'smiling': false}"),
+                value(1.0, NUMBER, "Strength, -3 to 3"),
+                value({}, WISHES, "Group in place of A, such as {'smiling': true}"),
+                value({}, WISHES, "Group in place of B, such as {'smiling': false}"),
             ],
             [result("Result"), result("Strip")],
         )
@@ -182,8 +214,8 @@ def build(actions, images, space_map):
             [
                 picture("First"),
                 picture("Last"),
-                value("best", text, "flow, straight, spherical, or best: the flow if there is one"),
-                value(8, whole, "Steps, 2 to 24"),
+                value("best", TEXT, "flow, straight, spherical, or best: the flow if there is one"),
+                value(8, WHOLE, "Steps, 2 to 24"),
             ],
             [result("Strip"), animation],
         )
@@ -191,7 +223,7 @@ def build(actions, images, space_map):
         endpoint(decode, [value(None, numbers, "Code")], result("Picture"))
         endpoint(
             point,
-            [value(0.0, number, "x"), value(0.0, number, "y")],
+            [value(0.0, NUMBER, "x"), value(0.0, NUMBER, "y")],
             [result("Picture"), value(None, numbers, "Code")],
         )
 

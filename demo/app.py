@@ -1,15 +1,16 @@
-"""The page: a header and six tabs. `build_demo` builds it from a run."""
+"""The page: a header and tabs, others for a table. `build_demo` builds it from a run."""
 
 import html
 
 import gradio as gr
 import numpy as np
 
-from demo import QUEUE_SIZE, api, pictures, safety
+from demo import QUEUE_SIZE, api, check_noun, pictures, safety
 from demo.actions import Actions
 from demo.look import CSS, THEME
+from demo.rows import Rows
 from demo.space_map import SpaceMap
-from demo.tabs import about, arithmetic, edit, interpolate, sample, space
+from demo.tabs import about, arithmetic, edit, interpolate, row, rows, sample, space
 from keras_vae import checks
 from keras_vae.runs import folders
 
@@ -37,44 +38,74 @@ def build_demo(run, queue_size=QUEUE_SIZE):
     Returns:
         `gr.Blocks`, to be launched with the options `LAUNCH`.
 
+    Raises:
+        ValueError: If the run is neither of images nor of a table.
+
     Example:
 
     ```python
     build_demo(runs.load()).launch(**LAUNCH)
     ```
     """
+    check_noun(run.folder, run.noun)
     actions = Actions(run)
-    images, has = choices(actions)
-    space_map = SpaceMap(run.examples) if run.examples is not None else None
     with gr.Blocks(
         title=f"keras_vae: {run.config.get('name', 'a model')}",
         analytics_enabled=False,
         fill_width=False,
     ) as page:
         gr.HTML(headline(run), elem_classes="masthead")
-        first = []  # functions that draw the initial content of the tabs
-        # By default Gradio moves tabs that do not fit into a menu: on a phone, four of six.
-        with gr.Tabs(overflow_behavior="wrap", elem_classes="sections") as tabs:
-            with gr.Tab("Edit", id="edit"):
-                photo, drawing = edit.build(actions, images, has)
-                first.append(drawing)
-            with gr.Tab("Sample", id="sample"):
-                sample.build(actions, tabs, photo)
-            with gr.Tab("A − B + C", id="arithmetic"):
-                first.append(arithmetic.build(actions, images, has))
-            with gr.Tab("Interpolate", id="interpolate"):
-                first.append(interpolate.build(actions, images))
-            with gr.Tab("Latent space", id="space"):
-                first.append(space.build(actions, space_map))
-            with gr.Tab("This model", id="about"):
-                about.build(actions)
-        api.build(actions, images, space_map)
-        fill(first)
+        fill(build_for_images(actions) if run.is_of_images else build_for_table(actions))
     safety.refuse_addresses(page)
     safety.keep_clean(page)
     # By default each answered request sends a status message to all waiting visitors.
     page.queue(max_size=queue_size, status_update_rate=5)
     return page
+
+
+def tabs_of_page():
+    # By default Gradio moves tabs that do not fit into a menu: on a phone, four of six.
+    return gr.Tabs(overflow_behavior="wrap", elem_classes="sections")
+
+
+def build_for_images(actions):
+    """Lays out the tabs; returns the functions that draw their initial content."""
+    images, has = choices(actions)
+    examples = actions.run.examples
+    space_map = SpaceMap(examples) if examples is not None else None
+    first = []
+    with tabs_of_page() as tabs:
+        with gr.Tab("Edit", id="edit"):
+            photo, drawing = edit.build(actions, images, has)
+            first.append(drawing)
+        with gr.Tab("Sample", id="sample"):
+            sample.build(actions, tabs, photo)
+        with gr.Tab("A − B + C", id="arithmetic"):
+            first.append(arithmetic.build(actions, images, has))
+        with gr.Tab("Interpolate", id="interpolate"):
+            first.append(interpolate.build(actions, images))
+        with gr.Tab("Latent space", id="space"):
+            first.append(space.build(actions, space_map))
+        with gr.Tab("This model", id="about"):
+            about.build(actions)
+    api.build(actions, images, space_map)
+    return first
+
+
+def build_for_table(actions):
+    """The same for a run of a table."""
+    of_table = Rows(actions.run)
+    with tabs_of_page() as tabs:
+        with gr.Tab("Row", id="row"):
+            drawing, pick, shown = row.build(of_table)
+        with gr.Tab("Sample", id="sample"):
+            rows.build_sample(actions, of_table)
+        with gr.Tab("Map", id="map"):
+            rows.build_map(actions, tabs, of_table, pick, shown)
+        with gr.Tab("This model", id="about"):
+            about.build(actions)
+    api.build_for_table(actions, of_table)
+    return [drawing]
 
 
 def fill(drawings):
@@ -116,12 +147,18 @@ def choices(actions):
 
 def headline(run):
     model = "a VAE" if run.model.has_prior else "a plain autoencoder"
-    height, width = run.model.data_shape[:2]
-    name = html.escape(str(run.config.get("name", "images")))  # a run may be from a stranger
-    own = ""
+    name = html.escape(str(run.config.get("name", run.noun)))  # a run may be from a stranger
+    what, own = shape_of(run), ""
     if folders.is_pretrained(run.folder):
         own = " The model comes with the package; <code>python train.py</code> trains your own."
     return (
-        f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: images of "
-        f"{width} × {height} pixels, encoded as {run.model.latent_dim} numbers each.{own}</p>"
+        f"<h1>keras_vae</h1><p>The latent space of {model} trained on <b>{name}</b>: {what}, "
+        f"encoded as {run.model.latent_dim} numbers each.{own}</p>"
     )
+
+
+def shape_of(run):
+    if run.table:
+        return f"rows of {len(run.table.modelled):,} columns"
+    height, width = run.model.data_shape[:2]
+    return f"images of {width} × {height} pixels"

@@ -82,7 +82,48 @@ footer .divider { display: none; }
 .wish .wrap label:focus-within { outline: 2px solid var(--color-accent); }
 .wish .wrap label:first-child.selected { color: var(--body-text-color);
   background: var(--border-color-primary); border-color: var(--border-color-primary); }
+/* Tables of rows scroll within their own frame, so that the page itself never does. */
+.listing { overflow: auto; max-height: 600px; border: 1px solid var(--border-color-primary);
+  border-radius: var(--radius-md); background: var(--block-background-fill); }
+.listing table { width: 100%; border: 0 !important; border-collapse: collapse;
+  font-size: 0.95rem; font-variant-numeric: tabular-nums; margin: 0 !important; }
+.listing th, .listing td { padding: 0.4rem 0.7rem !important; border: 0 !important;
+  text-align: left; white-space: nowrap; max-width: 18rem; overflow: hidden;
+  text-overflow: ellipsis; }
+.listing th { position: sticky; top: 0; z-index: 1; font-weight: 500; font-size: 0.85rem;
+  color: var(--body-text-color-subdued); background: var(--block-background-fill); }
+.listing tr { border: 0 !important; border-top: 1px solid var(--border-color-primary) !important; }
+.listing thead tr { border-top: 0 !important; }
+.listing .marked td { background: var(--primary-50); }
+.dark .listing .marked td { background: var(--neutral-700); }
+.listing .marked td:nth-child(4) { font-weight: 700; color: var(--primary-700); }
+.dark .listing .marked td:nth-child(4) { color: var(--primary-300); }
+.listing .missing { color: var(--body-text-color-subdued); font-style: italic; }
+.listing .share { position: relative; z-index: 0; padding-left: 0.35rem; }
+.listing .share i { position: absolute; left: 0; top: 10%; height: 80%; z-index: -1; opacity: 0.35;
+  border-radius: 3px; background: var(--color-accent); }
+/* The table of cells always fits: the name of a column may take several lines. */
+.listing .cells { table-layout: fixed; }
+.listing .cells td:first-child { white-space: normal; overflow-wrap: anywhere; }
+.listing .cells th:first-child { width: 28%; }
+.listing .cells th:last-child { width: 22%; }
+.verdict p { margin: 0 0 0.5rem; font-size: 1.05rem; }
+a.file { display: inline-block; padding: 0.4rem 0.9rem; margin-right: 0.6rem; font-weight: 500;
+  border-radius: var(--radius-md); border: 1px solid var(--input-border-color);
+  text-decoration: none; color: var(--body-text-color); }
+.drawn p { margin: 0 0 0.6rem; }
+.map.wide { max-width: 640px; margin: 0 !important; }
 @media (max-width: 700px) {
+  .listing table { font-size: 0.85rem; }
+  .listing th, .listing td { padding: 0.4rem !important; }
+  .listing th { white-space: normal; font-size: 0.8rem; }
+  .listing td { max-width: 7rem; }
+  .listing .cells { table-layout: auto; font-size: 0.8rem; }
+  .listing .cells th { font-size: 0.75rem; }
+  .listing .cells td { max-width: 5.5rem; }
+  .listing .cells td:first-child { overflow-wrap: break-word; }
+  .listing .cells th:first-child { width: auto; }
+  .listing .cells th:last-child { width: 20%; }
   /* Offsets Gradio's margins, which are too wide here and cannot be changed directly. */
   .block.masthead, .sections { margin: 0 -1.2rem; width: auto; }
   .pair .html-container { padding: 0; }

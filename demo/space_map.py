@@ -14,6 +14,7 @@ class SpaceMap:
 
     Args:
         examples: `keras_vae.runs.examples.Examples`.
+        noun: What the items are called.
 
     Attributes:
         picture: uint8 ``(height, width, 3)``.
@@ -27,11 +28,11 @@ class SpaceMap:
     ```
     """
 
-    def __init__(self, examples):
+    def __init__(self, examples, noun="images"):
         self.origin, self.axes, self.names = plots.plane(examples.codes)
         self.points = self.place(examples.codes)
         figure = plots.latent_map(
-            examples.codes, examples.colours, examples.colour_names, examples.title
+            examples.codes, examples.colours, examples.colour_names, examples.title, noun
         )
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -54,9 +55,14 @@ class SpaceMap:
         """Returns the code of a point; directions outside the plane stay at their mean."""
         return (self.origin + self.axes @ point).astype("float32")
 
-    def nearest(self, point):
-        """Returns the index of the test image nearest to a point on the map."""
-        return int(np.argmin(np.sum((self.points - point) ** 2, axis=1)))
+    def nearest(self, point, among=None):
+        """Returns the index of the test image nearest to a point on the map.
+
+        Args:
+            point: In the plane.
+            among: How many of the first images to look at; None is all.
+        """
+        return int(np.argmin(np.sum((self.points[:among] - point) ** 2, axis=1)))
 
     def marked(self, point):
         """Returns the picture with a ring around a point."""

@@ -4,7 +4,8 @@ import argparse
 import importlib.util
 import socket
 
-from demo import QUEUE_SIZE
+from demo import QUEUE_SIZE, check_noun
+from keras_vae_cli.alone import folders
 from keras_vae_cli.program import number
 
 
@@ -20,8 +21,8 @@ def add_to(commands):
     parser = commands.add_parser(
         "demo",
         help="serve a web page: sample, edit, interpolate",
-        description="Serve a web page for a trained model: draw new images, edit a photo. Ctrl-C "
-        "stops it.",
+        description="Serve a web page for a trained model: draw new images, edit a photo; of a "
+        "table, draw new rows and see what is unusual about a row. Ctrl-C stops it.",
         allow_abbrev=False,  # options that open the page to others must be spelled out
     )
     add = parser.add_argument
@@ -68,6 +69,8 @@ def check(parser, args):
 
 
 def check_run(args):
+    noun = folders.read_settings(args.folder).get("noun", "images")
+    check_noun(args.folder, noun)
     check_address(args.host, args.port)
 
 

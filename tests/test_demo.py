@@ -29,9 +29,10 @@ from demo import actions as bounds
 from demo import controls, pictures, safety
 from demo.actions import Actions
 from demo.app import LAUNCH, build_demo, choices
+from demo.rows import Rows, digits, readable
 from demo.space_map import SpaceMap
-from demo.tabs import arithmetic, edit, sample
-from keras_vae import latent, photos, plots, runs
+from demo.tabs import arithmetic, edit, row, sample
+from keras_vae import datasets, evaluate, latent, photos, plots, runs, tables
 from keras_vae.runs import examples, files
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,40 @@ def add_flow(folder, latent_dim=2, names=NAMES):
     methods = {"smiling": "flow", "8": "flow"}
     files.write_json(folder / "config.json", config | {"edit_methods": methods})
     return folder
+
+
+def save_table_run(folder, name="people", has_prior=True):
+    """Makes a small run of a table, in which a cell is missing, and returns its folder."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=200)
+    columns = {
+        "age": np.round(40 + 10 * z + rng.normal(size=200), 1),
+        "colour:category": np.where(z + 0.3 * rng.normal(size=200) > 0, "red", "blue"),
+        "visits:count": rng.poisson(np.exp(1 + z / 2)),
+        "site:label": np.where(z > 0, "north", "south"),
+        "unit:category": np.repeat("kg", 200),
+    }
+    columns["age"][::20] = np.nan
+    tables.write(folder / "people.csv", columns)
+    data = datasets.load(folder / "people.csv")
+    keras.utils.set_random_seed(0)
+    parts = keras_vae.build_mlp((data.table.width,), 2, hidden=(16,), variational=has_prior)
+    kind = keras_vae.VAE if has_prior else keras_vae.AutoEncoder
+    model = kind(*parts, likelihood=data.table.likelihood())
+    model.compile("adam")
+    model.fit(data.train.images, epochs=20, verbose=0)
+    files.save(folder / "model.keras", model)
+    files.save(folder / "examples.npz", examples.collect(model, data))
+    settings = {"label_names": data.label_names, "noun": "rows", "table": data.table.to_json()}
+    config = {"completed": True, "started": "2026-01-01", "name": name, **settings}
+    files.write_json(folder / "config.json", config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def table_run(tmp_path_factory):
+    return runs.load(save_table_run(tmp_path_factory.mktemp("runs") / "table"))
 
 
 @pytest.fixture(scope="module")
@@ -441,6 +476,120 @@ def test_the_words_of_a_run_are_only_words(tmp_path):
     assert "&lt;img src=http://evil" in words and "<img src=http" not in words
     markdown = [str(block.value) for block in shown if isinstance(block, gr.Markdown)]
     assert not any("evil" in text for text in markdown)
+
+
+# A run of a table has other tabs.
+
+
+@pytest.mark.once
+def test_what_is_said_of_a_row_is_what_the_model_says(table_run):
+    rows, model = Rows(table_run), table_run.model
+    assert rows.names == ["age", "colour", "visits"]
+    x = rows.row(["40.5", "red", "3"])
+    np.testing.assert_array_equal(x, np.float32([[40.5, 0, 1, 3]]))
+    nats = evaluate.value_losses(model, x)[0]
+    np.testing.assert_allclose(rows.surprise(x)[0], [nats[0], nats[1] + nats[2], nats[3]])
+    np.testing.assert_allclose(rows.total(x), -model.log_likelihood(x, 100), rtol=1e-5)
+    np.testing.assert_array_equal(rows.expected(x), model.reconstruct(x))
+    gaps = rows.row(["", "red", "3"])
+    assert np.isnan(rows.surprise(gaps)[0]).tolist() == [True, False, False]
+    assert rows.expected(gaps)[0, 0] == pytest.approx(model.impute(gaps, 100)[0, 0], rel=1e-5)
+    # A test row is its own neighbour unless it is left out.
+    assert rows.neighbours(rows.kept[3:4])[0][0] == 3
+    assert 3 not in rows.neighbours(rows.kept[3:4], own=3)[0]
+    for kept in rows.kept:
+        np.testing.assert_array_equal(rows.row(rows.texts(kept))[0], kept)
+
+
+@pytest.mark.once
+def test_a_wrong_cell_is_told_by_its_column(table_run):
+    page, rows = build_demo(table_run), Rows(table_run)
+    draw = next(one.fn for one in page.fns.values() if one.api_name == "draw")
+    for name, text, message in (
+        ("age", "old", "The column 'age' has the text 'old'; expected a number"),
+        ("age", "1e300", "The column 'age' has 1e300"),
+        ("age", "inf", "The column 'age' has inf; expected a finite number"),
+        ("colour", "<b>", "'&lt;b&gt;', which is not in the training data. There are: blue, red"),
+        ("visits", 1.5, "The column 'visits' has 1.5; expected a whole number"),
+    ):
+        cells = {"age": 40, "colour": "red", "visits": 2} | {name: text}
+        said, near = draw(1, [list(pair) for pair in cells.items()])
+        assert message in said.replace("&#x27;", "'") and not near
+    said, near = draw(1, [["visits", None], ["colour", "red"], ["more", 1]])  # in any order
+    assert said.count("missing") == 4 and "of the known cells" in said and "north" in near
+    for wrong in (None, "x", [1], [["age"]], [[]], {"age": 1}):
+        if wrong in ([["age"]], [[]]):  # all cells are missing
+            assert "Every cell is missing" in draw(1, wrong)[0]
+        else:
+            with pytest.raises(gr.Error, match="Expected lines of a column and its value"):
+                draw(1, wrong)
+    assert row.texts_of(rows, [["age", "x" * 5000]])[0] == "x" * 1000
+
+
+@pytest.mark.once
+def test_a_page_of_a_table_speaks_of_rows(table_run, tmp_path):
+    page = build_demo(table_run)
+    tabs = [block.label for block in page.blocks.values() if isinstance(block, gr.Tab)]
+    assert tabs == ["Row", "Sample", "Map", "This model"]
+    blocks = page.blocks.values()
+    parts = [getattr(block, name, "") for block in blocks for name in ("value", "label", "info")]
+    words = " ".join(part for part in parts if isinstance(part, str)).lower()
+    for name in ("photo", "picture", "pixel", "image "):
+        assert name not in words.replace("data:image", ""), name
+    assert "rows of 3 columns" in words and "sources of new rows" in words
+    # Without test rows, without a prior, and with a name that is no HTML.
+    folder = save_table_run(tmp_path / "run", "<img src=x>", has_prior=False)
+    plain = runs.load(folder)
+    assert "The reconstruction loss is" in texts(build_demo(plain))
+    assert "No samples:" in texts(build_demo(plain)) and "<img src=x>" not in texts(
+        build_demo(plain)
+    )
+    words = texts(build_demo(dataclasses.replace(plain, examples=None)))
+    assert "No map:" in words and "Every cell is missing" in words
+
+
+@pytest.mark.once
+def test_new_rows_are_those_of_the_package(table_run):
+    page = build_demo(table_run)
+    page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    try:
+        client = Client(page.local_url, verbose=False)
+        assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/sample"]
+        new = client.predict(5, 7, 0.5, "prior", api_name="/sample")
+        expected = table_run.table.decode(table_run.sample(5, 7, 0.5, "prior"))
+        assert list(new) == ["age", "colour", "visits", "unit"]
+        for name, cells in expected.items():
+            assert new[name] == pytest.approx(cells.tolist()), name
+        for values, message in (
+            ((0,), "number of rows"),
+            ((1001,), "1 to 1,000"),
+            ((1, -1), "seed"),
+        ):
+            with pytest.raises(Exception, match=message):
+                client.predict(*values, api_name="/sample")
+    finally:
+        page.close()
+    rows = Rows(table_run)
+    lines = rows.csv(rows.kept).decode().splitlines()
+    assert lines[0] == "age,colour,visits,unit" and len(lines) == len(rows.kept) + 1
+
+
+@pytest.mark.once
+def test_numbers_are_read_with_the_digits_that_matter():
+    values = np.float32([[30000], [41234.5], [np.nan], [20000.25]])
+    assert digits(values) == (0, False) and digits(np.zeros((3, 1))) == (2, True)
+    assert digits(np.float32([[0], [1], [1]])) == (2, True)
+    assert digits(np.zeros((0, 1), "float32"))[0] == 2
+    for value, wanted, text in (
+        (41.0, (1, False), "41.0"),
+        (41.0, (1, True), "41"),
+        (41.26, (1, True), "41.3"),
+        (np.nan, (1, True), ""),
+        (1e30, (0, True), "1e+30"),
+        (np.float32(2e-7), (2, False), "2e-07"),
+        ("red", (1, False), "red"),
+    ):
+        assert readable(value, *wanted) == text
 
 
 # Every endpoint, with what it takes and with what it does not.
@@ -887,6 +1036,16 @@ def test_mistakes_are_one_line(run, tmp_path):
         assert process.returncode == 2, errors
         assert errors.startswith("keras-vae demo: error:") and errors.count("\n") == 1, errors
         assert message in errors
+
+
+@pytest.mark.once
+def test_a_run_of_other_arrays_names_the_commands_that_serve(run, tmp_path):
+    files.write_json(tmp_path / "config.json", {**run.config, "noun": "items"})
+    (tmp_path / "model.keras").symlink_to(run.folder / "model.keras")
+    process = start(tmp_path, cwd=tmp_path)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2 and errors.count("\n") == 1
+    assert "shows images and tables only" in errors and "keras-vae score RUN DATA" in errors
 
 
 @pytest.mark.once

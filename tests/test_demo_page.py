@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from test_demo import add_examples, add_flow
+from test_demo import add_examples, add_flow, save_table_run
 from test_main import save_run
 
 from demo.app import LAUNCH, build_demo
+from demo.space_map import SpaceMap
 from keras_vae import runs
 from keras_vae.runs import files
 
@@ -56,21 +57,45 @@ def url(tmp_path_factory):
     page.close()
 
 
+@pytest.fixture(scope="module")
+def table_run(tmp_path_factory):
+    return runs.load(save_table_run(tmp_path_factory.mktemp("runs") / "table"))
+
+
+@pytest.fixture(scope="module")
+def table_url(table_run):
+    page = build_demo(table_run)
+    page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)
+    yield page.local_url
+    page.close()
+
+
 @pytest.fixture(params=[1280, 390], ids=["desk", "phone"])
-def page(request, browser, url):
-    """The page, open; the test fails if it leaves anything in the console or asks elsewhere."""
+def opened(request, browser):
+    """A function that opens an address; the test fails if the page leaves anything in the console
+    or asks elsewhere.
+    """
     page = browser.new_page(viewport={"width": request.param, "height": 844})
     told = []
     page.on("console", lambda one: told.append(one.text) if one.type in ("error", "warning") else 0)
     page.on("pageerror", lambda error: told.append(str(error)))
     local = ("http://127.0.0.1", "data:", "blob:")
     page.on("request", lambda one: None if one.url.startswith(local) else told.append(one.url))
-    page.goto(url)
-    page.wait_for_selector("figure.picture img")
-    yield page
+
+    def open_at(url, selector):
+        page.goto(url)
+        page.wait_for_selector(selector)
+        return page
+
+    yield open_at
     # Gradio's own page says this at every upload, whatever becomes of it.
     assert [text for text in told if text != "Method not implemented."] == []
     page.close()
+
+
+@pytest.fixture
+def page(opened, url):
+    return opened(url, "figure.picture img")
 
 
 def sources(page):
@@ -280,3 +305,57 @@ def test_a_click_on_the_map_decodes_that_place(page):
     drag(page, page.locator(".latents input[type=range]").first, 0.9)
     wait_for_change(page, before)
     page.get_by_text("Decoded at the sliders' values").wait_for()
+
+
+# A run of a table.
+
+
+def test_a_row_is_edited_and_new_rows_are_drawn(opened, table_url, table_run):
+    page = opened(table_url, ".listing")
+    said = page.locator(".verdict").first
+
+    def write(line, text):
+        page.get_by_test_id(f"cell-{line}-1").dblclick()
+        page.keyboard.press("Control+A")
+        page.keyboard.type(text) if text else page.keyboard.press("Delete")
+        page.keyboard.press("Enter")
+
+    write(0, "150")
+    said.get_by_text("An unusual row.").wait_for()
+    assert said.locator(".marked td").first.inner_text() == "age"
+    write(0, "")
+    said.get_by_text("of the known cells").wait_for()
+    assert said.locator(".missing").count() == 1
+    write(1, "purple")
+    said.get_by_text(
+        "The column 'colour' has 'purple', which is not in the training data"
+    ).wait_for()
+    page.get_by_role("button", name="Most unusual").click()
+    said.locator(".cells").wait_for()
+    open_tab(page, "Map")
+    chart = page.locator(".map img").first
+    page.wait_for_function("document.querySelector('.map img').clientHeight > 100")
+    space_map, number = SpaceMap(table_run.examples, "rows"), 7
+    height, width = space_map.picture.shape[:2]
+    x, y = space_map.to_pixels.transform(space_map.points[number])
+    box = chart.bounding_box()
+    chart.click(
+        position={"x": x / width * box["width"], "y": (height - y) / height * box["height"]}
+    )
+    page.wait_for_function("document.querySelector('input[type=number]').value == '8'")
+    assert said.is_visible()
+    open_tab(page, "Sample")
+    table = page.locator(".drawn .listing").first
+    before = table.inner_text()
+    page.get_by_role("button", name="Draw again").click()
+    page.wait_for_function(
+        "before => document.querySelector('.drawn .listing').innerText != before", arg=before
+    )
+    with page.expect_download() as download:
+        page.get_by_text("Download CSV").click()
+    with open(download.value.path()) as file:
+        assert file.readline() == "age,colour,visits,unit\n" and len(file.readlines()) == 20
+    for name in ("Row", "Sample", "Map", "This model"):
+        open_tab(page, name)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= page.viewport_size["width"], name

@@ -155,6 +155,7 @@ def test_parquet_without_a_reader(monkeypatch, tmp_path):
         (["a,b:count", "1,2", "2,2.5"], "Line 3 of .*'b' has 2.5; expected a whole number"),
         (["a,b:count", "1,2", "2,-1"], "has -1; expected a whole number"),
         (["a,b", "1,2", "2,inf"], "Line 3 of .*'b' has inf; expected a finite number"),
+        (["a,b", "1,2", "2,1e300"], "'b' has 1e.300; expected a finite number"),
         (["a,b", "1,2,3"], "Line 2 of .* has 3 values; expected 2"),
         (["a,a", "1,2"], "two columns called 'a'"),
         (["a,a:count", "1,2"], "two columns called 'a'"),

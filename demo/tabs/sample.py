@@ -4,7 +4,7 @@ import gradio as gr
 import numpy as np
 
 from demo import controls
-from demo.actions import MOST_IMAGES, MOST_TEMPERATURE
+from demo.actions import MOST_TEMPERATURE
 from demo.events import LIVE, QUIET, reporting
 from demo.picker import displayed
 from demo.words import IN_VIEW, label
@@ -15,19 +15,18 @@ SOURCES = {
     "prior": ("Prior", "the distribution towards which training pulls the codes"),
 }
 COUNT = 24
+NONE = (
+    "**No samples:** the codes of a plain autoencoder follow no known distribution, and this run "
+    "has neither a flow nor a mixture fitted to them. To train a VAE, which has a prior to sample "
+    "from: `python train.py --model vae`."
+)
 ANY, WITH, WITHOUT = "any", "with", "without"
 
 
 def build(actions, tabs, photo):
     """Lays out the tab; a click on an image sends it to `photo` in the tab Edit."""
-    sources = actions.run.sources
-    if not sources:
-        gr.Markdown(
-            "**No samples:** the codes of a plain autoencoder follow no known distribution, and "
-            "this run has neither a flow nor a mixture fitted to them. To train a VAE, which has "
-            "a prior to sample from: `python train.py --model vae`.",
-            elem_classes="note",
-        )
+    if not actions.run.sources:
+        gr.Markdown(NONE, elem_classes="note")
         return
     gr.Markdown(
         "Random codes, decoded: new images that are not in the data. **Click an image to edit "
@@ -36,32 +35,7 @@ def build(actions, tabs, photo):
     )
     with gr.Row(equal_height=False, elem_classes="drawn"):
         with gr.Column(scale=2, min_width=300):
-            source = gr.Radio(
-                [(SOURCES[name][0], name) for name in sources],
-                value=sources[0],
-                label="Codes from",
-                info=". ".join(": ".join(SOURCES[name]) for name in sources),
-            )
-            names, wishes, columns = [], [], {}
-            for name, wanted in actions.wishes.items():
-                with gr.Column(visible=sources[0] == name, elem_classes="wishes") as columns[name]:
-                    laid_out = lay_out_wishes(actions, wanted)
-                names += [(name, wish) for wish in laid_out[0]]
-                wishes += laid_out[1]
-            draw = gr.Button("Draw again", variant="primary")
-            with gr.Accordion("Number, temperature, seed", open=False):
-                count = controls.slider(1, MOST_IMAGES, COUNT, step=1, label="Number of images")
-                temperature = controls.slider(
-                    0,
-                    MOST_TEMPERATURE,
-                    1,
-                    step=0.05,
-                    label="Temperature",
-                    info="Below 1: more typical and less diverse",
-                )
-                seed = gr.Number(
-                    0, label="Seed", info="One seed always gives the same images", precision=0
-                )
+            settings = Settings(actions, COUNT)
         with gr.Column(scale=5, min_width=300, elem_classes="new"):
             grid = gr.Gallery(
                 [displayed(image) for image in actions.sample(COUNT)],
@@ -77,18 +51,10 @@ def build(actions, tabs, photo):
             )
     # The settings of the images in the grid, from which a click draws its image again: the
     # controls may have changed since. The browser stores them, so that the server needs no state.
-    last = gr.JSON([COUNT, 0, 1.0, sources[0], {}], visible="hidden")
+    last = gr.JSON([COUNT, 0, 1.0, actions.run.sources[0], {}], visible="hidden")
 
-    def show(count, seed, temperature, source, *wishes):
-        own = [(name, wish) for (of, name), wish in zip(names, wishes) if of == source]
-        attributes = asked(own)
-        images = actions.sample(count, seed, temperature, source, attributes)
-        drawn = [count, seed, temperature, source, attributes]
-        return [displayed(image) for image in images], drawn
-
-    def others(count, temperature, source, *wishes):
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-        return seed, *show(count, seed, temperature, source, *wishes)
+    def show(*drawn):
+        return {grid: [displayed(image) for image in actions.sample(*drawn)], last: list(drawn)}
 
     def send(last, event: gr.SelectData):
         if not isinstance(last, list) or len(last) != 5:
@@ -98,25 +64,78 @@ def build(actions, tabs, photo):
             raise ValueError("There is no such picture")
         return displayed(images[event.index]), gr.Tabs(selected="edit")
 
-    inputs = [count, seed, temperature, source, *wishes]
-    gr.on(
-        [one.input for one in (count, temperature, source, *wishes)] + [seed.submit],
-        reporting(show),
-        inputs,
-        [grid, last],
-        **LIVE,
-    )
-    if columns:
-        source.input(
-            lambda name: {column: gr.Column(visible=name == of) for of, column in columns.items()},
-            source,
-            [*columns.values()],
-            **QUIET,
-        )
-    draw.click(
-        reporting(others), [count, temperature, source, *wishes], [seed, grid, last], **QUIET
-    )
+    settings.connect(show, [grid, last])
     grid.select(reporting(send), last, [photo, tabs], **QUIET)
+
+
+class Settings:
+    """The controls of new images or rows.
+
+    Args:
+        actions: `demo.actions.Actions` of a run that has a source of codes.
+        count: How many the page opens with.
+    """
+
+    def __init__(self, actions, count):
+        sources, noun = actions.run.sources, actions.run.noun
+        self.source = gr.Radio(
+            [(SOURCES[name][0], name) for name in sources],
+            value=sources[0],
+            label="Codes from",
+            info=". ".join(": ".join(SOURCES[name]) for name in sources),
+        )
+        # The controls for attributes, and the source and the attribute of each.
+        self.wishes, self.names, self.columns = [], [], {}
+        for name, wanted in actions.wishes.items():
+            with gr.Column(visible=sources[0] == name, elem_classes="wishes") as column:
+                names, wishes = lay_out_wishes(actions, wanted)
+            self.columns[name] = column
+            self.names += [(name, wish) for wish in names]
+            self.wishes += wishes
+        self.draw = gr.Button("Draw again", variant="primary")
+        with gr.Accordion("Number, temperature, seed", open=False):
+            self.count = controls.slider(1, actions.most, count, step=1, label=f"Number of {noun}")
+            self.temperature = controls.slider(
+                0,
+                MOST_TEMPERATURE,
+                1,
+                step=0.05,
+                label="Temperature",
+                info="Below 1: more typical and less diverse",
+            )
+            self.seed = gr.Number(
+                0, label="Seed", info=f"One seed always gives the same {noun}", precision=0
+            )
+
+    def connect(self, show, outputs):
+        """Has ``show(count, seed, temperature, source, attributes)``, a dict, fill `outputs`."""
+
+        def drawn(count, seed, temperature, source, *wishes):
+            own = [(name, wish) for (of, name), wish in zip(self.names, wishes) if of == source]
+            return show(count, seed, temperature, source, asked(own))
+
+        def others(count, temperature, source, *wishes):
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+            return {self.seed: seed, **drawn(count, seed, temperature, source, *wishes)}
+
+        others_of = [self.count, self.temperature, self.source, *self.wishes]
+        gr.on(
+            [one.input for one in others_of] + [self.seed.submit],
+            reporting(drawn),
+            [self.count, self.seed, self.temperature, self.source, *self.wishes],
+            outputs,
+            **LIVE,
+        )
+        if self.columns:
+            self.source.input(
+                lambda source: {
+                    column: gr.Column(visible=source == of) for of, column in self.columns.items()
+                },
+                self.source,
+                [*self.columns.values()],
+                **QUIET,
+            )
+        self.draw.click(reporting(others), others_of, [self.seed, *outputs], **QUIET)
 
 
 def lay_out_wishes(actions, wanted):

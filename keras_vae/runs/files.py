@@ -22,7 +22,7 @@ FILES = {
     "flow.keras": "a flow from noise to codes for samples, edits, interpolation (if enough images)",
     "examples.npz": "test images and codes, for the demo",
     "columns.csv": "how well each column is reconstructed (if no images)",
-    "columns.png": "the same as a chart (if no images)",
+    "columns.png": "columns.csv as a chart (if no images)",
     "samples.csv": "new rows (if a table)",
     "samples.npy": "new items (if no images)",
     "pairs.png": "pairs of columns of test rows and of new ones (if no images)",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_vae.checks import LARGEST
 from keras_vae.datasets.attributes import UNKNOWN
 from keras_vae.datasets.names import first_few, short
 
@@ -249,7 +250,7 @@ def numbers_of(cells, name, kind, values, declared=True):
                 f"Line {cells.lines[row]} of {cells.path}: the column {name!r} has the text "
                 f"{short(str(values[row]))!r}; expected a number{hint}"
             ) from None
-    wrong, expected = np.isinf(numbers), "a finite number"
+    wrong, expected = np.abs(numbers) >= LARGEST, "a finite number"
     if kind == "count" and not wrong.any():
         wrong = (numbers < 0) | (numbers != np.rint(numbers)) & ~np.isnan(numbers)
         expected = "a whole number of at least 0"
