@@ -507,7 +507,7 @@ def test_a_wrong_cell_is_told_by_its_column(table_run):
     draw = next(one.fn for one in page.fns.values() if one.api_name == "draw")
     for name, text, message in (
         ("age", "old", "The column 'age' has the text 'old'; expected a number"),
-        ("age", "1e300", "The column 'age' has 1e300"),
+        ("age", "1e300", "The column 'age' has 1e+300; expected a finite number"),
         ("age", "inf", "The column 'age' has inf; expected a finite number"),
         ("colour", "<b>", "'&lt;b&gt;', which is not in the training data. There are: blue, red"),
         ("visits", 1.5, "The column 'visits' has 1.5; expected a whole number"),
