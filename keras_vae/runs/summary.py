@@ -73,7 +73,7 @@ def last_lines(run, metrics, epochs, attribute=None):
     """
     noun = run.config.get("noun", "images")
     lines = ["", result_line(metrics, epochs, run.config)]
-    lines += [worth_line(metrics)] if "linear_log_likelihood" in metrics else []
+    lines += [worth_line(metrics, noun)] if "linear_log_likelihood" in metrics else []
     lines += [speed_line(metrics, noun)]
     if "edit_attribute" in metrics:
         lines += [edit_line(metrics)]
@@ -142,14 +142,17 @@ def result_line(metrics, epochs, config):
     )
 
 
-def worth_line(metrics):
+def worth_line(metrics, noun="rows"):
     """Returns a sentence that compares the model with a linear one, which needs no training."""
-    line = f"R² {metrics['test_r2']:.3f}, the mean over the columns. " if metrics["test_r2"] else ""
+    line = ""
+    if metrics["test_r2"] is not None:
+        of = "columns" if noun == "rows" else "channels"
+        line = f"R² {metrics['test_r2']:.3f}, the mean over the {of}. "
     if metrics["linear_log_likelihood"] is None:
-        return f"{line}No linear model to compare with: too few complete items."
+        return f"{line}No linear model to compare with: too few complete {noun}."
     network, linear = metrics["test_log_likelihood"], metrics["linear_log_likelihood"]
     return (
-        f"{line}log p(x) of {metrics['compared']:,} complete test items: {network:.2f} nats; the "
+        f"{line}log p(x) of {metrics['compared']:,} complete test {noun}: {network:.2f} nats; the "
         f"linear model with as many latents has {linear:.2f}, so the network is worth "
         f"{network - linear:.2f}."
     )
