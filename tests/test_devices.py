@@ -19,9 +19,10 @@ from keras_vae import parallel
 pytestmark = pytest.mark.once
 
 WORKER = Path(__file__).with_name("devices_worker.py")
-ALL = ("plain", "everything", "augmented", "conv", "scaled", "stream")
-ALL += ("conditional", "conditional_augmented", "conditional_stream")
-RATHER = ("plain", "everything")
+ALWAYS = ("everything", "stream")
+# As `conftest.py` deals out cases of tests: each on one backend, unless --every-case is given.
+OTHERS = ("plain", "augmented", "conv", "scaled", "conditional", "conditional_augmented")
+OTHERS += ("conditional_stream",)
 PATIENCE = 300  # seconds
 
 
@@ -84,15 +85,18 @@ def backend(request):
     return request.param
 
 
-def cases_of(backend):
-    """Returns all cases: on JAX Keras's loop needs `DataParallel`, which has a test of its own."""
-    return ALL if backend == "jax" else (*ALL, "keras_loop")
+@pytest.fixture(scope="module")
+def cases(backend, request):
+    """The cases of a backend: on JAX Keras's loop needs `DataParallel`, with a test of its own."""
+    place, step = INSTALLED.index(backend), len(INSTALLED)
+    others = OTHERS if request.config.option.every_case else OTHERS[place::step]
+    return (*ALWAYS, *others, *(() if backend == "jax" else ("keras_loop",)))
 
 
 @pytest.fixture(scope="module")
-def one(backend, tmp_path_factory):
+def one(backend, cases, tmp_path_factory):
     """What one device computes."""
-    return train(backend, cases_of(backend), tmp_path_factory.mktemp("one"))
+    return train(backend, cases, tmp_path_factory.mktemp("one"))
 
 
 def assert_same(several, one, devices=2):
@@ -111,19 +115,18 @@ def virtual(backend, count):
     return processes("torch", count) if backend == "torch" else [{"DEVICES": str(count)}]
 
 
-def test_two_devices_compute_what_one_does(backend, one, tmp_path):
-    assert_same(train(backend, cases_of(backend), tmp_path, virtual(backend, 2)), one)
+def test_two_devices_compute_what_one_does(backend, cases, one, tmp_path):
+    assert_same(train(backend, cases, tmp_path, virtual(backend, 2)), one)
 
 
 def test_so_do_four_of_which_some_have_no_row_of_the_last_batch(backend, one, tmp_path):
-    assert_same(train(backend, RATHER, tmp_path, virtual(backend, 4)), one, devices=4)
+    assert_same(train(backend, ("everything",), tmp_path, virtual(backend, 4)), one, devices=4)
 
 
 def test_so_do_processes(backend, one, tmp_path):
     if backend == "torch":
         pytest.skip("its devices are processes")
-    cases = ("everything", "stream", "augmented", "conditional_augmented", "conditional_stream")
-    assert_same(train(backend, cases, tmp_path, processes(backend, 2)), one)
+    assert_same(train(backend, ALWAYS, tmp_path, processes(backend, 2)), one)
 
 
 def test_so_does_data_parallel_of_keras(tmp_path):
