@@ -302,3 +302,18 @@ def test_the_linear_model_of_a_mixed_table(table):
     expected = evaluate.LinearModel(numbers, 1).log_likelihood(numbers)
     shares = (x[:, 2:4].sum(axis=0) + 1) / (len(x) + 2)
     np.testing.assert_allclose(linear(x), expected + np.log(shares)[x[:, 2:4].argmax(axis=1)])
+
+
+@pytest.mark.once
+def test_an_autoencoder_of_a_table_of_categories(train, command, tmp_path):
+    """It has no p(x): one score, no missing values filled, and no linear model beside it."""
+    rows = [f"{'xyz'[i % 3]};{'pq'[i % 2]};{'' if i % 4 else 'k'}" for i in range(14)]
+    path = write(tmp_path / "t.csv", "\ufeffa:category;b:category;c:label", *rows)
+    folder, output = train(path, "--model", "ae")
+    assert "linear model" not in output and "R²" not in output
+    code, text, _ = command("score", folder, path, "-o", tmp_path / "s.csv")
+    assert code == 0 and "without atypicality: a plain autoencoder has no p(x)" in text
+    assert list(rows_of(tmp_path / "s.csv")[0]) == ["line", "reconstruction_loss", "most_unusual"]
+    code, text, errors = command("impute", folder, path, "-o", tmp_path / "x.csv")
+    assert (code, text) == (2, "") and "which has no distribution of missing values" in errors
+    assert not (tmp_path / "x.csv").exists()

@@ -26,6 +26,8 @@ def typical(run, k=100, seed=0):
     Raises:
         ValueError: If log p(x) is not defined, or the run's data set cannot be loaded.
     """
+    if not run.model.has_prior:
+        raise ValueError("a plain autoencoder has no p(x)")
     data = load_data(run.config)
     part = data.validation[:REFERENCE]
     condition = condition_of(run.model, data, part)
@@ -103,6 +105,14 @@ def codes(run, path, skipped=None):
         yield (names, *run.model.posterior(x))
 
 
+def check_can_impute(run):
+    if not run.model.has_prior:
+        raise ValueError(
+            f"{run.folder} is a plain autoencoder, which has no distribution of missing values. "
+            "Train a VAE"
+        )
+
+
 def complete_rows(run, path, k=100, seed=0):
     """Yields the rows of a table with missing cells filled, some rows at a time.
 
@@ -122,6 +132,7 @@ def complete_rows(run, path, k=100, seed=0):
     """
     if not run.table:
         raise ValueError(f"{run.folder} is not a model of a table")
+    check_can_impute(run)
     for cells in tables.chunks(path, items.TOGETHER):
         rows = run.table.encode(cells)
         given = run.table.decode(run.model.impute(rows, k, 4000, seed))
@@ -144,5 +155,6 @@ def complete_rows(run, path, k=100, seed=0):
 
 def complete_items(run, path, k=100, seed=0):
     """Yields the items of an array file with missing values filled, see `complete_rows`."""
+    check_can_impute(run)
     for _, x in items.batches(run, path):
         yield run.model.impute(x, k, 4000, seed), int(np.isnan(x).sum())
