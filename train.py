@@ -52,6 +52,9 @@ def train(started, args, folder, before, discard):
         plan = args.minutes and Timetable(started + 60 * args.minutes, data, judges)
         with parallel.scope():
             model = make_model(args, data, plan)
+        if not data.is_of_images:
+            for part in (data.train, data.validation, data.test):
+                model.likelihood.data.check(part.images, data.image_shape, args.dataset)
     settings = config.describe(vars(args), data, model, before)
 
     # Fit. The model with the lowest validation loss is kept.

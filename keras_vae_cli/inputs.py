@@ -56,7 +56,8 @@ def add_draws(add):
 
 def check_output(parser, args, endings):
     pictures.check_output(parser, args.output, endings)
-    if os.path.exists(args.output) and os.path.samefile(args.output, args.data):
+    data = os.path.expanduser(args.data)
+    if os.path.exists(args.output) and os.path.samefile(args.output, data):
         parser.error(f"{args.output} is the data, which must not change; choose another -o")
 
 

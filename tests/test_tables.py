@@ -329,3 +329,24 @@ def test_draws_have_the_distribution_of_the_likelihood(name):
         density = np.exp(-keras.ops.convert_to_numpy(nats)[:, 0])
         expected = [density[np.abs(grid - v) <= 0.5].sum() * 0.01 for v in values]
     np.testing.assert_allclose(counts / len(x), expected, atol=0.012)
+
+
+@pytest.mark.once
+def test_names_and_cells_in_quotes(tmp_path):
+    """A delimiter in a quoted name is none; a row's number is that of its first line."""
+    path = write(tmp_path / "t.csv", '"a;b;c",d:ignore', '1,"x', 'y"', '2,"z"')
+    cells = tables.read(path)
+    assert list(cells.columns) == ["a;b;c", "d:ignore"] and cells.lines.tolist() == [2, 4]
+
+
+@pytest.mark.once
+def test_long_numbers_stay_whole(tmp_path):
+    ids = ["12345678901", "12345678902", "NA", "?"]
+    rows = [f"{i},{person},98765432101" for i, person in enumerate(ids)]
+    path = write(tmp_path / "t.csv", "x,id:group,k", *rows)
+    cells = tables.read(path)
+    table = Table.of(cells)
+    assert table.decode(table.encode(cells))["k"].tolist() == ["98765432101"] * 4
+    numbers = np.array([12345678901.0, np.nan, 1700000003.25])
+    tables.write(tmp_path / "n.csv", {"x": numbers})
+    assert (tmp_path / "n.csv").read_text().split() == ["x", "12345678901", '""', "1700000003.25"]

@@ -454,7 +454,9 @@ def test_the_straight_path_may_be_left_out(monkeypatch):
 
     images = np.zeros((9, 64, 64, 3), "uint8")
     split = datasets.dataset.Split(images)
-    data = types.SimpleNamespace(image_shape=images.shape[1:], train=split)
+    data = types.SimpleNamespace(
+        is_of_images=True, table=None, image_shape=images.shape[1:], train=split
+    )
     for flags, expected in (((), True), (("--no-straight",), False)):
         args = parse(["--network", "mlp", "--widths", "8", *flags])
         train.fill_in_defaults(args, data)
@@ -496,7 +498,9 @@ def test_the_speed_of_the_first_steps_decides(monkeypatch):
         speed = 1.0
         minutes = property(lambda self: 1.0 * self.speed)
 
-    data = types.SimpleNamespace(image_shape=(64, 64, 3), train=Images(range(9)))
+    data = types.SimpleNamespace(
+        is_of_images=True, table=None, image_shape=(64, 64, 3), train=Images(range(9))
+    )
     for speed, flags, widths in (
         (100, (), [8]),
         (1000, (), [16]),  # ten minutes
@@ -536,7 +540,12 @@ def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkey
     import train
 
     args = parse(["--backend", BACKEND, *flags])
-    train.fill_in_defaults(args, types.SimpleNamespace(image_shape=shape, train=range(images)))
+    train.fill_in_defaults(
+        args,
+        types.SimpleNamespace(
+            is_of_images=True, table=None, image_shape=shape, train=range(images)
+        ),
+    )
     assert (args.network, args.latent_dim, args.epochs) == expected
     assert args.straight is True
 

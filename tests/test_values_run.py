@@ -168,7 +168,7 @@ def test_a_run_of_signals(train, signals, command, tmp_path):
     assert rows_of(tmp_path / "s.csv")[-1]["item"] == "89"
     np.save(tmp_path / "short.npy", np.zeros((3, 31, 1)))
     code, _, errors = command("encode", folder, tmp_path / "short.npy", "-o", tmp_path / "c.csv")
-    assert code == 2 and "must have the shape (n, 32, 1)" in errors
+    assert code == 2 and "must have arrays of the shape (n, 32, 1)" in errors
     assert not (tmp_path / "c.csv").exists()
 
 
@@ -317,3 +317,28 @@ def test_an_autoencoder_of_a_table_of_categories(train, command, tmp_path):
     code, text, errors = command("impute", folder, path, "-o", tmp_path / "x.csv")
     assert (code, text) == (2, "") and "which has no distribution of missing values" in errors
     assert not (tmp_path / "x.csv").exists()
+
+
+@pytest.mark.once
+def test_values_that_do_not_suit_the_likelihood(run_here, signals, tmp_path):
+    flags = "--likelihood", "poisson", "--output", tmp_path / "run"
+    code, _, errors = run_here("--dataset", signals, *flags)
+    assert code == 2 and "must be whole numbers of at least 0" in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.once
+def test_scores_have_the_same_columns_throughout(tmp_path):
+    """Black and white images have a log-likelihood under Bernoulli, and grey ones none."""
+    images = np.zeros((1500, 4, 4, 1), "uint8")
+    images[1400] = 100
+    np.save(tmp_path / "x.npy", images)
+    parts = keras_vae.build_mlp((4, 4, 1), 2, (8,))
+    model = keras_vae.VAE(*parts, "bernoulli")
+    model.compile("adam")
+    run = runs.Run(tmp_path, {}, model, None, None)
+    with pytest.raises(ValueError, match=r"some items of .* have a log-likelihood and others none"):
+        list(use.scores(run, tmp_path / "x.npy", k=1))
+    np.save(tmp_path / "empty.npy", images[:0])
+    with pytest.raises(ValueError, match="must hold numbers"):
+        list(use.scores(run, tmp_path / "empty.npy", k=1))

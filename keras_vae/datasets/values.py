@@ -8,7 +8,7 @@ import numpy as np
 from keras_vae.datasets import arrays
 from keras_vae.datasets.source import Source
 from keras_vae.tables import Table, files
-from keras_vae.tables.table import as_texts, split
+from keras_vae.tables.table import as_texts, is_unknown, split
 
 
 def of_table(path, group=None):
@@ -38,7 +38,8 @@ def of_table(path, group=None):
             known = np.array(label_names)[places] == texts
             columns["labels"] = np.where(known, places, -1)
         elif column.kind == "group":  # a row without a value is a group of its own
-            groups = np.array([text or f"\0{row}" for row, text in enumerate(texts)])
+            own = [f"\0{row}" for row in range(len(texts))]
+            groups = np.where(is_unknown(texts), own, texts)
     return of_values(
         path, table.encode(cells), columns, label_names=label_names, groups=groups, table=table
     )

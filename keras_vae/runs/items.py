@@ -68,12 +68,17 @@ def of_arrays(run, path, together):
         raise ValueError(f"There is no file {path}")
     shape, first = run.model.data_shape, 0
     for name in arrays.members(path)[0]:
+        whole, dtype = arrays.header(path, name)
+        if 0 in whole or dtype.kind not in arrays.NUMBERS:
+            raise ValueError(
+                f"{path} must hold numbers (n, ...). Received: shape={whole}, dtype={dtype}"
+            )
         if run.is_of_images:
             natural = arrays.image_shape(path, name)
-        elif (given := arrays.header(path, name)[0][1:]) != shape:
+        elif whole[1:] != shape:
             raise ValueError(
-                f"The array {name!r} in {path} must have the shape (n, "
-                f"{', '.join(map(str, shape))}). Received: (n, {', '.join(map(str, given))})"
+                f"{path} must have arrays of the shape (n, {', '.join(map(str, shape))}). "
+                f"Received: (n, {', '.join(map(str, whole[1:]))})"
             )
         for chunk in arrays.chunks(path, name):
             for start in range(0, len(chunk), together):

@@ -162,7 +162,9 @@ class Run:
         """Returns images as they are, and of other data values with these means."""
         if self.is_of_images:
             return means
-        return self.model.likelihood.draw(means, np.random.default_rng(seed))
+        # Not the generator of the codes, whose noise would be the same.
+        rng = np.random.default_rng(None if seed is None else (seed, 1))
+        return self.model.likelihood.draw(means, rng)
 
     def _lacking(self):
         """Returns the reasons why sources are missing, by source."""

@@ -6,7 +6,7 @@ from keras_vae import evaluate, tables
 from keras_vae.checks import check_integer
 from keras_vae.evaluate.fit import why_no_likelihood
 from keras_vae.runs import items
-from keras_vae.runs.config import condition_of, load_data
+from keras_vae.runs.config import load_data
 from keras_vae.runs.values import names_of
 
 REFERENCE = 500  # validation items whose mean is what is typical
@@ -29,9 +29,9 @@ def typical(run, k=100, seed=0):
     if not run.model.has_prior:
         raise ValueError("a plain autoencoder has no p(x)")
     data = load_data(run.config)
-    part = data.validation[:REFERENCE]
-    condition = condition_of(run.model, data, part)
-    return float(-run.model.log_likelihood(part.images, k, seed=seed, condition=condition).mean())
+    x = data.validation.images[:REFERENCE]
+    # Without the classes of a model with a condition, which those of new data are not known either.
+    return float(-run.model.log_likelihood(x, k, seed=seed).mean())
 
 
 def scores(run, path, usual=None, k=100, seed=0, batch_size=128, skipped=None):
@@ -63,10 +63,16 @@ def scores(run, path, usual=None, k=100, seed=0, batch_size=128, skipped=None):
     ```
     """
     check_integer("k", k, 1)
-    table = run.table
+    table, reason = run.table, ()
     for names, x in items.batches(run, path, skipped=skipped):
         columns = {items.name_of(run, path): names}
-        if why_no_likelihood(run.model, x) is None:
+        why = why_no_likelihood(run.model, x)
+        if reason not in ((), why):  # for example grey images after black and white ones
+            raise ValueError(
+                f"some items of {path} have a log-likelihood and others none: {why or reason}"
+            )
+        reason = why
+        if reason is None:
             found = evaluate.anomaly_scores(run.model, x, usual or 0.0, k, batch_size, seed)
             if usual is None:
                 del found["atypicality"]
@@ -137,13 +143,15 @@ def complete_rows(run, path, k=100, seed=0):
         rows = run.table.encode(cells)
         given = run.table.decode(run.model.impute(rows, k, 4000, seed))
         columns, count = dict(cells.columns), 0
-        parts = {column.name: part for column, part in run.table.parts()}
+        parts = {column.name: (column.kind, part) for column, part in run.table.parts()}
         for header, values in cells.columns.items():
             name = tables.table.split(header)[0]
             if name not in parts:
                 continue
-            missing = np.isnan(rows[:, parts[name].start])
+            kind, part = parts[name]
+            missing = np.isnan(rows[:, part.start])
             count += missing.sum()
+            values = tables.table.as_texts(values) if kind == "category" else values
             if values.dtype.kind != "f":
                 values = values.astype(object)
                 values[missing] = [tables.files.text(value) for value in given[name][missing]]

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,23 +94,28 @@ def lines(path, rows):
     """Yields the cells of a text file."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         first = file.readline()
+        plain = re.sub(r'"[^"]*"', "", first)  # without quoted names
+        if '"' in plain:
+            raise ValueError(f"{path}: a column name in the first line has a line break")
         if "\0" in first:
             raise ValueError(f"{path} is not a text file in UTF-8")
-        delimiter = max(",;\t", key=first.count)
+        delimiter = max(",;\t", key=plain.count)
         header = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
         names = check_names(path, header)
-        found, numbers = [], []
+        found, numbers, line = [], [], 1
         reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
         for row in reader:
-            if not row:
+            begin, line = line + 1, reader.line_num + 1  # a cell may have line breaks
+            if not row and len(names) > 1:
                 continue
+            row = row or [""]
             if len(row) != len(names):
                 raise ValueError(
-                    f"Line {reader.line_num + 1} of {path} has {len(row):,} values; expected "
+                    f"Line {begin} of {path} has {len(row):,} values; expected "
                     f"{len(names):,}, as in its first line"
                 )
             found.append(row)
-            numbers.append(reader.line_num + 1)
+            numbers.append(begin)
             if len(found) == rows:
                 yield cells(path, names, found, numbers)
                 found, numbers = [], []
@@ -141,8 +147,10 @@ def parquet(path, rows):
     os.stat(path)  # the readers have many types of errors
     frame = read_frame(path)
     columns = {}
-    for name in check_names(path, map(str, frame.columns)):
-        column = np.asarray(frame[name])
+    for original, name in zip(frame.columns, check_names(path, map(str, frame.columns))):
+        column = np.asarray(frame[original])
+        if column.ndim > 1 or any(isinstance(x, (list, dict, np.ndarray)) for x in column[:100]):
+            raise ValueError(f"The column {name!r} of {path} holds lists, and not numbers or texts")
         if column.dtype.kind in "fiu":
             columns[name] = column.astype("float64")
         else:
@@ -231,4 +239,4 @@ def text(value):
         return ""
     if isinstance(value, np.float32):
         return np.format_float_positional(value, unique=True, trim="-")
-    return repr(int(value)) if float(value).is_integer() else f"{float(value):.9g}"
+    return repr(int(value)) if float(value).is_integer() else repr(float(value))

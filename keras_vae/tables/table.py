@@ -7,6 +7,7 @@ import numpy as np
 from keras_vae.checks import LARGEST
 from keras_vae.datasets.attributes import UNKNOWN
 from keras_vae.datasets.names import first_few, short
+from keras_vae.tables import files
 
 MODELLED = ("number", "count", "category")
 OTHERS = ("label", "group", "ignore")
@@ -225,7 +226,7 @@ def column_of(cells, header, name, kind, values):
     numbers = numbers_of(cells, name, kind, values, declared=kind is not None)
     known = numbers[~np.isnan(numbers)]
     if not len(known) or (known == known[0]).all():
-        text = "" if not len(known) else f"{known[0]:.9g}"
+        text = files.text(known[0]) if len(known) else ""
         return Column(name, "constant", (text,))
     offset = 0.0
     if kind != "count" and abs(known.mean()) > FAR * known.std():
@@ -280,7 +281,7 @@ def as_texts(values):
     """Returns cells as strings; categories of a Parquet file may be numbers."""
     if values.dtype.kind != "f":
         return values
-    return np.array(["" if np.isnan(value) else f"{value:.9g}" for value in values])
+    return np.array([files.text(value) for value in values.tolist()])
 
 
 def one_hot(cells, column, values):
