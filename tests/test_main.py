@@ -142,7 +142,11 @@ once = pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "no command given; expected one of sample, edit, interpolate, evaluate, pack, demo"),
+        (
+            [],
+            "no command given; expected one of sample, edit, interpolate, score, encode, impute, "
+            "evaluate, pack, demo",
+        ),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
         (["sample", "--foo"], "unrecognized arguments: --foo"),
