@@ -17,24 +17,26 @@ def add_to(commands):
     parser.add_argument(
         "-o",
         "--output",
-        default="complete.csv",
         metavar="FILE",
         help="file to write: .csv, .tsv or .parquet for a table, .npy for arrays; default: "
-        "complete.csv",
+        "complete.csv or complete.npy",
     )
     inputs.add_draws(parser.add_argument)
     return parser
 
 
 def check(parser, args):
-    inputs.check_output(parser, args, (*inputs.TABLES, ".npy"))
+    if args.output is not None:
+        inputs.check_output(parser, args, (*inputs.TABLES, ".npy"))
 
 
 def check_run(args):
     config = folders.read_settings(args.folder)
-    noun, is_array = config.get("noun", "images"), args.output.lower().endswith(".npy")
+    noun = config.get("noun", "images")
     if noun == "images":
         raise ValueError(f"{args.folder} is a model of images, which have no missing values")
+    args.output = args.output or f"complete{'.npy' if noun == 'items' else '.csv'}"
+    is_array = args.output.lower().endswith(".npy")
     if is_array != (noun == "items"):
         expected = "-o must end in .npy" if noun == "items" else "-o must be a table, such as .csv"
         raise ValueError(f"{args.folder} is a model of {noun}: {expected}")

@@ -140,7 +140,7 @@ def notes(data):
         cut = [f"{short(name)} at {cut:g}" for name, cut in cuts.items()]
         lines.append(f"Scores thresholded: {first_few(cut)}")
     if gaps := counts(data.train.known, data.attribute_names):
-        lines.append(f"Known for only some training images: {first_few(gaps)}")
+        lines.append(f"Known for only some training {data.noun}: {first_few(gaps)}")
     return lines
 
 

@@ -95,7 +95,9 @@ def pairs(names, real, new):
                 if i == j:
                     y = columns_of[i]
                     edges = np.linspace(*limits, 31)
-                    axes.hist(y[~np.isnan(y)], edges, density=True, color=colour, alpha=0.55)
+                    y = y[(y >= limits[0]) & (y <= limits[1])]  # NaN is not
+                    if len(y):
+                        axes.hist(y, edges, density=True, color=colour, alpha=0.55)
                 else:
                     axes.scatter(
                         columns_of[j][:shown], y, s=4, color=colour, alpha=0.5, linewidths=0

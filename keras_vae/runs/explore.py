@@ -74,7 +74,9 @@ def explore(model, data, seed=0, announce=lambda text: None, seconds=None):
             directions = latent.fit_directions(codes, attributes, names, known=known)
             flow_attributes = np.where(known, attributes, np.nan)
             if gaps := counts(known, names):
-                notes.append(f"Directions fitted to images with known values: {first_few(gaps)}")
+                notes.append(
+                    f"Directions fitted to {data.noun} with known values: {first_few(gaps)}"
+                )
         else:
             notes.append(
                 f"No directions: no attribute has {MIN_IMAGES_PER_SIDE} images with it and "

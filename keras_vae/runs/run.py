@@ -143,8 +143,8 @@ class Run:
             )
         if attributes and "flow" in lacking:
             raise ValueError(
-                f"{self.folder} cannot sample images with given attributes: {lacking['flow']}. "
-                "Train on at least 50 images with attributes"
+                f"{self.folder} cannot sample {self.noun} with given attributes: "
+                f"{lacking['flow']}. Train on at least 50 {self.noun} with attributes"
             )
         if source in lacking:
             raise ValueError(

@@ -149,7 +149,10 @@ def worth_line(metrics, noun="rows"):
         of = "columns" if noun == "rows" else "channels"
         line = f"R² {metrics['test_r2']:.3f}, the mean over the {of}. "
     if metrics["linear_log_likelihood"] is None:
-        return f"{line}No linear model to compare with: too few complete {noun}."
+        return (
+            f"{line}No linear model to compare with: it needs complete {noun}, of at most 2,000 "
+            "numbers that are not all categories."
+        )
     network, linear = metrics["test_log_likelihood"], metrics["linear_log_likelihood"]
     return (
         f"{line}log p(x) of {metrics['compared']:,} complete test {noun}: {network:.2f} nats; the "

@@ -84,12 +84,11 @@ def compare(model, data, condition=None):
     found = {"test_r2": float(np.mean(known)) if known else None}
     if not model.has_prior:
         return found
-    complete = [
-        np.flatnonzero(~np.isnan(flat(part.images)).any(axis=1)) for part in data_parts(data)
-    ]
-    rows = complete[1][:COMPARED]
+    training, rows = complete_rows(data.train.images), complete_rows(test)[:COMPARED]
     found |= {"test_log_likelihood": None, "linear_log_likelihood": None, "compared": len(rows)}
-    linear = linear_model(data.train.images[complete[0]], model.latent_dim, data.table)
+    if getattr(model.likelihood.data, "exclusive", False):  # a density says nothing of categories
+        return found
+    linear = linear_model(data.train.images[training], model.latent_dim, data.table)
     if linear is None or not len(rows):
         return found
     told = None if condition is None else condition[rows]
@@ -100,8 +99,9 @@ def compare(model, data, condition=None):
     }
 
 
-def data_parts(data):
-    return data.train, data.test
+def complete_rows(x):
+    """Returns the indices of items without missing values."""
+    return np.flatnonzero(~np.isnan(flat(x)).any(axis=1))
 
 
 def flat(x):
