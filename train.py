@@ -9,14 +9,14 @@ import shlex
 import sys
 import time
 
-from keras_vae_cli import train as command_line
-from keras_vae_cli.pieces import (
+from keras_vae.commands import train as command_line
+from keras_vae.commands.pieces import (
     check_likelihood,
     make_condition,
     make_likelihood,
     make_pieces,
 )
-from keras_vae_cli.program import fail, one_line_errors, shown
+from keras_vae.start.program import fail, one_line_errors, shown
 
 
 def main():
@@ -29,7 +29,7 @@ def train(started, args, folder, before, discard):
 
     Args:
         started: When the program was started, a time of `time.monotonic`.
-        args: See `keras_vae_cli.train.parse`.
+        args: See `keras_vae.commands.train.parse`.
         folder: The run folder, which exists.
         before: The content of config.json if the run is to be continued, else None.
         discard: A function that removes the files that the run has written.

@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_vae_cli.main import main
+from keras_vae.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["demo", *sys.argv[1:]]))

@@ -1,36 +1,40 @@
-"""keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch."""
+"""keras_vae: Variational Autoencoders for Keras 3, on JAX, TensorFlow and torch.
 
-try:
-    import keras as _  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name not in ("jax", "tensorflow", "torch"):
-        raise
-    raise ImportError(
-        f"Keras would use the backend {error.name!r}, which is not installed. Set the environment "
-        "variable KERAS_BACKEND to one that is ('jax', 'tensorflow' or 'torch') before Keras is "
-        f'imported, or install it: pip install "keras_vae[{error.name}]"'
-    ) from None
+The public names are those of `keras_vae/public.py`. They are imported when the first of them is
+used, or at once if Keras has been imported before. So the programs, which need only
+`keras_vae/start/` and `keras_vae/commands/` at first, choose Keras's backend before it is loaded.
+"""
 
-from keras_vae import datasets as datasets
-from keras_vae import evaluate as evaluate
-from keras_vae import latent as latent
-from keras_vae import likelihoods as likelihoods
-from keras_vae import parallel as parallel
-from keras_vae import photos as photos
-from keras_vae import plots as plots
-from keras_vae import priors as priors
-from keras_vae import runs as runs
-from keras_vae.layers import DepthToSpace as DepthToSpace
-from keras_vae.layers import DynamicBinarization as DynamicBinarization
-from keras_vae.layers import Sampling as Sampling
-from keras_vae.models import bounds as bounds
-from keras_vae.models import penalties as penalties
-from keras_vae.models.autoencoder import AutoEncoder as AutoEncoder
-from keras_vae.models.conditions import Condition as Condition
-from keras_vae.models.vae import VAE as VAE
-from keras_vae.networks import build_conv as build_conv
-from keras_vae.networks import build_mlp as build_mlp
-from keras_vae.networks import build_patches as build_patches
-from keras_vae.training.checkpoint import Checkpoint as Checkpoint
+import importlib
+import sys
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+WITHOUT_KERAS = "keras_vae.start", "keras_vae.commands"
+
+
+def __getattr__(name):
+    if not name.startswith("_") and f"{__name__}.{name}" not in WITHOUT_KERAS:
+        if not any(map(is_half_imported, list(sys.modules))):
+            importlib.import_module("keras_vae.public")
+        public = sys.modules.get("keras_vae.public")
+        if hasattr(public, name):
+            return getattr(public, name)
+    # Python now looks for a module of this name.
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def is_half_imported(name):
+    """Returns whether a module is of this package, needs Keras, and is being imported."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    ours = name.startswith("keras_vae.") and not name.startswith(WITHOUT_KERAS)
+    return ours and getattr(spec, "_initializing", False)
+
+
+def __dir__():
+    return [*globals(), *vars(importlib.import_module("keras_vae.public"))]
+
+
+if TYPE_CHECKING or "keras" in sys.modules:
+    from keras_vae.public import *  # noqa: F403

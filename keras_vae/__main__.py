@@ -1,8 +1,8 @@
-"""`python -m keras_vae`: the same commands as `keras-vae`, which starts faster."""
+"""`python -m keras_vae`: the same as `keras-vae`, if that script is not on the path."""
 
 import sys
 
-from keras_vae_cli.main import main
+from keras_vae.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -181,7 +181,7 @@ def make_vae():
 def command(capsys):
     """Returns a function that runs a command here and gives (exit code, output, errors)."""
 
-    from keras_vae_cli.main import main
+    from keras_vae.commands.main import main
 
     def call(*arguments):
         capsys.readouterr()

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from keras_vae.runs import folders
-from keras_vae_cli import backends, demo
-from keras_vae_cli.main import parse
+from keras_vae.commands import demo
+from keras_vae.commands.main import parse
+from keras_vae.start import backends, folders
 
 pytestmark = pytest.mark.once
 
@@ -33,22 +33,21 @@ def make_run(folder, content):
 @pytest.fixture
 def start(tmp_path):
     """Returns a function that starts the demo with a page that only prints its backend."""
-    stand_in = tmp_path / "first" / "demo"
-    stand_in.mkdir(parents=True)
-    for name in ("__init__.py", "__main__.py"):
-        (stand_in / name).write_text((ROOT / "demo" / name).read_text())
-    (stand_in / "serve.py").write_text(
-        "import keras, time\n"
+    program = tmp_path / "start.py"
+    program.write_text(
+        "import runpy, sys, time, types\n"
         "def show(args):\n"
+        "    import keras\n"
         "    print(args.run, keras.backend.backend(), flush=True)\n"
         "    time.sleep(1000 * args.share)\n"
+        "sys.modules['keras_vae.demo.serve'] = types.SimpleNamespace(show=show)\n"
+        "runpy.run_module('demo', run_name='__main__')\n"
     )
 
     def call(*arguments, **environment):
-        environment = {**os.environ, **environment}
-        environment["PYTHONPATH"] = f"{tmp_path / 'first'}{os.pathsep}{ROOT}"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
         return subprocess.Popen(
-            [sys.executable, "-m", "demo", *map(str, arguments)],
+            [sys.executable, program, *map(str, arguments)],
             env={name: value for name, value in environment.items() if value is not None},
             cwd=tmp_path,
             stdout=subprocess.PIPE,

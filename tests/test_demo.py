@@ -25,14 +25,14 @@ from PIL import Image
 from test_main import NAMES, save_run
 
 import keras_vae
-from demo import actions as bounds
-from demo import controls, pictures, safety
-from demo.actions import Actions
-from demo.app import LAUNCH, build_demo, choices
-from demo.rows import Rows, digits, readable
-from demo.space_map import SpaceMap
-from demo.tabs import arithmetic, edit, row, sample
 from keras_vae import datasets, evaluate, latent, photos, plots, runs, tables
+from keras_vae.demo import actions as bounds
+from keras_vae.demo import controls, pictures, safety
+from keras_vae.demo.actions import Actions
+from keras_vae.demo.app import LAUNCH, build_demo, choices
+from keras_vae.demo.rows import Rows, digits, readable
+from keras_vae.demo.space_map import SpaceMap
+from keras_vae.demo.tabs import arithmetic, edit, row, sample
 from keras_vae.runs import examples, files
 
 ROOT = Path(__file__).parents[1]
@@ -952,7 +952,7 @@ def note(host, *args, **kwargs):
     asked.append(host)
     return ask(host, *args, **kwargs)
 with mock.patch("socket.getaddrinfo", note):
-    from demo.app import LAUNCH, build_demo, choices
+    from keras_vae.demo.app import LAUNCH, build_demo, choices
     from keras_vae import runs
     page = build_demo(runs.load(sys.argv[1]))
     page.launch(prevent_thread_lock=True, quiet=True, **LAUNCH)

@@ -9,9 +9,9 @@ from PIL import Image
 from test_demo import add_examples, add_flow, save_table_run
 from test_main import save_run
 
-from demo.app import LAUNCH, build_demo
-from demo.space_map import SpaceMap
 from keras_vae import runs
+from keras_vae.demo.app import LAUNCH, build_demo
+from keras_vae.demo.space_map import SpaceMap
 from keras_vae.runs import files
 
 pytestmark = pytest.mark.once

@@ -7,7 +7,7 @@ from PIL import Image
 
 from keras_vae import datasets
 from keras_vae.datasets import table
-from keras_vae_cli.program import shown
+from keras_vae.start.program import shown
 
 pytestmark = pytest.mark.once
 
@@ -383,7 +383,7 @@ def test_an_attributes_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 
 
 def test_errors_name_files_whatever_they_are_called(tmp_path):
-    """The command line escapes line breaks, see `keras_vae_cli.program.shown`."""
+    """The command line escapes line breaks, see `keras_vae.start.program.shown`."""
     folder = tmp_path / "two\nlines"
     fill(folder, ["a\rb.png"])
     (folder / "x.csv").write_text('file,"a\nb"\n1.png,1\n')

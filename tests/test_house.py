@@ -11,24 +11,26 @@ import pytest
 pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("keras_vae", "keras_vae_cli", "demo")
+PACKAGES = ("keras_vae", "demo")
 # Who may import jax, tensorflow or torch by name: the backends; what joins processes and sums over
 # devices; the readers of TFRecords and of batches of tf.data, which come with TensorFlow.
 FRAMEWORKS = {"jax", "tensorflow", "torch"}
 MAY_IMPORT_FRAMEWORKS = (
     "keras_vae.training.backends.",
     "keras_vae.parallel.",
+    "keras_vae.start.torch_launcher",
     "keras_vae.datasets.tfds",
 )
 # Upper rooms may import lower ones; rooms in one row do not import each other in a circle.
 ROWS = (
-    ("keras_vae_cli", "demo", "keras_vae.__main__"),
+    ("keras_vae.commands", "keras_vae.demo", "keras_vae.__main__", "keras_vae.public", "demo"),
     ("keras_vae.runs",),
     ("keras_vae.evaluate", "keras_vae.plots"),
     ("keras_vae.latent", "keras_vae.models", "keras_vae.photos", "keras_vae.priors"),
     ("keras_vae.training", "keras_vae.datasets", "keras_vae.tables", "keras_vae.networks"),
     ("keras_vae.layers", "keras_vae.likelihoods", "keras_vae.images", "keras_vae.noise"),
     ("keras_vae.checks", "keras_vae.atomic", "keras_vae.parallel", "keras_vae.pieces"),
+    ("keras_vae.start",),
 )
 
 
@@ -63,7 +65,7 @@ def graph():
 
 def test_few_files_lie_at_the_top_of_the_package():
     files = [path.name for path in (ROOT / "keras_vae").glob("*.py")]
-    assert len([name for name in files if not name.startswith("__")]) <= 9
+    assert len([name for name in files if not name.startswith("__")]) <= 10
 
 
 def test_no_circle_of_imports(graph):
@@ -117,6 +119,38 @@ def run_code(code, backend, *arguments):
     )
 
 
+def test_programs_start_without_keras():
+    code = (
+        "import sys\n"
+        "import keras_vae\n"
+        "from keras_vae import commands, start\n"
+        "import keras_vae.commands.main, keras_vae.commands.train\n"
+        "heavy = {'keras', 'jax', 'numpy', 'matplotlib', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = run_code(code, "jax")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import keras_vae; from keras_vae import datasets",
+        "from keras_vae.models.vae import VAE; import keras_vae; keras_vae.build_mlp",
+        "import keras_vae.latent, keras_vae; keras_vae.VAE",
+    ],
+)
+def test_the_first_name_used_registers_all_classes(code):
+    code += (
+        "\nimport keras\n"
+        "for name in ('VAE', 'AutoEncoder', 'Sampling'):\n"
+        "    assert keras.saving.get_registered_object(f'keras_vae>{name}'), name\n"
+        "assert not hasattr(keras_vae, 'nothing') and 'VAE' in dir(keras_vae)\n"
+    )
+    result = run_code(code, "jax")
+    assert result.returncode == 0, result.stderr
+
+
 def test_importing_the_package_only_defines_and_registers():
     code = (
         "import os, signal, sys\n"
@@ -143,7 +177,7 @@ def test_importing_the_package_only_defines_and_registers():
         ),
         (
             "gradio",
-            "from keras_vae_cli.main import main; main(['demo'])",
+            "from keras_vae.commands.main import main; main(['demo'])",
             "keras-vae demo: error: Gradio is not installed. Install it with: "
             'pip install "keras_vae[demo]"',
         ),
@@ -182,7 +216,7 @@ def test_a_backend_of_keras_that_is_not_installed_is_named():
         "        if name.split('.')[0] == 'tensorflow':\n"
         "            raise ModuleNotFoundError('No module', name='tensorflow')\n"
         "sys.meta_path.insert(0, Hidden())\n"
-        "import keras_vae\n"
+        "import keras_vae; keras_vae.VAE\n"
     )
     result = run_code(code, "tensorflow")
     assert result.returncode == 1

@@ -16,9 +16,9 @@ from PIL import Image
 
 import keras_vae
 from keras_vae import latent, photos, runs
+from keras_vae.commands.sample import columns_for, side_by_side
 from keras_vae.runs import files
-from keras_vae_cli import backends
-from keras_vae_cli.sample import columns_for, side_by_side
+from keras_vae.start import backends
 
 ROOT = Path(__file__).parents[1]
 NAMES = ("smiling", "two words", "a=b", "8")
@@ -60,7 +60,7 @@ def start(*arguments, **environment):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # set by conftest.py, and not by users
     return subprocess.Popen(
-        [sys.executable, "-m", "keras_vae_cli", *map(str, arguments)],
+        [sys.executable, "-m", "keras_vae", *map(str, arguments)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,12 +7,12 @@ import pytest
 
 import keras_vae
 from keras_vae import bounds, likelihoods, penalties, priors
+from keras_vae.commands import pieces
+from keras_vae.commands.train import parse
 from keras_vae.datasets import Dataset, Split
 from keras_vae.likelihoods.data import Pixels
 from keras_vae.runs import summary
-from keras_vae_cli import pieces
-from keras_vae_cli.program import Parser
-from keras_vae_cli.train import parse
+from keras_vae.start.program import Parser
 
 pytestmark = pytest.mark.once
 

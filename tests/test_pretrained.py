@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from test_demo import first_line, start
 
-from demo import app
-from demo.actions import Actions
-from demo.tabs import about
 from keras_vae import latent, runs
-from keras_vae.runs import folders
-from keras_vae_cli import alone, main
+from keras_vae.commands import main
+from keras_vae.demo import app
+from keras_vae.demo.actions import Actions
+from keras_vae.demo.tabs import about
+from keras_vae.start import folders
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,7 +76,7 @@ def test_it_is_not_evaluated_in_place(elsewhere, command):
 
 @pytest.mark.once
 def test_without_it_a_run_must_be_trained(elsewhere, command, monkeypatch):
-    monkeypatch.setattr(alone.folders, "PRETRAINED", elsewhere / "pretrained")
+    monkeypatch.setattr(folders, "PRETRAINED", elsewhere / "pretrained")
     code, _, errors = command("sample")
     assert (code, len(errors.splitlines())) == (2, 1)
     assert "There are no completed runs in runs/. To train one: python train.py" in errors

@@ -190,7 +190,7 @@ def anchors(text):
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_are_named_are_there(page):
     """Paths in the source, such as `keras_vae/models/vae.py` or `demo/tabs/`."""
-    places = r"(?:keras_vae|keras_vae_cli|demo|benchmarks|tests|docs)/"
+    places = r"(?:keras_vae|demo|benchmarks|tests|docs)/"
     named = re.findall(rf"`({places}[\w./-]*|train\.py)`", PAGES[page])
     folders = [path for path in named if path.endswith("/")]
     missing = [path for path in folders if not (ROOT / path).is_dir()]

@@ -13,10 +13,10 @@ import keras_vae
 from keras_vae import datasets, latent, plots, runs
 from keras_vae.__main__ import main
 from keras_vae.atomic import TEMPORARY
+from keras_vae.commands.evaluate import QUESTIONS
+from keras_vae.commands.main import parse
 from keras_vae.evaluate import Classifier, classifiers, edits, judges
 from keras_vae.runs import files, report, words
-from keras_vae_cli.evaluate import QUESTIONS
-from keras_vae_cli.main import parse
 
 pytestmark = pytest.mark.once
 

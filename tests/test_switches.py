@@ -9,10 +9,10 @@ import pytest
 from test_main import NAMES, save_run
 
 import keras_vae
-from demo.actions import Actions
-from demo.app import build_demo
 from keras_vae import Condition, evaluate, latent, runs
 from keras_vae.datasets import Split
+from keras_vae.demo.actions import Actions
+from keras_vae.demo.app import build_demo
 from keras_vae.runs import report
 
 GIVEN = ("8", "smiling")  # of the attributes NAMES

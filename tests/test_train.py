@@ -21,13 +21,14 @@ from PIL import Image
 
 from keras_vae import datasets, latent, plots, runs
 from keras_vae.atomic import TEMPORARY
-from keras_vae_cli import launch
-from keras_vae_cli.train import parse
+from keras_vae.commands import launch
+from keras_vae.commands.train import parse
 
 pytestmark = pytest.mark.by_turns
 ROOT = Path(__file__).parents[1]
 BACKEND = keras.backend.backend()
 SMALL = ("--limit", "200", "--epochs", "2", "--latent-dim", "4")
+LONG = ("--epochs", 40)  # ended by the test; of more epochs only some have a line to wait for
 EVALUATED = {"evaluation.json", *plots.EVALUATION}
 OF_VALUES = {name for name, what in runs.FILES.items() if what.endswith(("no images)", "a table)"))}
 CHECKPOINTS = {"checkpoint.npz", "checkpoint-before.npz"}
@@ -184,7 +185,7 @@ def test_history_has_the_best_epoch(finished):
 
 @pytest.mark.once
 def test_an_autoencoder_has_no_kl(run_here, tmp_path):
-    code, output, errors = run_here(*SMALL, "--model", "ae", "--output", tmp_path / "run")
+    code, output, errors = things_run(tmp_path / "run", run_here, ("--model", "ae"))
     assert code == 0, errors
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == ALWAYS
@@ -283,17 +284,17 @@ def test_every_setting_of_the_model_reaches_it(run_here, tmp_path):
         "free_bits": 0.25,
         "precision": "mixed_bfloat16",
     }
-    flags = []
+    flags = ["--epochs", 2, "--batch-size", 100]
     for name, value in settings.items():
         values = value if isinstance(value, list) else [value]
         flags += [f"--{name.replace('_', '-')}", *values]
     folder = tmp_path / "run"
-    code, output, errors = run_here(*SMALL, *flags, "--output", folder)
+    code, output, errors = things_run(folder, run_here, flags)
     assert code == 0, errors
     first = output.splitlines()[0]
     for part in (
         "in mixed_bfloat16",
-        "vae, conv 8-16, 4 latents, bernoulli likelihood",
+        "vae, conv 8-16, 3 latents, bernoulli likelihood",
         "beta 0.5 after 1.5 epochs of warm-up, 0.25 nats free per latent",
     ):
         assert part in first
@@ -307,8 +308,8 @@ def test_every_setting_of_the_model_reaches_it(run_here, tmp_path):
     assert json.loads((folder / "metrics.json").read_text())["bits_per_dim"] is None
     with open(folder / "history.csv") as file:
         weights = [float(row["kl_weight"]) for row in csv.DictReader(file)]
-    # Steps of 128 and of 72 images, with 0/3, 1/3, 2/3 and 3/3 of beta.
-    np.testing.assert_allclose(weights, [0.36 / 6, 0.36 / 6 + 1 / 3], rtol=1e-4)
+    # Steps of 100 and of 50 images, with 0/3, 1/3, 2/3 and 3/3 of beta.
+    np.testing.assert_allclose(weights, [1 / 18, 1 / 18 + 1 / 3], rtol=1e-4)
 
 
 # Prior, bound, penalty and condition together; each of their flags: see test_pieces.py.
@@ -551,9 +552,9 @@ def test_what_is_left_open_suits_the_data(flags, shape, images, expected, monkey
 
 
 @pytest.mark.once
-def test_a_loss_that_is_no_number_gives_one_line(tmp_path):
+def test_a_loss_that_is_no_number_gives_one_line(run_here, tmp_path):
     folder = tmp_path / "run"
-    code, _, errors = run(*SMALL, "--learning-rate", "1e30", "--output", folder)
+    code, _, errors = things_run(folder, run_here, ("--learning-rate", "1e30"))
     assert code == 2 and "Traceback" not in errors
     last = errors.splitlines()[-1]
     assert last.startswith("train.py: error: The loss at step 2 of epoch 1 is nan")
@@ -574,7 +575,7 @@ def test_a_network_that_does_not_fit_into_memory_is_refused_before_it_is_made(ru
 
 def test_ctrl_c_stops_saves_and_says_so(tmp_path):
     folder = tmp_path / "run"
-    process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
+    process = start_and_wait(*SMALL, *LONG, "--output", folder)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
@@ -589,7 +590,7 @@ def test_ctrl_c_stops_saves_and_says_so(tmp_path):
 
 def test_a_second_ctrl_c_stops_at_once_with_whole_files(tmp_path):
     folder = tmp_path / "run"
-    process = start_and_wait("--limit", 2000, "--epochs", 10_000, "--output", folder)
+    process = start_and_wait("--limit", 2000, *LONG, "--output", folder)
     process.send_signal(signal.SIGINT)
     for line in process.stderr:
         if "Stopping" in line:
@@ -631,7 +632,7 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(finished, tmp_path):
 
 def test_sigterm_saves_and_says_how_to_continue(tmp_path):
     folder = tmp_path / "a run"
-    process = start_and_wait(*SMALL, "--epochs", 10_000, "--output", folder)
+    process = start_and_wait(*SMALL, *LONG, "--output", folder)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 143
@@ -683,8 +684,8 @@ def test_a_device_that_dies_is_named_and_the_run_continues_on_one(tmp_path):
 
 
 @pytest.mark.once
-def test_what_cannot_be_continued(tmp_path, monkeypatch, run_here, finished):
-    complete, _, _ = finished
+def test_what_cannot_be_continued(tmp_path, monkeypatch, run_here, things):
+    complete, _ = things
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs" / "a"
     for arguments, message in (
@@ -706,7 +707,8 @@ def test_what_cannot_be_continued(tmp_path, monkeypatch, run_here, finished):
         assert errors.splitlines()[-1].startswith(f"train.py: error: {message}")
 
     fails("runs/a ended with an error: the loss is nan. Train anew", problem="the loss is nan")
-    fails("The data set faces has changed: expected the images that", images={"train": 3})
+    changed = f"The data set {config['dataset']} has changed: expected the images that"
+    fails(changed, images={"train": 3})
     for name in ("checkpoint.npz", "checkpoint-before.npz"):
         (folder / name).write_bytes(b"?")
     fails("runs/a/checkpoint.npz and runs/a/checkpoint-before.npz cannot be read: damaged. Delete")
@@ -745,18 +747,19 @@ def test_help_and_quick_mistakes_load_no_framework(tmp_path):
 def test_output_may_be_closed_or_end_early(tmp_path):
     """The run stops at the next line it cannot print, and leaves nothing unfinished."""
     folder = tmp_path / "run"
-    flags = [*SMALL, "--epochs", "300", "--output", folder]
-    process = start(*flags)
-    assert "faces 64x64x3" in process.stdout.readline()
+    reading = f"Reading {tmp_path}/things.npz ...\n"
+    epochs = "--epochs", 400  # a line after each tenth
+    process = things_run(folder, start, epochs)
+    assert "things 8x8x1" in process.stdout.readline()
     process.stdout.close()
     errors = process.stderr.read()
-    assert (process.wait(), errors) == (141, "Reading faces ...\n")
+    assert (process.wait(), errors) == (141, reading)
     assert not folder.exists()  # closed before the first epoch had ended
-    process = start_and_wait(*flags)
+    process = things_run(folder, start_and_wait, epochs)
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait() == 141
-    assert errors == f"Reading faces ...\nTo continue: python train.py --resume {folder}\n"
+    assert errors == f"{reading}To continue: python train.py --resume {folder}\n"
     assert {path.name for path in folder.iterdir()} - CHECKPOINTS == {
         "config.json",
         "data.png",
@@ -766,12 +769,13 @@ def test_output_may_be_closed_or_end_early(tmp_path):
     code = (
         f"import os, sys; os.close(1); os.execv(sys.executable, {[sys.executable]} + sys.argv[1:])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(ROOT / "train.py"), *SMALL, "--output", tmp_path / "two"],
-        capture_output=True,
-        text=True,
-    )
-    assert (result.returncode, result.stderr) == (0, "Reading faces ...\n")
+
+    def start_closed(*arguments):
+        command = [sys.executable, "-c", code, str(ROOT / "train.py"), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    result = things_run(tmp_path / "two", start_closed, ())
+    assert (result.returncode, result.stderr) == (0, reading)
     assert {path.name for path in (tmp_path / "two").iterdir()} == ALWAYS
 
 

@@ -20,8 +20,8 @@ import numpy as np
 
 from keras_vae.checks import check_installed
 from keras_vae.datasets import pictures
-from keras_vae.datasets.quiet import quiet
 from keras_vae.datasets.source import Source, in_parallel, part_called
+from keras_vae.start.quiet import quiet
 
 PROBE_SECONDS = 4
 BATCH = 256  # records read at once

@@ -12,7 +12,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from keras_vae.parallel.environment import is_one_of_several
+from keras_vae.start.environment import is_one_of_several
 
 DIVIDES = False
 SECONDS = 20  # without a sign of life, after which a process counts as dead

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as collectives
 
-from keras_vae.parallel.environment import is_one_of_several
+from keras_vae.start.environment import is_one_of_several
 
 # A process that waits for others this long gives up. Those of a process that has died fail at once.
 PATIENCE = datetime.timedelta(minutes=10)

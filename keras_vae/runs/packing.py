@@ -14,8 +14,8 @@ import numpy as np
 
 from keras_vae.atomic import TEMPORARY
 from keras_vae.runs import files
-from keras_vae.runs.folders import check_target, find
 from keras_vae.runs.run import load
+from keras_vae.start.folders import check_target, find
 
 CODES = 1000  # most points in the map of the latent space
 PLACES = ("output", "overwrite", "cache", "clear_cache")  # settings that a copy does not need

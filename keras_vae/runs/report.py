@@ -15,7 +15,7 @@ from keras_vae.evaluate.judges import Judges
 from keras_vae.runs import words
 from keras_vae.runs.config import condition_of
 from keras_vae.runs.explore import CODES
-from keras_vae.runs.folders import read_json
+from keras_vae.start.folders import read_json
 
 SAMPLES = 2000  # most images of each kind
 MIN_SAMPLES = 4  # precision and recall need 3 neighbours of each image
@@ -311,7 +311,7 @@ def measure(run, data, options, bar=no_bar, announce=lambda text: None):
         data: The data set it was trained on, from `keras_vae.runs.load_data`.
         options: An object with ``parts`` (of `MEASURES`), ``n`` and ``k`` of the log-likelihood,
             ``attribute`` and ``watch`` (names, or None for all) and ``seed``, such as
-            ``keras_vae_cli.main.parse(["evaluate"])``.
+            ``keras_vae.commands.main.parse(["evaluate"])``.
         bar: ``bar(what, total)`` starts a progress bar and returns its ``update``.
         announce: Called with a line of text before a step that takes long.
 
@@ -321,7 +321,7 @@ def measure(run, data, options, bar=no_bar, announce=lambda text: None):
     Example:
 
     ```python
-    options = keras_vae_cli.main.parse(["evaluate"])
+    options = keras_vae.commands.main.parse(["evaluate"])
     report.measure(run, runs.load_data(run.config), options)["fit"]
     ```
     """

@@ -14,7 +14,7 @@ from keras_vae import latent
 from keras_vae.layers import GlorotUniform
 from keras_vae.likelihoods.data import Pixels
 from keras_vae.runs.examples import Examples
-from keras_vae.runs.folders import find, is_incomplete, read_json
+from keras_vae.start.folders import find, is_incomplete, read_json
 from keras_vae.tables import Table
 
 SOURCES = ("flow", "mixture", "prior")  # of new images; usually the best comes first

@@ -116,7 +116,7 @@ def command_line():
     script = Path(sys.executable).with_name("keras-vae")
     if script.is_file():
         return shlex.quote(str(script))
-    return f"{shlex.quote(sys.executable)} -m keras_vae_cli"
+    return f"{shlex.quote(sys.executable)} -m keras_vae"
 
 
 def result_line(metrics, epochs, config):

@@ -1,8 +1,0 @@
-"""`python -m keras_vae_cli`: the same as `keras-vae`, if that script is not on the path."""
-
-import sys
-
-from keras_vae_cli.main import main
-
-if __name__ == "__main__":
-    sys.exit(main())
