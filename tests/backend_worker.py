@@ -1,4 +1,4 @@
-"""One backend's part in test_across_backends.py: `python backend_worker.py TASK FOLDER`.
+"""One backend's part in test_across_backends.py: `python backend_worker.py TASK FOLDER [FILE...]`.
 
 Writes what this backend computes into FOLDER; the test compares. One seed gives the same weights,
 order and noise everywhere.
@@ -20,6 +20,8 @@ DIRECTIONS = latent.Directions(("a", "b"), np.array([[1, 2], [-1, 0.5]], "float3
 MIXTURE = latent.Mixture(np.array([0.5, 0.5]), 2 * np.eye(2), np.stack([np.eye(2)] * 2))
 NOISE = RNG.standard_normal((37, 2)).astype("float32")
 ATTRIBUTES = RNG.random((37, 2)) < 0.5
+# Each shape of a batch is compiled: training has a ragged last one, and nothing else.
+BATCH, WHOLE = 8, 32
 
 
 def plain():
@@ -81,46 +83,47 @@ def weights_of(model):
 
 
 def write(folder):
-    train(folder)
-    save(folder)
-
-
-def train(folder):
-    """Losses, gradients (what a step of plain SGD changes), and the history of a short fit."""
     for name in KINDS:
-        model = make(name, keras.optimizers.SGD(1.0), kl_warmup_steps=0)
-        before = weights_of(model)
-        losses = model.train_on_batch(IMAGES, return_dict=True)
-        gradient = before - weights_of(model)
-        model = make(name, keras.optimizers.Adam(1e-3), beta=0.5)
-        history = model.fit(
-            IMAGES, batch_size=8, epochs=3, validation_data=(IMAGES,), verbose=0
-        ).history
-        names = sorted(history)
-        np.savez(
-            folder / f"{name}-{BACKEND}.npz",
-            loss_names=sorted(losses),
-            losses=[losses[name] for name in sorted(losses)],
-            gradient=gradient,
-            history_names=names,
-            history=[history[name] for name in names],
-        )
+        save(train(name, folder), name, folder)
 
 
-def save(folder):
-    for name in KINDS:
-        model = make(name)
-        model.fit(IMAGES, epochs=2, verbose=0)
-        model.save(folder / f"model-{name}-{BACKEND}.keras")
-        flow = None
-        if name in ("plain", "whole"):
-            flow = latent.fit_flow(NOISE, ATTRIBUTES, ("a", "b"), steps=50, width=16)
-            flow.save(folder / f"flow-{name}-{BACKEND}.keras")
-        use(model, flow, folder / f"saved-{name}-{BACKEND}.npz")
+def train(name, folder):
+    """Writes losses, gradients (what a step of plain SGD changes), and the history of a short fit.
+
+    Returns the model of that fit.
+    """
+    model = make(name, keras.optimizers.SGD(1.0), kl_warmup_steps=0)
+    before = weights_of(model)
+    losses = model.train_on_batch(IMAGES, return_dict=True)
+    gradient = before - weights_of(model)
+    model = make(name, keras.optimizers.Adam(1e-3), beta=0.5)
+    validation = (IMAGES[:WHOLE],)
+    history = model.fit(
+        IMAGES, batch_size=BATCH, epochs=3, validation_data=validation, verbose=0
+    ).history
+    names = sorted(history)
+    np.savez(
+        folder / f"{name}-{BACKEND}.npz",
+        loss_names=sorted(losses),
+        losses=[losses[name] for name in sorted(losses)],
+        gradient=gradient,
+        history_names=names,
+        history=[history[name] for name in names],
+    )
+    return model
 
 
-def load(folder):
-    for path in sorted(folder.glob("model-*.keras")):
+def save(model, name, folder):
+    model.save(folder / f"model-{name}-{BACKEND}.keras")
+    flow = None
+    if name in ("plain", "whole"):
+        flow = latent.fit_flow(NOISE, ATTRIBUTES, ("a", "b"), steps=50, width=16)
+        flow.save(folder / f"flow-{name}-{BACKEND}.keras")
+    use(model, flow, folder / f"saved-{name}-{BACKEND}.npz")
+
+
+def load(folder, *files):
+    for path in (folder / file for file in files):
         model = keras.saving.load_model(path)
         flow = path.with_name(path.name.replace("model", "flow", 1))
         flow = keras.saving.load_model(flow) if flow.exists() else None
@@ -133,8 +136,8 @@ def load(folder):
 
 def use(model, flow, path):
     """Writes what a model gives for images and codes; with a flow, everything, and what it does."""
-    predicted = model.predict(IMAGES, verbose=0)
-    losses = model.evaluate(IMAGES, verbose=0, return_dict=True)
+    predicted = model.predict(IMAGES, batch_size=len(IMAGES), verbose=0)
+    losses = model.evaluate(IMAGES[:WHOLE], batch_size=BATCH, verbose=0, return_dict=True)
     more = {"log_likelihood": model.log_likelihood(IMAGES[:3], 4)}
     if flow is not None:
         more = {
@@ -157,5 +160,5 @@ def use(model, flow, path):
 
 
 if __name__ == "__main__":
-    task, folder = sys.argv[1:]
-    globals()[task](Path(folder))
+    task, folder, *files = sys.argv[1:]
+    globals()[task](Path(folder), *files)
