@@ -227,6 +227,60 @@ class DepthToSpace(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_vae")
+class Enlarge(keras.layers.Layer):
+    """Enlarges images by an integer factor with linear interpolation.
+
+    The same as `keras.layers.UpSampling2D` with ``interpolation="bilinear"``, by two products with
+    constant matrices, which can be exported with any batch size on every backend.
+
+    Args:
+        factor: How many times larger the sides become.
+
+    Call arguments:
+        x: ``(n, height, width, channels)``.
+
+    Returns:
+        ``(n, factor * height, factor * width, channels)``.
+
+    Raises:
+        ValueError: If `factor` is not an integer of at least 1.
+
+    Example:
+
+    ```python
+    layer = Enlarge(2)
+    layer(np.zeros((1, 4, 4, 3)))  # (1, 8, 8, 3)
+    ```
+    """
+
+    def __init__(self, factor, **kwargs):
+        super().__init__(**kwargs)
+        check_integer("factor", factor, 1)
+        self.factor = int(factor)
+
+    def build(self, input_shape):
+        self.sides = tuple(input_shape[1:3])  # of a tensor that is traced they are no integers
+
+    def call(self, x):
+        rows, columns = (self.weights_of(side, x.dtype) for side in self.sides)
+        return ops.einsum("ih,jw,nhwc->nijc", rows, columns, x)
+
+    def weights_of(self, side, dtype):
+        """Returns the weights ``(factor * side, side)`` of pixels in those of the result."""
+        places = (np.arange(self.factor * side) + 0.5) / self.factor - 0.5
+        places = np.clip(places, 0, side - 1)[:, None]  # at the edge the outermost pixel
+        weights = np.maximum(0, 1 - np.abs(places - np.arange(side)))
+        return ops.convert_to_tensor(weights.astype("float32"), dtype)
+
+    def compute_output_shape(self, input_shape):
+        n, height, width, channels = input_shape
+        return n, self.factor * height, self.factor * width, channels
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="keras_vae")
 class GlorotUniform(keras.initializers.Initializer):
     """Keras's initializer of this name: uniform within ``sqrt(6 / (fan_in + fan_out))`` of 0.
 

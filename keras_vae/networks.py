@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from keras_vae.checks import check_integer, check_number, check_sizes
-from keras_vae.layers import DepthToSpace, GlorotUniform, Offset
+from keras_vae.layers import DepthToSpace, Enlarge, GlorotUniform, Offset
 
 STRAIGHT_SIDE = 64  # pixels: the linear map sees larger images at a reduced size
 
@@ -444,8 +444,7 @@ def larger(x, data_shape, factor):
     """Returns images from `smaller`, enlarged to the size of `data_shape`."""
     if factor == 1:
         return x
-    settings = {"data_format": "channels_last", "dtype": "float32"}
-    x = layers.UpSampling2D(int(factor), interpolation="bilinear", **settings)(x)
+    x = Enlarge(int(factor), dtype="float32")(x)
     return cropped(x, [(0, side - wanted) for side, wanted in zip(x.shape[1:3], data_shape)])
 
 

@@ -13,6 +13,7 @@ except ModuleNotFoundError as error:
 
 from keras_vae import datasets as datasets
 from keras_vae import evaluate as evaluate
+from keras_vae import export as export
 from keras_vae import latent as latent
 from keras_vae import likelihoods as likelihoods
 from keras_vae import parallel as parallel

@@ -9,14 +9,18 @@ import signal
 import sys
 import warnings
 
+from keras_vae import __version__
 from keras_vae.commands import (
     demo,
     edit,
     encode,
     evaluate,
+    export,
     impute,
     interpolate,
     pack,
+    page,
+    push,
     sample,
     score,
 )
@@ -31,7 +35,10 @@ COMMANDS = {
     "encode": encode,
     "impute": impute,
     "evaluate": evaluate,
+    "export": export,
     "pack": pack,
+    "page": page,
+    "push": push,
     "demo": demo,
 }
 
@@ -77,7 +84,8 @@ def parse(arguments=None):
     """Returns the arguments of a command.
 
     Raises:
-        SystemExit: On invalid arguments (code 2, after one line of error), and after ``--help``.
+        SystemExit: On invalid arguments (code 2, after one line of error), and after ``--help`` or
+            ``--version``.
 
     Example:
 
@@ -90,6 +98,7 @@ def parse(arguments=None):
         description="Use a trained model: draw new images, edit a photo, measure its quality.",
         epilog="To train a model: python train.py",
     )
+    parser.add_argument("--version", action="version", version=f"keras_vae {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     parsers = {}
     for name, command in COMMANDS.items():
@@ -98,8 +107,8 @@ def parse(arguments=None):
             "run",
             nargs="?",
             metavar="RUN",
-            help="run folder, or its name in runs/; default: the newest completed run, or the "
-            "pretrained model if there is none",
+            help="run folder, its name in runs/, or hf://NAME/REPO; default: the newest completed "
+            "run, or the pretrained model if there is none",
         )
         if hasattr(command, "add_inputs"):  # positional arguments after RUN
             command.add_inputs(parsers[name])

@@ -95,15 +95,18 @@ class FlowNetwork(Trainer, keras.Model):
     def _integrate(self, rows, start, step):
         """Solves ``dx/dt = velocity`` by Heun's method."""
         x, signs = rows[:, : self.components], rows[:, self.components :]
-        ones = ops.ones_like(x[:, :1])
 
-        def heun_step(i, x):
-            t = (start + step * ops.cast(i, "float32")) * ones
-            first = self.velocity(x, t, signs)
-            second = self.velocity(x + step * first, t + step, signs)
-            return x + step / 2 * (first + second)
+        def body(i, x):
+            return self.heun_step(x, start + step * ops.cast(i, "float32"), step, signs)
 
-        return ops.fori_loop(0, HEUN_STEPS, heun_step, x)
+        return ops.fori_loop(0, HEUN_STEPS, body, x)
+
+    def heun_step(self, x, t, step, signs):
+        """Returns `x` after a step from the time `t`."""
+        t = t * ops.ones_like(x[:, :1])
+        first = self.velocity(x, t, signs)
+        second = self.velocity(x + step * first, t + step, signs)
+        return x + step / 2 * (first + second)
 
     def program(self, function):
         """Returns a method of the model, compiled on first use."""

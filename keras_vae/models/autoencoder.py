@@ -7,7 +7,7 @@ from keras import ops
 from keras_vae import likelihoods, parallel
 from keras_vae.models import penalties
 from keras_vae.training import programs
-from keras_vae.training.backends import without_gradient
+from keras_vae.training.backends import export_arguments, without_gradient
 from keras_vae.training.batches import in_batches
 from keras_vae.training.fitting import Fitting
 from keras_vae.training.means import EpochMeans
@@ -325,6 +325,38 @@ class AutoEncoder(Fitting):
         """Returns the means over the batches of this epoch so far, as floats by name."""
         means = self.means.numbers()
         return dict(zip(means, parallel.of_first([*means.values()])))
+
+    def export(
+        self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
+    ):
+        """Writes what a plain call returns as a graph for inference, see `keras.Model.export`.
+
+        The graph is deterministic: it decodes ``z_mean``. It takes batches of any size.
+        `keras_vae.export.write` writes encoder, decoder and edits as graphs of their own.
+
+        Args:
+            filepath: The file or folder to write.
+            format: One that Keras can write on this backend: ``"tf_saved_model"``, ``"onnx"``,
+                ``"openvino"``, ``"litert"`` or ``"torch"``.
+            verbose: Whether to print a message.
+            input_signature: Default: float32 data of the model's shape, with any batch size.
+            **kwargs: See `keras.Model.export`.
+
+        Raises:
+            ValueError: If the model has seen no images yet, or the backend cannot write the format.
+
+        Example:
+
+        ```python
+        model.export("vae.onnx", format="onnx")
+        ```
+        """
+        self._check_built()
+        if input_signature is None:
+            shape = (None, *self.data_shape)
+            input_signature = [keras.InputSpec(shape=shape, dtype="float32", name="x")]
+        kwargs = export_arguments(format) | kwargs
+        super().export(filepath, format, verbose, input_signature, **kwargs)
 
     # Using the trained model: arrays in, NumPy out.
 

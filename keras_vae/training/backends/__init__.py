@@ -19,6 +19,7 @@ Functions:
 
 - ``without_gradient(model, function)``: `function` of tensors, compiled, without gradients.
 - ``keep_compiled(folder)``: caches compiled programs there, if the backend can.
+- ``export_arguments(format)``: what `keras.Model.export` needs to export a model of ours.
 - ``device_name()``: the device that Keras uses, such as ``"cpu"``.
 """
 
@@ -28,6 +29,7 @@ if keras.backend.backend() == "jax":
     from keras_vae.training.backends.jax import (
         Trainer,
         device_name,
+        export_arguments,
         keep_compiled,
         without_gradient,
     )
@@ -35,6 +37,7 @@ elif keras.backend.backend() == "tensorflow":
     from keras_vae.training.backends.tensorflow import (
         Trainer,
         device_name,
+        export_arguments,
         keep_compiled,
         without_gradient,
     )
@@ -42,6 +45,7 @@ elif keras.backend.backend() == "torch":
     from keras_vae.training.backends.torch import (
         Trainer,
         device_name,
+        export_arguments,
         keep_compiled,
         without_gradient,
     )
@@ -52,4 +56,4 @@ else:
         "KERAS_BACKEND to one of them before Keras is imported."
     )
 
-__all__ = ["Trainer", "device_name", "keep_compiled", "without_gradient"]
+__all__ = ["Trainer", "device_name", "export_arguments", "keep_compiled", "without_gradient"]

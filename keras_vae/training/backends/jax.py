@@ -270,6 +270,11 @@ def keep_compiled(folder):
         jax.config.update("jax_compilation_cache_max_size", 500_000_000)
 
 
+def export_arguments(format):
+    """Returns nothing: Keras needs no arguments to export a model on this backend."""
+    return {}
+
+
 def device_name():
     device = jax.devices()[0]
     return f"{device.platform} ({device.device_kind})" if device.platform != "cpu" else "cpu"

@@ -211,6 +211,11 @@ def keep_compiled(folder):
     """Does nothing: TensorFlow has no cache of compiled programs on disk."""
 
 
+def export_arguments(format):
+    """Returns nothing: Keras needs no arguments to export a model on this backend."""
+    return {}
+
+
 def device_name():
     devices = tf.config.list_logical_devices("GPU")
     return devices[0].name.removeprefix("/device:").lower() if devices else "cpu"

@@ -10,6 +10,7 @@ from torch.optim.adam import adam
 
 from keras_vae import parallel
 from keras_vae.parallel.torch import summed
+from keras_vae.training.backends import torch_export as torch_export  # completes its exporter
 from keras_vae.training.backends.adam import can_be_fused, moments
 from keras_vae.training.backends.torch_recording import Recording, values
 from keras_vae.training.batches import MOST_STEPS
@@ -176,6 +177,21 @@ def without_gradient(model, function):
 
 def keep_compiled(folder):
     """Does nothing: torch compiles no programs here."""
+
+
+def export_arguments(format):
+    """Returns arguments of Keras's `export`: without them torch fixes the batch size.
+
+    Raises:
+        ValueError: For a SavedModel, which needs ``torch_xla``, of which there is no version for
+            current versions of torch.
+    """
+    if format == "tf_saved_model":
+        raise ValueError(
+            "Keras cannot write a SavedModel on torch. Save the model, load it on TensorFlow or "
+            "JAX and export it there, or use `keras_vae.export.write(run, folder, 'saved_model')`"
+        )
+    return {"dynamic_shapes": {0: torch.export.Dim.DYNAMIC}} if format == "torch" else {}
 
 
 def device_name():
