@@ -8,6 +8,7 @@ import math
 import shlex
 import sys
 import time
+from pathlib import Path
 
 from keras_vae.commands import train as command_line
 from keras_vae.commands.pieces import (
@@ -17,6 +18,9 @@ from keras_vae.commands.pieces import (
     make_pieces,
 )
 from keras_vae.start.program import fail, one_line_errors, shown
+
+SHOWN = 8  # test images whose reconstructions TensorBoard shows
+MOST_PICTURES = 10  # of them during training, about: each takes a tenth of a second or two
 
 
 def main():
@@ -76,6 +80,7 @@ def train(started, args, folder, before, discard):
         len(data.train), args.batch_size, args.epochs, clock, noun=data.noun
     )
     best = callbacks.SaveBest(folder / "model.keras")
+    boards = for_tensorboard(args, folder, model, data)
 
     def leave():
         if before or checkpoint.exists() or best.epoch is not None:
@@ -90,7 +95,7 @@ def train(started, args, folder, before, discard):
             files.clear(folder)
         files.write_json(folder / "config.json", settings)
         write_data(folder, data)
-        problem = fit(model, data, args, [*clocks, best, progress, checkpoint, interrupt])
+        problem = fit(model, data, args, [*clocks, best, progress, *boards, checkpoint, interrupt])
         parallel.stop()
         if plan and before:
             plan.continue_after_training()
@@ -294,6 +299,23 @@ def write_data(folder, data):
         files.write_lines(
             folder / "skipped.txt", [f"{f}: {why}" for f, why in data.skipped.items()]
         )
+
+
+def for_tensorboard(args, folder, model, data):
+    """Returns a list of the callback that writes for TensorBoard; empty without --tensorboard."""
+    from keras_vae.runs import TensorBoard, config
+
+    if args.tensorboard is None:
+        return []
+    place = folder / "tensorboard"
+    if args.tensorboard is not True:
+        place = Path(args.tensorboard).expanduser()
+    say(f"To watch: tensorboard --logdir {shlex.quote(str(place))}")
+    images = condition = None
+    if data.is_of_images:
+        images, condition = data.test.images[:SHOWN], config.condition_of(model, data, data.test)
+        condition = None if condition is None else condition[:SHOWN]
+    return [TensorBoard(place, images, condition, every=-(-args.epochs // MOST_PICTURES))]
 
 
 def fit(model, data, args, callbacks):

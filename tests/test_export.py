@@ -237,8 +237,13 @@ def test_a_model_that_has_seen_no_images_says_so(tmp_path):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     pytest.importorskip("onnx")
-    folder = tmp_path_factory.mktemp("exported") / "faces"
-    return folder, export.write(runs.load("pretrained"), folder)
+    run = run_of(patches(), has_flow=True)
+    run.folder, run.config, run.table = tmp_path_factory.mktemp("run"), {}, None
+    folder = tmp_path_factory.mktemp("exported") / "images"
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (flow_network, export.flow):
+            patch.setattr(module, "HEUN_STEPS", 2)
+        return folder, export.write(run, folder)
 
 
 @pytest.mark.once
@@ -250,14 +255,17 @@ def test_the_folder_describes_itself(exported):
     encoder = content["parts"]["encoder"]
     assert encoder["inputs"][0] == {
         "name": "image",
-        "shape": ["n", 64, 64, 3],
+        "shape": ["n", *SHAPE],
         "dtype": "float32",
         "unit": "pixels in [0, 1]",
     }
     assert [output["name"] for output in encoder["outputs"]] == ["z_mean", "z_log_var"]
-    run = runs.load("pretrained")
-    assert [edit["name"] for edit in content["edits"]] == list(run.edits.names)
-    assert content["signs"] == list(run.flow.names)
+    assert content["edits"] == [
+        {"name": "a", "method": "flow"},
+        {"name": "b", "method": "flow"},
+        {"name": "c", "method": "regression"},
+    ]
+    assert content["signs"] == list(NAMES)
     assert max(content["largest_difference"].values()) < 1e-4
     assert content["written_with"]["keras_vae"] == keras_vae.__version__
     text = (folder / "README.md").read_text()
@@ -271,7 +279,7 @@ def test_its_readme_runs_without_keras(exported):
     folder, _ = exported
     code = re.search("```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1]
     code = f"import sys\nsys.modules['keras'] = sys.modules['keras_vae'] = None\n{code}"
-    code += "\nimport numpy as np\nassert np.abs(edited - reconstruction).max() > 0.05"
+    code += "\nimport numpy as np\nassert np.abs(edited - reconstruction).max() > 1e-3"
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True
     )
@@ -283,8 +291,8 @@ def test_halved_files_are_half_as_large_and_nearly_the_same(exported, tmp_path):
     folder, _ = exported
     export.halve(folder / "decoder.onnx", tmp_path / "decoder.onnx")
     sizes = [(place / "decoder.onnx").stat().st_size for place in (tmp_path, folder)]
-    assert sizes[0] < 0.51 * sizes[1]
-    z = np.random.default_rng(0).standard_normal((4, 64), "float32")
+    assert sizes[0] < 0.6 * sizes[1]
+    z = np.random.default_rng(0).standard_normal((4, 4), "float32")
     one, other = (run_onnx(place / "decoder.onnx", z)["image"] for place in (tmp_path, folder))
     assert 0 < np.abs(one - other).max() < 0.01
 
@@ -336,7 +344,9 @@ def test_saved_models_from_a_backend_that_cannot_write_them(tmp_path):
 )
 def test_what_no_backend_can_write_names_the_extra(missing, format, said, monkeypatch, tmp_path):
     found = folders.find_spec
-    monkeypatch.setattr(folders, "find_spec", lambda name: name not in missing and found(name))
+    monkeypatch.setattr(
+        folders, "find_spec", lambda name: (name not in missing and found(name)) or None
+    )
     with pytest.raises(ValueError, match="no installed backend can export") as error:
         export.write(runs.load("pretrained"), tmp_path / "new", format)
     assert said in str(error.value)
@@ -374,6 +384,7 @@ def test_wrong_arguments_give_one_line(command, tmp_path):
 @pytest.mark.once
 def test_names_in_the_graph_do_not_clash():
     onnx = pytest.importorskip("onnx")
+    reference = pytest.importorskip("onnx.reference")
     helper = onnx.helper
     value = [helper.make_tensor_value_info(name, 1, ["k"]) for name in ("a", "z", "b")]
     nodes = [helper.make_node("Neg", ["a"], ["z"]), helper.make_node("Abs", ["z"], ["b"])]
@@ -381,5 +392,5 @@ def test_names_in_the_graph_do_not_clash():
     formats.rename(graph, ["z"], ["x", "y"])
     model = helper.make_model(graph)
     onnx.checker.check_model(model)
-    result = onnx.reference.ReferenceEvaluator(model).run(None, {"z": np.array([2], "float32")})
+    result = reference.ReferenceEvaluator(model).run(None, {"z": np.array([2], "float32")})
     assert [array.tolist() for array in result] == [[-2], [2]]

@@ -21,6 +21,8 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in (
         ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
         *sorted(ROOT.glob("docs/*.md")),
         *sorted(ROOT.glob("benchmarks/**/*.md")),
     )
@@ -34,8 +36,9 @@ FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 
 
 def test_all_code_is_tested():
-    tested = {"README.md": 2, "docs/demo.md": 2, "docs/losses.md": 2, "docs/values.md": 2}
-    pages = ("data", "latent-space", "models", "pieces", "training")
+    twice = ("demo", "losses", "training", "values")
+    tested = {"README.md": 2} | dict.fromkeys((f"docs/{page}.md" for page in twice), 2)
+    pages = ("data", "export", "latent-space", "models", "pieces")
     tested |= dict.fromkeys((f"docs/{page}.md" for page in pages), 1)
     assert {page: len(code) for page, code in CODE.items()} == tested
 
@@ -61,6 +64,22 @@ def test_a_training_that_can_be_continued_runs(tmp_path, monkeypatch, make_vae, 
     line = CODE["docs/training.md"][0].replace("epochs=100", "epochs=1")
     exec(line, {"keras_vae": keras_vae, "model": model, "images": images})
     assert (tmp_path / "checkpoints").is_dir() and int(model.steps) == 2
+
+
+def test_losses_and_pictures_are_logged_as_it_says(tmp_path, monkeypatch, make_vae, images):
+    monkeypatch.chdir(tmp_path)
+    model = make_vae()
+    model.fit = functools.partial(model.fit, verbose=0)
+    code = CODE["docs/training.md"][1].replace("epochs=20", "epochs=1")
+    exec(code, {"model": model, "images": images})
+    assert len(list((tmp_path / "logs" / "first").iterdir())) == 1
+
+
+def test_a_model_is_exported(tmp_path, monkeypatch):
+    pytest.importorskip("onnx")
+    monkeypatch.chdir(tmp_path)
+    exec(CODE["docs/export.md"][0], {"keras_vae": keras_vae})
+    assert {path.name for path in tmp_path.iterdir()} >= {"vae.onnx", "encoder.onnx"}
 
 
 def test_a_model_of_other_networks_runs():

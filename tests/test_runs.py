@@ -12,6 +12,7 @@ from keras_vae import latent, runs
 from keras_vae.atomic import TEMPORARY, atomic, remove_temporary_files
 from keras_vae.runs import files
 from keras_vae.runs.examples import Examples
+from keras_vae.start import folders as finding
 
 
 @pytest.mark.once
@@ -216,9 +217,9 @@ def test_a_source_that_a_run_lacks_is_named(make_vae, tmp_path):
 @pytest.mark.once
 def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert runs.find() == runs.find("pretrained") == runs.folders.PRETRAINED
+    assert runs.find() == runs.find("pretrained") == finding.PRETRAINED
     with monkeypatch.context() as patch:
-        patch.setattr(runs.folders, "PRETRAINED", tmp_path / "pretrained")
+        patch.setattr(finding, "PRETRAINED", tmp_path / "pretrained")
         with pytest.raises(ValueError, match=r"no completed runs in runs/.*python train\.py"):
             runs.find()
         with pytest.raises(ValueError, match=r"There is no run in pretrained"):
@@ -237,7 +238,7 @@ def test_the_newest_completed_run_is_found(make_vae, tmp_path, monkeypatch):
     (tmp_path / "runs" / "list" / "config.json").write_text("[]")
     assert [path.name for path in runs.completed()] == ["a", "b"]
     assert runs.load().folder.name == "a"
-    assert runs.find("pretrained") == runs.folders.PRETRAINED
+    assert runs.find("pretrained") == finding.PRETRAINED
     for folder in (tmp_path / "runs" / "pretrained", tmp_path / "pretrained"):  # the user's own
         make_run(folder, model, started="2026-01-01")
         assert runs.find("pretrained").resolve() == folder
@@ -296,7 +297,7 @@ def test_folders_are_found_without_keras(tmp_path):
         "assert not {'keras', 'numpy'} & set(sys.modules)\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code, runs.folders.__file__],
+        [sys.executable, "-c", code, finding.__file__],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -32,7 +32,9 @@ LONG = ("--epochs", 40)  # ended by the test; of more epochs only some have a li
 EVALUATED = {"evaluation.json", *plots.EVALUATION}
 OF_VALUES = {name for name, what in runs.FILES.items() if what.endswith(("no images)", "a table)"))}
 CHECKPOINTS = {"checkpoint.npz", "checkpoint-before.npz"}
-ALWAYS = set(runs.FILES) - OF_VALUES - EVALUATED - CHECKPOINTS - {"skipped.txt", "manifold.png"}
+WISHED = {"tensorboard/"}
+ALWAYS = set(runs.FILES) - OF_VALUES - EVALUATED - CHECKPOINTS - WISHED
+ALWAYS -= {"skipped.txt", "manifold.png"}
 
 
 def start(*arguments, **environment):
@@ -185,10 +187,11 @@ def test_history_has_the_best_epoch(finished):
 
 @pytest.mark.once
 def test_an_autoencoder_has_no_kl(run_here, tmp_path):
-    code, output, errors = things_run(tmp_path / "run", run_here, ("--model", "ae"))
+    flags = "--model", "ae", "--tensorboard"
+    code, output, errors = things_run(tmp_path / "run", run_here, flags)
     assert code == 0, errors
     files = {path.name for path in (tmp_path / "run").iterdir()}
-    assert files == ALWAYS
+    assert files == ALWAYS | {"tensorboard"} and "  tensorboard/         losses" in output
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["test_loss"] == metrics["test_reconstruction_loss"]
     assert "test_kl_loss" not in metrics and "KL" not in output
@@ -219,7 +222,7 @@ def test_a_folder_is_trained_on_from_disk(tmp_path):
     for part in ("my pictures 16x12x3", "streamed from disk, mirrored at random", "mlp 8"):
         assert part in first
     assert second == f"Skipped 1 file; the reasons are in {folder}/skipped.txt"
-    others = OF_VALUES | EVALUATED | CHECKPOINTS
+    others = OF_VALUES | EVALUATED | CHECKPOINTS | WISHED
     assert {path.name for path in folder.iterdir()} == set(runs.FILES) - others
     skipped = (folder / "skipped.txt").read_text()
     assert skipped == "cat/0.jpg: not an image in a supported format\n"
@@ -807,6 +810,7 @@ MISTAKES = [
     (["--output", ""], "--output is empty"),
     (["--dataset", ""], "--dataset is empty; expected faces, or the name or path of a data set"),
     (["--cache", ""], "--cache is empty; expected a folder"),
+    (["--tensorboard", ""], "--tensorboard is empty; expected a folder"),
     (["--attributes-file", ""], "--attributes-file is empty; expected a file"),
     (["--resize", "a\nb\x1b"], r"invalid choice: 'a\nb\x1b'"),
     (["--image-size", "4097"], "from 1 to 4,096"),

@@ -2,7 +2,7 @@
 
 import sys
 
-from keras_vae.start import folders
+from keras_vae.start import folders, hub
 from keras_vae.start.program import check_writable, number, shown
 
 QUESTIONS = ("fit", "latents", "edits", "disentanglement", "samples")
@@ -73,6 +73,11 @@ def check_run(args):
         raise ValueError(
             "results are written into the run, and the pretrained model is part of the package. "
             "Evaluate a copy: keras-vae pack pretrained -o faces && keras-vae evaluate faces"
+        )
+    if name := hub.name_of(args.folder):
+        raise ValueError(
+            f"results are written into the run, and {name} is a download. Evaluate a copy: "
+            f"keras-vae pack {name} -o copy && keras-vae evaluate copy"
         )
     folders.check_attributes(args.folder, [*(args.attribute or ()), *(args.watch or ())])
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import re
 import sys
@@ -210,6 +211,14 @@ def parse(arguments=None):
         help="continue a run that was interrupted, with its settings; default: the newest one",
     )
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
+    add(
+        "--tensorboard",
+        nargs="?",
+        const=True,
+        metavar="FOLDER",
+        help="write losses and pictures for TensorBoard into this folder, by default tensorboard/ "
+        "in the run folder",
+    )
     launch.add_devices(parser)
     args = parser.parse_args(arguments)
     if args.resume is not None:
@@ -228,6 +237,7 @@ def parse(arguments=None):
         ("attributes_file", "a file"),
         ("cache", "a folder"),
         ("output", "a folder"),
+        ("tensorboard", "a folder"),
     ):
         if getattr(args, name) == "":
             parser.error(f"--{name.replace('_', '-')} is empty; expected {expected}")
@@ -268,6 +278,8 @@ def check_files(args):
         check_readable("--dataset", args.dataset)
     if args.attributes_file is not None:
         check_readable("--attributes-file", args.attributes_file)
+    if args.tensorboard is not None:
+        check_tensorboard(args.tensorboard)
     if args.cache is not None and not args.clear_cache:
         folder = Path(args.cache).expanduser()
         if folder.is_file():
@@ -278,6 +290,24 @@ def check_files(args):
         except OSError as error:
             why = error.strerror or error
             raise ValueError(f"--cache {args.cache} cannot be used: {why}") from None
+
+
+def check_tensorboard(place):
+    """Raises `ValueError` if tensorboardX is missing, or the folder could not be made."""
+    if importlib.util.find_spec("tensorboardX") is None:
+        raise ValueError(
+            "--tensorboard needs tensorboardX, which is not installed. Install it with: "
+            'pip install "keras_vae[tensorboard]"'
+        )
+    if place is True:  # in the run folder
+        return
+    try:
+        path = Path(place).expanduser()
+        nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+        tempfile.TemporaryFile(dir=nearest).close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home folder for "~"
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"--tensorboard {place} cannot be used: {why}") from None
 
 
 def check_readable(flag, place):

@@ -76,14 +76,18 @@ def reconstructions(images, pictures, columns=12):
     keras_vae.plots.reconstructions(images, model.reconstruct(images))
     ```
     """
+    title = "Test images in the upper row of each pair, their reconstructions in the lower row"
+    return canvas(in_pairs(images, pictures, columns), title)
+
+
+def in_pairs(images, pictures, columns):
+    """Returns a picture of pairs of rows, pixels in [0, 1]; see `reconstructions`."""
     images, pictures, columns = to_float(images), to_float(pictures), fitting(columns, images)
     rows = []
     for start in range(0, len(images), columns):
         for part in (images, pictures):
             rows.append(whole_rows(part[start : start + columns], columns))
-    picture = grid(np.concatenate(rows), columns, GAP, wide_rows=range(2, len(rows), 2))
-    title = "Test images in the upper row of each pair, their reconstructions in the lower row"
-    return canvas(picture, title)
+    return grid(np.concatenate(rows), columns, GAP, wide_rows=range(2, len(rows), 2))
 
 
 def edits(blocks, strengths):

@@ -1,9 +1,10 @@
 """The files of a run folder: their names, and functions that write them.
 
 Each file is written under a temporary name and then moved into place, so that a file under its
-final name is always complete.
+final name is always complete; what TensorBoard shows grows as training goes on.
 """
 
+import contextlib
 import csv
 import json
 from pathlib import Path
@@ -16,6 +17,7 @@ FILES = {
     "checkpoint.npz": "what --resume continues from (until the run is completed)",
     "checkpoint-before.npz": "the one before, in case the newest is damaged (until then)",
     "history.csv": "losses of each epoch",
+    "tensorboard/": "losses and pictures during training, for TensorBoard (if --tensorboard)",
     "metrics.json": "metrics of the saved model on the test images",
     "directions.npz": "a direction in latent space for each attribute (if the data have any)",
     "mixture.npz": "a mixture of Gaussians fitted to the codes, for sampling",
@@ -47,7 +49,14 @@ FILES = {
 def clear(folder):
     """Removes the files of an earlier run, and no others."""
     for name in FILES:
-        Path(folder, name).unlink(missing_ok=True)
+        path = Path(folder, name)
+        if path.is_dir():
+            for part in path.glob("*.tfevents.*"):
+                part.unlink()
+            with contextlib.suppress(OSError):  # there are others in it
+                path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path, text):

@@ -18,7 +18,8 @@ from keras_vae.runs.run import load
 from keras_vae.start.folders import check_target, find
 
 CODES = 1000  # most points in the map of the latent space
-PLACES = ("output", "overwrite", "cache", "clear_cache")  # settings that a copy does not need
+# Settings that a copy does not need.
+PLACES = ("output", "overwrite", "cache", "clear_cache", "tensorboard")
 
 
 def pack(folder, target, overwrite=False):

@@ -184,6 +184,7 @@ def load(folder=None):
     Args:
         folder: The run folder, or its name in ``runs/``; None is the newest completed run, or the
             pretrained model of the package, ``"pretrained"``, if there is none.
+            ``"hf://name/repo"`` is a run on the Hugging Face Hub that `push` put there.
 
     Returns:
         A `Run`, on the current Keras backend. Of a run that was interrupted it has the best model

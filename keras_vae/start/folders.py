@@ -8,6 +8,8 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from keras_vae.start import hub
+
 NOT_EMPTY = "The folder {} is not empty. Choose another, or use --overwrite"
 PRETRAINED = Path(__file__).resolve().parents[1] / "pretrained"  # a model of the drawn faces
 
@@ -82,7 +84,7 @@ def find(folder=None, root="runs"):
     Args:
         folder: The run folder, or its name in `root`; None is the newest completed run, or the
             pretrained model if there is none. ``"pretrained"`` is the pretrained model, unless a
-            run has that name.
+            run has that name. ``"hf://name/repo"`` is downloaded from the Hugging Face Hub.
         root: The folder of all runs.
 
     Returns:
@@ -97,6 +99,8 @@ def find(folder=None, root="runs"):
     folder = keras_vae.runs.find()
     ```
     """
+    if isinstance(folder, str) and folder.startswith(hub.PREFIX):
+        return hub.fetch(folder)
     if folder is not None:
         for path in (Path(folder), Path(root, folder)):
             if (path / "config.json").is_file():
@@ -191,7 +195,8 @@ def find_unfinished(folder=None, root="runs"):
 def is_incomplete(folder, config):
     """Returns what to say of a run that ended early, whose config.json is `config`."""
     text = f"{folder} is not complete: using its best model so far"
-    if is_unfinished(config):  # not one that ended with an error
+    # Not one that ended with an error, and not a copy, which has no checkpoint.
+    if is_unfinished(config) and not config.get("packed"):
         text += f". To complete it: python train.py --resume {shlex.quote(str(folder))}"
     return text
 

@@ -9,7 +9,7 @@ from keras_vae import photos, runs, tables
 from keras_vae.datasets.names import favourite
 from keras_vae.demo.tabs.row import listing
 from keras_vae.demo.words import label
-from keras_vae.start import folders
+from keras_vae.start import folders, hub
 
 NUMBERS = {
     "test_mse": ("Mean squared error per pixel and channel", "{:.5f}"),
@@ -219,6 +219,8 @@ def code(run):
     what = "the folder of the run, or its name in runs/"
     if folders.is_pretrained(run.folder):
         what = "the pretrained model of the package"
+    if name := hub.name_of(run.folder):
+        folder, what = name, "from the Hugging Face Hub"
     first = f"run = runs.load({folder!r})  # {what}"
     if run.table:
         return "\n".join(["from keras_vae import runs, tables", "", first, *code_of_table(run)])

@@ -45,8 +45,8 @@ export function build(page, model) {
     result = detailed ? withDetail(preview) : toPixels(start.edited, page.shape);
     show(before, detailed ? preview : toPixels(drawn, page.shape));
     show(after, result);
-    const what = detailed ? "your picture" : "as the model draws it";
-    element("before-title").textContent = `Before: ${what}`;
+    const what = detailed ? "your picture" : "redrawn by the model";
+    element("before-title").lastChild.textContent = `: ${what}`;
     if (since !== null && since === asked) {
       const milliseconds = Math.max(1, Math.round(performance.now() - since));
       element("told").textContent = `Answered in ${milliseconds} ms, on this device`;
@@ -67,7 +67,8 @@ export function build(page, model) {
   });
   element("download").addEventListener("click", () => {
     if (!start?.edited) return;
-    download(keepsDetail() ? withDetail(start.photo) : result, "edited.png");
+    if (keepsDetail()) download(withDetail(start.photo), "edited.png", 0);
+    else download(result, "edited.png");
   });
   element("upload").addEventListener("change", ({ target }) => {
     const [file] = target.files;

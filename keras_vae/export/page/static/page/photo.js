@@ -61,7 +61,7 @@ export function view(photo, shape, how) {
 // Returns a photo with a change added to the part that the model sees: numbers to add to pixels in
 // [0, 1]. The change is enlarged smoothly, and fades out at borders inside the photo.
 export function add(photo, change, shape, how) {
-  const [rows, columns, channels] = shape;
+  const [, columns, channels] = shape;
   const { width, height } = photo;
   const { box, inside } = seen([height, width], shape, how);
   const x = complete(box[0], box[2]);
@@ -69,13 +69,20 @@ export function add(photo, change, shape, how) {
   const changed = new ImageData(new Uint8ClampedArray(photo.data), width, height);
   if (x[0] >= x[1] || y[0] >= y[1]) return changed;
   const [left, top, right, bottom] = inside;
+  const part = []; // of the change: without the borders around a padded picture
+  for (let row = top; row < bottom; row++) {
+    const line = row * columns;
+    part.push(...change.subarray((line + left) * channels, (line + right) * channels));
+  }
+  const at = (position, from, to, size) => ((position - from) / (to - from)) * size;
+  const [wide, high] = [right - left, bottom - top];
   const place = [
-    left + ((x[0] - box[0]) / (box[2] - box[0])) * (right - left),
-    top + ((y[0] - box[1]) / (box[3] - box[1])) * (bottom - top),
-    left + ((x[1] - box[0]) / (box[2] - box[0])) * (right - left),
-    top + ((y[1] - box[1]) / (box[3] - box[1])) * (bottom - top),
+    at(x[0], box[0], box[2], wide),
+    at(y[0], box[1], box[3], high),
+    at(x[1], box[0], box[2], wide),
+    at(y[1], box[1], box[3], high),
   ];
-  const layer = resize(change, [rows, columns, channels], [y[1] - y[0], x[1] - x[0]], place, BICUBIC);
+  const layer = resize(part, [high, wide, channels], [y[1] - y[0], x[1] - x[0]], place, BICUBIC);
   const across = fade(x, width);
   const down = fade(y, height);
   for (let row = y[0], from = 0; row < y[1]; row++) {

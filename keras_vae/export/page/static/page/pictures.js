@@ -31,10 +31,10 @@ export function show(canvas, pixels, shown = SHOWN) {
   context.drawImage(small, 0, 0, width, height);
 }
 
-// Saves what pixels show, enlarged as on the page.
-export async function download(pixels, name) {
+// Saves pixels as a file, small ones enlarged smoothly to `shown` pixels.
+export async function download(pixels, name, shown) {
   const canvas = document.createElement("canvas");
-  show(canvas, pixels);
+  show(canvas, pixels, shown);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const link = Object.assign(document.createElement("a"), {
     href: URL.createObjectURL(blob),
