@@ -1,5 +1,6 @@
 """The page without a server: its folder, and the page itself in a real browser."""
 
+import contextlib
 import functools
 import http.server
 import json
@@ -239,6 +240,14 @@ def url(run, runtime, browser, tmp_path_factory):
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{site}/: a page of ")
+
+    with served(site) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def served(site):
+    """Serves a folder as any web space does; yields its address."""
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -538,3 +547,37 @@ def test_once_loaded_the_page_works_offline(opened):
     slide(page, "smiling", 2)
     until(page, ANSWERED)
     assert page.locator("#samples button").count() == 12
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_by_address_only_the_genuine_runtime_is_run(genuine, browser, runtime, plain, tmp_path):
+    """The host is played by the browser. The codes of this run come from its mixture."""
+    written(tmp_path / "site", plain, examples=1)
+    told = []
+
+    def answer(route):
+        content = (runtime / route.request.url.rsplit("/", 1)[1]).read_bytes()
+        content += b"" if genuine else b" "
+        route.fulfill(body=content, headers={"Access-Control-Allow-Origin": "*"})
+
+    with served(tmp_path / "site") as url:
+        page = browser.new_page()
+        page.route("https://**", answer)
+        page.on("console", lambda one: told.append(f"{one.type}: {one.text}"))
+        page.goto(url)
+        if not genuine:
+            page.get_by_text("The page cannot start").wait_for(timeout=60_000)
+            assert "integrity" in " ".join(told)
+            return
+        page.wait_for_selector("html[data-offline]", timeout=120_000)
+        assert "a mixture of Gaussians" in page.inner_text("#draw-about")
+        codes = page.evaluate(
+            "async () => { const { codes } = await (await import('./page/page.js')).ready;"
+            " return [...await codes(4000, 1)]; }"
+        )
+        page.close()
+    assert told == []
+    expected = runs.load(plain).mixture.sample(4000, 0)
+    codes = np.reshape(codes, (4000, 2))
+    np.testing.assert_allclose(codes.mean(axis=0), expected.mean(axis=0), atol=0.15)
+    np.testing.assert_allclose(np.cov(codes.T), np.cov(expected.T), atol=0.3)
