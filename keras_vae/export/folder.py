@@ -124,6 +124,8 @@ def write_on_some_backend(run, folder, format):
                 return backend, {name: why for name, why in reasons.items() if why}
             except Exception as error:  # a converter can raise anything
                 reasons[backend] = first_line(error)
+                shutil.rmtree(folder)  # parts that were written before
+                folder.mkdir()
     what = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
     raise ValueError(f"no installed backend can export to {format!r}. {what}")
 

@@ -4,6 +4,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from keras_vae.start.quiet import OUTPUT, quiet
+
 
 def save_onnx(part, path):
     """Writes a `Part` as an ONNX file whose inputs and outputs have the part's names.
@@ -14,7 +16,8 @@ def save_onnx(part, path):
 
     with tempfile.TemporaryDirectory() as folder:  # some converters put weights beside the file
         first = Path(folder, "part.onnx")
-        with warnings.catch_warnings():  # of tracing, and of converters about NumPy
+        # Tracing warns, and so do converters about NumPy; torch prints what it cannot write.
+        with warnings.catch_warnings(), quiet(OUTPUT):
             warnings.simplefilter("ignore")
             part.export(first, format="onnx", verbose=False, input_signature=part.signature())
         model = onnx.load(first)

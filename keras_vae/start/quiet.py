@@ -1,17 +1,22 @@
-"""Silences TensorFlow's messages on import."""
+"""Silences messages, also those of compiled code."""
 
 import contextlib
 import os
+import sys
+
+OUTPUT, ERRORS = 1, 2  # descriptors
 
 
 @contextlib.contextmanager
-def quiet():
-    """Discards standard error, including the output of compiled code."""
-    screen = os.dup(2)
+def quiet(descriptor=ERRORS):
+    """Discards what is written to standard error or output, also by compiled code."""
+    if descriptor == OUTPUT:
+        sys.stdout.flush()
+    screen = os.dup(descriptor)
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+        os.dup2(nowhere.fileno(), descriptor)
     try:
         yield
     finally:
-        os.dup2(screen, 2)
+        os.dup2(screen, descriptor)
         os.close(screen)
