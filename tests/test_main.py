@@ -145,7 +145,7 @@ once = pytest.mark.once
         (
             [],
             "no command given; expected one of sample, edit, interpolate, score, encode, impute, "
-            "evaluate, pack, demo",
+            "evaluate, export, pack, page, push, demo",
         ),
         (["draw"], "invalid choice: 'draw'"),
         (["sample", "a", "b"], "unrecognized arguments: b"),
@@ -495,7 +495,7 @@ def test_when_nobody_reads_a_command_ends_without_a_word(run, tmp_path):
 @once
 def test_other_programs_get_the_package_as_it_is():
     """Keras's own error, its backend untouched, whatever the program's arguments are."""
-    code = "import sys; sys.argv = ['-m', 'keras_vae']; import keras_vae"
+    code = "import sys; sys.argv = ['-m', 'keras_vae']; import keras_vae; keras_vae.VAE"
     result = subprocess.run(
         [sys.executable, "-c", code, "keras_vae"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "foo"},

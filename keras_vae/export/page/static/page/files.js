@@ -11,11 +11,18 @@ export async function bytes(file, { integrity, progress = () => {} } = {}) {
   const url = address(file);
   const cache = await openCache();
   const kept = await cache?.match(url);
-  const response = kept ?? (await fetch(url, { integrity, cache: integrity ? "default" : "no-cache" }));
-  if (!response.ok) throw new Error(`${file} is not there (${response.status})`);
+  const response = kept ?? (await fetched(url, integrity));
   const content = await collect(response, progress);
   if (!kept) cache?.put(url, new Response(content)).catch(() => {}); // the disk may be full
   return content;
+}
+
+async function fetched(url, integrity) {
+  const cache = integrity ? "default" : "no-cache"; // what has a hash never changes
+  const response = await fetch(url, { integrity, cache }).catch(() => null);
+  if (!response) throw new Error(`${url} cannot be fetched, or is not the file that it should be`);
+  if (!response.ok) throw new Error(`${url} is not there (${response.status})`);
+  return response;
 }
 
 export async function json(file) {

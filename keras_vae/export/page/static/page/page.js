@@ -9,8 +9,10 @@ import { LONGEST, reduced } from "./photo.js";
 import { choice } from "./pictures.js";
 import { element, report } from "./words.js";
 
+let failed = false; // other files may still come
 export const ready = begin(); // the page's content, the model, and its source of codes
 ready.then(goOffline, (error) => {
+  failed = true;
   element("progress").textContent = `The page cannot start: ${error.message}`;
   element("progress").classList.add("wrong");
   element("loading").hidden = false;
@@ -21,6 +23,7 @@ async function begin() {
   const page = await json("page/page.json");
   describe(page);
   const model = await load(page, (share) => {
+    if (failed) return;
     element("bar").value = share;
     element("progress").textContent = `Loading the model … ${Math.round(100 * share)} %`;
   });
