@@ -13,6 +13,7 @@ from conftest import INSTALLED
 
 pytestmark = [
     pytest.mark.once,
+    pytest.mark.several,
     pytest.mark.skipif(len(INSTALLED) < 2, reason="needs two backends to compare"),
 ]
 PAIRS = list(itertools.combinations(INSTALLED, 2))

@@ -16,7 +16,7 @@ from test_across_backends import QUICK
 
 from keras_vae import parallel
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.several]
 
 WORKER = Path(__file__).with_name("devices_worker.py")
 ALWAYS = ("everything", "stream")
