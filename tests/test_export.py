@@ -150,6 +150,18 @@ def test_the_parts_compute_what_python_does(kind, tmp_path, short_flows):
         assert_close(run_onnx(tmp_path / "sampler.onnx", noise, signs)["z"], expected)
 
 
+def test_a_flow_without_attributes(tmp_path, short_flows):
+    pytest.importorskip("onnx")
+    run = run_of(mlp())
+    run.flow, run.edits = latent.Flow(4, components=3, width=8), None
+    run.flow.last.kernel.assign(np.ones(run.flow.last.kernel.shape))
+    folders.write_parts(run, tmp_path, "onnx")
+    noise = np.random.default_rng(0).standard_normal((3, 4), "float32")
+    found = run_onnx(tmp_path / "sampler.onnx", noise)["z"]
+    assert_close(found, run.flow.codes(noise))
+    assert np.abs(found - noise).max() > 0.1
+
+
 def test_layers_have_their_policy_again():
     model = half_precision()
     policies = [layer.compute_dtype for layer in model.encoder.layers]

@@ -92,12 +92,13 @@ def parts_of(run):
             Part("shifts", give_shifts, {"z": (d,)}, {"shifts": (k, columns)}, flow=flow),
             Part("edit", edit, {data: shape, "strengths": (k,)}, {"edited": shape}, model, flow),
         ]
-    if flow is not None and flow.names:
+    if flow is not None:
 
-        def sample(noise, signs):
+        def sample(noise, signs=None):
+            signs = noise[:, :0] if signs is None else signs  # there are no attributes
             return {"z": flows.codes(flow, noise, signs)}
 
-        inputs = {"noise": (d,), "signs": (len(flow.names),)}
+        inputs = {"noise": (d,)} | ({"signs": (len(flow.names),)} if flow.names else {})
         parts.append(Part("sampler", sample, inputs, {"z": (d,)}, flow=flow))
     return parts
 
