@@ -1,6 +1,7 @@
 """`keras-vae export`: writes a run as graphs that need neither Keras nor this package."""
 
-from keras_vae.start import folders
+from keras_vae.commands.pack import check as check
+from keras_vae.commands.pack import check_run as check_run
 from keras_vae.start.program import shown
 
 FORMATS = ("onnx", "saved_model")
@@ -24,15 +25,6 @@ def add_to(commands):
     )
     add("--overwrite", action="store_true", help="allow an output folder that is not empty")
     return parser
-
-
-def check(parser, args):
-    if args.output == "":
-        parser.error("--output is empty; expected a folder")
-
-
-def check_run(args):
-    folders.check_target(args.folder, args.output, args.overwrite)
 
 
 def perform(args):

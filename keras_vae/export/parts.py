@@ -60,8 +60,8 @@ def parts_of(run):
     ```
     """
     model, edits, flow = run.model, run.edits, run.flow
-    data, shape, d = run.noun.removesuffix("s"), model.data_shape, model.latent_dim
-    data = {"row": "values", "item": "values"}.get(data, data)
+    shape, d = model.data_shape, model.latent_dim
+    data = "image" if run.noun == "images" else "values"
     columns = d + (0 if model.condition is None else model.condition.size)
 
     def encode(x):
