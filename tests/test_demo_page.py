@@ -116,14 +116,19 @@ def open_tab(page, name):
 
 
 def drag(page, slider, share):
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] / 2, y)
-    page.mouse.down()
-    for step in range(1, 5):
-        page.mouse.move(box["x"] + box["width"] * (0.5 + (share - 0.5) * step / 4), y)
-    page.mouse.up()
+    value = slider.input_value()
+    for _ in range(3):  # a page that still moves can be missed
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + box["width"] / 2, y)
+        page.mouse.down()
+        for step in range(1, 5):
+            page.mouse.move(box["x"] + box["width"] * (0.5 + (share - 0.5) * step / 4), y)
+        page.mouse.up()
+        if slider.input_value() != value:
+            return
+        page.wait_for_timeout(500)
 
 
 def first_view(page, selector):
