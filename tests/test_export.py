@@ -14,6 +14,7 @@ import pytest
 
 import keras_vae
 from keras_vae import export, latent, likelihoods, runs
+from keras_vae.commands import export as export_command
 from keras_vae.export import folder as folders
 from keras_vae.export import formats, parts
 from keras_vae.export.agreement import differences, inputs
@@ -391,6 +392,21 @@ def test_wrong_arguments_give_one_line(command, tmp_path):
         assert said in errors
     with pytest.raises(ValueError, match="Argument `format` must be one of"):
         export.write(runs.load("pretrained"), tmp_path / "x", "pickle")
+
+
+@pytest.mark.once
+def test_a_folder_that_is_no_saved_model_is_not_replaced(tmp_path):
+    own = tmp_path / "encoder" / "mine.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(ValueError, match="is not a SavedModel, so it is not replaced"):
+        export.write(runs.load("pretrained"), tmp_path, "saved_model", overwrite=True)
+    assert own.read_text() == "mine"
+
+
+@pytest.mark.once
+def test_the_command_offers_all_formats():
+    assert export_command.FORMATS == export.FORMATS
 
 
 @pytest.mark.once

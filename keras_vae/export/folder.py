@@ -71,6 +71,7 @@ def write(run, folder, format="onnx", overwrite=False):
         raise ValueError(f"Argument `format` must be one of {FORMATS}. Received: format={format!r}")
     folder = Path(folder)
     check_target(run.folder, folder, overwrite)
+    check_folders(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent) as temporary:
         new = Path(temporary, "export")
@@ -89,6 +90,13 @@ def write(run, folder, format="onnx", overwrite=False):
         (new / "README.md").write_text(describe.readme(run, content))
         place(new, folder)
     return content
+
+
+def check_folders(folder):
+    """Raises `ValueError` if a folder with the name of a part is no SavedModel: it stays."""
+    for name in ("encoder", "decoder", "shifts", "edit", "sampler"):
+        if (folder / name).is_dir() and not (folder / name / "saved_model.pb").is_file():
+            raise ValueError(f"{folder / name} is not a SavedModel, so it is not replaced")
 
 
 def versions(*packages):
