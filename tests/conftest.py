@@ -10,6 +10,7 @@ process, that backend, all cases.
 import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+# As root Chromium needs the first; the others keep it from calling home.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 BACKENDS = ("jax", "tensorflow", "torch")
 INSTALLED = [name for name in BACKENDS if importlib.util.find_spec(name)]
@@ -221,3 +230,18 @@ def run_here(monkeypatch, capsys):
     for name, handler in stopped.items():
         signal.signal(name, handler)
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for tests of pages."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if path is None:
+        need = pytest.fail if os.environ.get("CI") else pytest.skip
+        need("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

@@ -1,8 +1,5 @@
 """The demo in a real browser."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,13 +13,6 @@ from keras_vae.runs import files
 
 pytestmark = pytest.mark.once
 
-# As root Chromium needs the first; the others keep it from calling home.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 TABS = {
     "Sample": "Random codes, decoded",
     "A − B + C": "Add to the code of C",
@@ -30,20 +20,6 @@ TABS = {
     "Latent space": "Each dot is the code",
     "This model": "The data, settings and metrics",
 }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if path is None:
-        need = pytest.fail if os.environ.get("CI") else pytest.skip
-        need("needs Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -32,12 +32,6 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[1]
-FLAGS = (
-    "--no-sandbox",  # as root
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 SHAPE = (64, 64, 3)
 ANSWERED = "document.getElementById('told').textContent.includes(' ms')"
 HALF = 0.004  # of a pixel in [0, 1]: what half precision may change, beside 1/255
@@ -195,20 +189,6 @@ def runtime():
         shutil.unpack_archive(archive, place, filter="data")
         archive.unlink()
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-    if path is None:
-        need = pytest.fail if os.environ.get("CI") else pytest.skip
-        need("needs Chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
