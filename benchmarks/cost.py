@@ -1,6 +1,6 @@
 """How time and memory of training grow with images, resolution, latents and batch size.
 
-    KERAS_BACKEND=jax python benchmarks/cost.py --output docs/cost.png
+    KERAS_BACKEND=jax python benchmarks/cost.py --output docs/benchmarks/cost.png
 
 Trains the networks of `train.py` on smooth random images, each in a separate process, and plots
 milliseconds per image and the peak memory of the process. One setting is changed at a time. Also

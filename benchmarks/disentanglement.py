@@ -2,11 +2,11 @@
 
     KERAS_BACKEND=jax python benchmarks/disentanglement.py --seeds 5 --epochs 8 --halve
 
-Prints a table of medians for benchmarks/README.md: MIG and DCI disentanglement (Locatello et al.
-2019, https://arxiv.org/abs/1811.12359, compare the same models on dSprites), and the lines of
-single runs as they finish. `--halve` reduces the images to half their height and width, which is
-four times as fast, and divides beta and the weights of penalties by 4, as losses are sums over
-pixels.
+Prints a table of medians, as in docs/benchmarks/results/disentanglement.md: MIG and DCI
+disentanglement (Locatello et al. 2019, https://arxiv.org/abs/1811.12359, compare the same models on
+dSprites), and the lines of single runs as they finish. `--halve` reduces the images to half their
+height and width, which is four times as fast, and divides beta and the weights of penalties by 4,
+as losses are sums over pixels.
 """
 
 import argparse

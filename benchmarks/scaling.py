@@ -1,6 +1,6 @@
 """What several devices bring: step times measured here, exchange computed from bandwidths.
 
-    KERAS_BACKEND=jax python benchmarks/scaling.py --output docs/scaling.png
+    KERAS_BACKEND=jax python benchmarks/scaling.py --output docs/pictures/devices.png
     KERAS_BACKEND=jax python benchmarks/scaling.py --times times.json --speedup 50 --price 2.5
 
 Measures the steps of the default networks of `train.py` for some batch sizes on one device and fits

@@ -4,9 +4,9 @@
     python benchmarks/speed.py --backend torch --network mlp --quick
     python benchmarks/speed.py --against speed-before.json
 
-Prints a table and writes it as JSON; benchmarks/results/speed.md explains its columns. Run it on an
-otherwise idle machine. Compare ratios rather than speeds: both speeds of a ratio are from the same
-run.
+Prints a table and writes it as JSON; docs/benchmarks/results/speed.md explains its columns. Run it
+on an otherwise idle machine. Compare ratios rather than speeds: both speeds of a ratio are from the
+same run.
 """
 
 import argparse

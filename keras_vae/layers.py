@@ -20,11 +20,12 @@ class Sampling(keras.layers.Layer):
 
     Args:
         seed: None or a non-negative integer.
+        dtype: The type it computes in, see `keras.layers.Layer`.
 
     Call arguments:
-        inputs: The pair ``[z_mean, z_log_var]``, each ``(n, latent_dim)``; ``z_log_var`` is
+        - inputs: The pair ``[z_mean, z_log_var]``, each ``(n, latent_dim)``; ``z_log_var`` is
             the logarithm of the variance.
-        eps: Optional noise of shape ``(n, latent_dim)`` to use instead of a fresh draw.
+        - eps: Optional noise of shape ``(n, latent_dim)`` to use instead of a fresh draw.
 
     Returns:
         ``z``, of shape ``(n, latent_dim)``.
@@ -78,10 +79,11 @@ class DynamicBinarization(keras.layers.Layer):
 
     Args:
         seed: None or a non-negative integer.
+        dtype: The type it computes in, see `keras.layers.Layer`.
 
     Call arguments:
-        x: Pixels in [0, 1], of any shape.
-        training: If False, ``x`` is returned unchanged.
+        - x: Pixels in [0, 1], of any shape.
+        - training: If False, ``x`` is returned unchanged.
 
     Returns:
         Zeros and ones, of the shape of ``x``.
@@ -140,7 +142,7 @@ class Offset(keras.layers.Layer):
     """Adds a constant image: a weight, initially zero, learned unless ``trainable=False``.
 
     Call arguments:
-        x: Of any shape ``(n, ...)``.
+        - x: Of any shape ``(n, ...)``.
 
     Returns:
         ``x + offset``, of the shape of ``x``.
@@ -178,7 +180,7 @@ class DepthToSpace(keras.layers.Layer):
         factor: Side of the square in pixels.
 
     Call arguments:
-        x: ``(n, height, width, factor * factor * channels)``, or with one or three sides.
+        - x: ``(n, height, width, factor * factor * channels)``, or with one or three sides.
 
     Returns:
         ``(n, factor * height, factor * width, channels)``.
@@ -237,7 +239,7 @@ class Enlarge(keras.layers.Layer):
         factor: How many times larger the sides become.
 
     Call arguments:
-        x: ``(n, height, width, channels)``.
+        - x: ``(n, height, width, channels)``.
 
     Returns:
         ``(n, factor * height, factor * width, channels)``.

@@ -106,10 +106,10 @@ def build_conv(
     network with one or three sides. The encoder's first layer maps each patch of `patch` by `patch`
     pixels to one position, and each further entry of `filters` halves height and width. The
     decoder has a dense hidden layer (four times as wide as the last entry), then plain 3x3
-    convolutions, each followed by `DepthToSpace`: without transposed convolutions it is fast on
-    every backend. Images whose
-    sides do not divide evenly are padded, and the decoder's outputs are cropped. Each layer is
-    followed by root-mean-square normalisation over the channels.
+    convolutions, each followed by `DepthToSpace` (Shi et al. 2016,
+    https://arxiv.org/abs/1609.05158): without transposed convolutions it is fast on every backend.
+    Images whose sides do not divide evenly are padded, and the decoder's outputs are cropped. Each
+    layer is followed by root-mean-square normalisation over the channels.
 
     Args:
         data_shape: ``(height, width, channels)``, or one or three sides before the channels.
@@ -207,9 +207,9 @@ def build_patches(
     features, and a dense layer combines those of all patches; the decoder mirrors it, and draws
     each patch with a small network. A plain MLP with one hidden layer adds up a few hundred
     full-size images instead, which shows as halos; on drawn faces, patches halve its squared
-    error at equal time. Each hidden layer is followed by root-mean-square normalisation, see
-    `build_mlp`. Images whose sides a patch does not divide are padded, and the decoder's outputs
-    are cropped.
+    error at equal time. Each hidden layer is followed by root-mean-square normalisation (Zhang &
+    Sennrich 2019, https://arxiv.org/abs/1910.07467). Images whose sides a patch does not divide are
+    padded, and the decoder's outputs are cropped.
 
     Args:
         data_shape: ``(height, width, channels)``.

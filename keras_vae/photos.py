@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from keras_vae import checks
 from keras_vae.datasets import pictures
 
+__all__ = ["add", "colour_profile", "read", "seen", "view"]
+
 FADE = 0.1  # width of the border in which a change fades out, as a share of the visible part
 
 
@@ -60,13 +62,17 @@ def colour_profile(file):
     Args:
         file: Path or bytes of an image file.
 
+    Returns:
+        Bytes, or None.
+
     Raises:
         ValueError: If the file cannot be read, with the reason.
 
     Example:
 
     ```python
-    Image.fromarray(photo).save("copy.png", icc_profile=photos.colour_profile("me.jpg"))
+    profile = photos.colour_profile("me.jpg")
+    Image.fromarray(photos.read("me.jpg")).save("copy.png", icc_profile=profile)
     ```
     """
     with pictures.opened(file) as image:

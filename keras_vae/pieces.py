@@ -2,6 +2,8 @@
 
 import keras
 
+__all__ = ["Piece"]
+
 
 class Piece(keras.layers.Layer):
     """Base class of likelihoods, priors, bounds and penalties.
@@ -11,6 +13,25 @@ class Piece(keras.layers.Layer):
     attribute that is set later, ``model.likelihood.scale = 2.0``, takes effect with the next call
     of `fit`, `evaluate` and the like, and within `fit` with the next epoch. After a change inside
     a list or an array, call `compile`.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Scaled(keras_vae.likelihoods.Likelihood):
+        def __init__(self, scale=1.0, **kwargs):
+            super().__init__(**kwargs)
+            self.scale = float(scale)
+
+        def value_nats(self, x, outputs):
+            return self.scale * keras.ops.square(x - self.mean(outputs))
+
+        def get_config(self):
+            return {**super().get_config(), "scale": self.scale}
+
+    model = keras_vae.VAE(encoder, decoder, Scaled(2.0))
+    model.likelihood.scale = 3.0
+    ```
     """
 
     def __init__(self, **kwargs):

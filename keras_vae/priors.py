@@ -20,6 +20,8 @@ from keras_vae.networks import logits
 from keras_vae.pieces import Piece
 from keras_vae.training.backends import device_name
 
+__all__ = ["FlowPrior", "MixturePrior", "Prior", "StandardNormal", "VampPrior", "get"]
+
 LOG_2_PI = math.log(2 * math.pi)
 
 
@@ -34,6 +36,20 @@ class Prior(Piece):
         pixels: Whether they are pixels; None if it holds none.
         title: What it is, in words.
         has_closed_form: Whether `kl` is exact, and needs no draws.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Laplace(keras_vae.priors.Prior):
+        def log_prob(self, z):
+            return -keras.ops.sum(keras.ops.abs(z) + keras.ops.log(2.0), axis=-1)
+
+        def draw(self, n, rng, temperature):
+            return temperature * rng.laplace(size=(n, self.latent_dim)).astype("float32")
+
+    model = keras_vae.VAE(encoder, decoder, prior=Laplace())
+    ```
     """
 
     encode = None
@@ -50,13 +66,38 @@ class Prior(Piece):
         self.make(self.latent_dim)
 
     def make(self, latent_dim):
-        """Makes the weights for codes of this length."""
+        """Makes the weights, by `add_weight`; the base class makes none.
+
+        Args:
+            latent_dim: The length of a code.
+
+        Example:
+
+        ```python
+        class Wide(keras_vae.priors.StandardNormal):
+            def make(self, latent_dim):
+                self.log_scale = self.add_weight((latent_dim,), "zeros", name="log_scale")
+        ```
+        """
 
     def call(self, z):
         return self.log_prob(z)
 
     def log_prob(self, z):
-        """Returns ``log p(z)`` in nats: codes ``(..., latent_dim)`` to ``(...)``."""
+        """Returns ``log p(z)`` of codes.
+
+        Args:
+            z: A tensor ``(..., latent_dim)``.
+
+        Returns:
+            A tensor ``(...)``, in nats.
+
+        Example:
+
+        ```python
+        model.prior.log_prob(np.zeros((4, model.latent_dim), "float32"))  # (4,)
+        ```
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `log_prob`")
 
     def sample(self, n, seed=None, temperature=1.0):
@@ -72,6 +113,12 @@ class Prior(Piece):
 
         Raises:
             ValueError: If an argument is invalid.
+
+        Example:
+
+        ```python
+        z = model.prior.sample(16, seed=0)
+        ```
         """
         check_integer("n", n, 0)
         check_integer("seed", seed, 0, optional=True)
@@ -79,7 +126,22 @@ class Prior(Piece):
         return self.draw(n, np.random.default_rng(seed), np.float32(temperature))
 
     def draw(self, n, rng, temperature):
-        """Returns what `sample` returns, with NumPy's generator `rng`."""
+        """Returns codes drawn from the prior: what `sample` returns.
+
+        Args:
+            n: Number of codes.
+            rng: NumPy's generator, the only source of random numbers.
+            temperature: Scale of the noise, a float32 number.
+
+        Returns:
+            NumPy float32 ``(n, latent_dim)``.
+
+        Example:
+
+        ```python
+        z = model.prior.draw(16, np.random.default_rng(0), np.float32(1))
+        ```
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `draw`")
 
     def kl(self, z_mean, z_log_var, z=None):
@@ -88,11 +150,19 @@ class Prior(Piece):
         Here it is estimated by the given draws: ``log q(z|x) - log p(z)``, a single term.
 
         Args:
-            z_mean, z_log_var: ``(n, latent_dim)``.
+            z_mean: ``(n, latent_dim)``.
+            z_log_var: ``(n, latent_dim)``, the logarithm of the variance.
             z: Draws of q(z|x), ``(n, latent_dim)`` or ``(n, draws, latent_dim)``.
 
         Returns:
             ``(n, terms)``, in nats. `VAE.free_bits` applies to each term.
+
+        Example:
+
+        ```python
+        zeros = np.zeros((4, model.latent_dim), "float32")
+        kl = model.prior.kl(zeros, zeros, zeros)
+        ```
         """
         if len(z.shape) == 2:
             z = z[:, None]
@@ -213,7 +283,19 @@ class VampPrior(Prior):
         self.pseudo_logits.assign(logits(to_float(pseudo_inputs)) if pixels else pseudo_inputs)
 
     def pseudo_inputs(self):
-        """Returns the K images, pixels in [0, 1], or other data."""
+        """Returns the K pseudo-images as they are now.
+
+        Returns:
+            A tensor of the shape of the argument, pixels in [0, 1] or other data.
+
+        Example:
+
+        ```python
+        prior = keras_vae.priors.VampPrior(images)
+        model = keras_vae.VAE(encoder, decoder, prior=prior)
+        pictures = keras.ops.convert_to_numpy(model.prior.pseudo_inputs())
+        ```
+        """
         return ops.sigmoid(self.pseudo_logits) if self.pixels else self.pseudo_logits + 0.0
 
     def components(self):

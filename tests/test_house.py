@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,31 @@ def test_only_the_backends_import_a_framework(graph):
     for name, others in graph.items():
         if not name.startswith(MAY_IMPORT_FRAMEWORKS):
             assert not FRAMEWORKS & {other.split(".")[0] for other in others}, name
+
+
+@pytest.fixture
+def architecture(monkeypatch):
+    """The script that draws the picture of the architecture."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import make_architecture
+
+    return make_architecture
+
+
+def test_the_picture_of_the_architecture_is_true(graph, architecture):
+    drawn = [[f"keras_vae.{room}" for room in row] for row in architecture.ROWS]
+    assert {room for row in drawn for room in row} | {"demo"} == {
+        room for row in ROWS for room in row
+    } - {"keras_vae.__main__", "keras_vae.public"}
+    for upper, lower in pairwise(drawn):
+        assert max(map(row_of, upper)) <= min(map(row_of, lower))
+    for first, last in architecture.ARROWS:
+        assert any(
+            f"{name}.".startswith(f"keras_vae.{first}.")
+            and any(f"{other}.".startswith(f"keras_vae.{last}.") for other in others)
+            for name, others in graph.items()
+        ), f"nothing in {first} imports {last}"
+    assert architecture.PICTURE.read_text() == architecture.drawn(), "run docs/make_architecture.py"
 
 
 def run_code(code, backend, *arguments):

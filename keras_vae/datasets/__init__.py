@@ -14,6 +14,8 @@ from keras_vae.datasets.dataset import Dataset as Dataset
 from keras_vae.datasets.dataset import Split as Split
 from keras_vae.images import aligned_empty
 
+__all__ = ["Dataset", "Split", "load"]
+
 MEMORY = 2.0  # GB of images held in memory by default
 MOST_CLASSES = 100  # up to this many classes become attributes
 TOO_MANY = 0.25  # the share of unreadable files above which loading fails
@@ -77,8 +79,8 @@ def load(
     Example:
 
     ```python
-    faces = keras_vae.datasets.load("faces", limit=1000)
-    faces.train.images.shape  # (1000, 64, 64, 3)
+    faces = keras_vae.datasets.load("faces", limit=100)
+    faces.train.images.shape  # (100, 64, 64, 3)
     ```
     """
     from keras_vae.datasets import cache

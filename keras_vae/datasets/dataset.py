@@ -10,6 +10,8 @@ import numpy as np
 class Split:
     """Images, or rows of other data, with their labels, attributes and factors.
 
+    ``len(split)`` is their number, and ``split[:100]`` a split of some rows, in memory.
+
     Attributes:
         images: uint8 ``(n, height, width, channels)``, pixels in 0..255: an array, or in a
             streamed set a `keras_vae.datasets.stream.Rows`, which reads images when indexed. Of
@@ -21,6 +23,13 @@ class Split:
             column for each of `Dataset.factor_names`; or None.
         known: bool ``(n, number of attributes)``, which attribute values are known. None if all
             are.
+
+    Example:
+
+    ```python
+    few = faces.test[:10]
+    few.images[few.attributes[:, faces.attribute_names.index("smiling")]]
+    ```
     """
 
     images: np.ndarray
@@ -43,11 +52,28 @@ class Dataset:
     """Train, validation and test `Split`, and the names of labels, attributes and factors.
 
     Attributes:
+        name: What the data set is called.
+        train: The `Split` to train a model on.
+        validation: The `Split` that guides training.
+        test: The `Split` for the final numbers.
+        label_names: Names of the classes.
+        attribute_names: Names of the attributes.
+        factor_names: Names of the factors.
         streamed: Whether the images stay on disk.
         skipped: For each file that could not be used, the reason.
         unused: For each column that is not an attribute, the reason.
         cuts: For each attribute made from scores, the threshold.
         table: The `keras_vae.tables.Table` of rows of a table; otherwise None.
+
+    Example:
+
+    ```python
+    train, validation, test = (datasets.faces.draw(n, seed=n) for n in (60, 30, 10))
+    data = datasets.Dataset(
+        "my faces", train, validation, test, attribute_names=datasets.faces.ATTRIBUTES
+    )
+    data.image_shape  # (64, 64, 3)
+    ```
     """
 
     name: str
@@ -65,6 +91,7 @@ class Dataset:
 
     @property
     def image_shape(self):
+        """The shape of an item, for images ``(height, width, channels)``."""
         return tuple(self.train.images.shape[1:])
 
     @property

@@ -16,6 +16,8 @@ from keras_vae.datasets import face_painting
 from keras_vae.datasets.dataset import Split
 from keras_vae.datasets.source import Source, in_parallel
 
+__all__ = ["ATTRIBUTES", "FACTORS", "SIZE", "attributes", "draw", "draw_factors", "paint"]
+
 SIZE = face_painting.SIZE
 DEVELOPMENT_SIZE, TEST_SIZE = 12_000, 2_000
 VERSION = 1  # increase it when the pixels change, so that caches are rebuilt

@@ -21,6 +21,18 @@ from keras_vae.checks import check_integer
 from keras_vae.datasets.dataset import Split
 from keras_vae.datasets.source import Source, in_parallel
 
+__all__ = [
+    "COUNT",
+    "FACTORS",
+    "GRID",
+    "SHAPES",
+    "SIZE",
+    "draw",
+    "draw_factors",
+    "grid_factors",
+    "paint",
+]
+
 SIZE = 64
 DEVELOPMENT_SIZE, TEST_SIZE = 42_000, 4_200  # multiples of the number of shapes
 DRAWN = 60_000  # rows that the data set is chosen from: enough different squares

@@ -70,11 +70,32 @@ class Classifier:
             which identifies a picture among thousands; ``features`` ``(n, 64)``, the input of the
             last layer; and ``logits`` ``(n, number of attributes)``, above 0 where the picture
             has the attribute.
+
+        Example:
+
+        ```python
+        layout, features, logits = judge.look(images)
+        ```
         """
         return in_batches(self.program, np.asarray(images), batch_size)
 
     def logits(self, images, batch_size=256):
-        """Returns the logits only, the last output of `look`."""
+        """Returns the logits only, the last output of `look`.
+
+        Args:
+            images: ``(n, height, width, channels)``, uint8 or float pixels in [0, 1].
+            batch_size: Images to process at once.
+
+        Returns:
+            NumPy float32 ``(n, number of attributes)``, above 0 where the picture has the
+            attribute.
+
+        Example:
+
+        ```python
+        has = judge.logits(images) > 0
+        ```
+        """
         return self.look(images, batch_size)[2]
 
     @cached_property
@@ -108,7 +129,8 @@ def train_classifier(images, attributes, names, seed=0, pictures=PICTURES, known
     Example:
 
     ```python
-    judge = train_classifier(data.train.images, data.train.attributes, data.attribute_names)
+    train, names = data.train, data.attribute_names
+    judge = evaluate.train_classifier(train.images, train.attributes, names)
     ```
     """
     images, attributes, names, known = usable(images, attributes, names, known)

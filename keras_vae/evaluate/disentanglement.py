@@ -54,7 +54,7 @@ def disentanglement_report(codes, factors, factor_names, seed=0, progress=None):
 
     ```python
     draw = np.random.default_rng(0).random
-    disentanglement_report(draw((300, 4)), draw((300, 2)), ("size", "hue"))["mig"]
+    evaluate.disentanglement_report(draw((300, 4)), draw((300, 2)), ("size", "hue"))["mig"]
     ```
     """
     checks.check_integer("seed", seed, 0)
@@ -124,7 +124,7 @@ def mutual_information_gap(codes, factors):
 
     ```python
     factors = np.random.default_rng(0).random((1000, 2))
-    mutual_information_gap(factors, factors)["mig"]  # 0.9 or more
+    evaluate.mutual_information_gap(factors, factors)["mig"]  # 0.9 or more
     ```
     """
     codes, factors = check_pair(codes, factors)
@@ -186,7 +186,7 @@ def dci(codes, factors, seed=0, progress=None):
 
     ```python
     factors = np.random.default_rng(0).random((300, 2))
-    dci(factors, factors)["disentanglement"]  # close to 1
+    evaluate.dci(factors, factors)["disentanglement"]  # close to 1
     ```
     """
     checks.check_integer("seed", seed, 0)
@@ -249,7 +249,7 @@ def sap(codes, factors, seed=0):
 
     ```python
     factors = np.random.default_rng(0).random((1000, 2))
-    sap(factors, factors)["sap"]  # close to 1
+    evaluate.sap(factors, factors)["sap"]  # close to 1
     ```
     """
     checks.check_integer("seed", seed, 0)

@@ -77,8 +77,12 @@ def edit_report(
     Example:
 
     ```python
-    judge = train_classifier(data.train.images, data.train.attributes, names)
-    edit_report(model, judge, None, {"regression": directions}, data.validation, data.test, names)
+    names, editors = data.attribute_names, {"regression": directions}
+    splits = data.validation, data.test
+    report = evaluate.edit_report(
+        model, judge, None, editors, *splits, names, attributes=["smiling"]
+    )
+    report["attributes"]["smiling"]["method"]  # "regression"
     ```
     """
     for name in (*(attributes or ()), *(watch or ())):
@@ -152,7 +156,8 @@ def choose_methods(model, judge, methods, validation, exclusive=(), images=CHOOS
     Example:
 
     ```python
-    choose_methods(model, judge, {"discriminant": directions, "flow": flow}, data.validation)
+    editors = {"discriminant": directions, "flow": flow}
+    evaluate.choose_methods(model, judge, editors, data.validation)
     ```
     """
     side = Side(model, judge, validation.images[: min(images, most_images(model.data_shape))])

@@ -43,7 +43,7 @@ def test_metrics(model, images, batch_size=128, condition=None):
     Example:
 
     ```python
-    test_metrics(model, images)["test_mse"]
+    evaluate.test_metrics(model, images)["test_mse"]
     ```
     """
     if len(images) == 0:
@@ -94,7 +94,7 @@ def bits_per_dim(model, images, batch_size=128, condition=None):
     Example:
 
     ```python
-    bits_per_dim(model, images)
+    evaluate.bits_per_dim(model, images)
     ```
     """
     if images.dtype != np.uint8 or why_no_likelihood(model, images):
@@ -158,7 +158,7 @@ def fit_report(model, images, k=100, n=500, batch_size=128, seed=0, progress=Non
     Example:
 
     ```python
-    fit_report(model, images, k=100)["log_likelihood"]
+    evaluate.fit_report(model, images, k=100)["log_likelihood"]
     ```
     """
     check_integer("k", k, 1)
@@ -198,7 +198,24 @@ def picture_quality(model, images, batch_size=128, condition=None):
 
 
 def mean_squared_error(images, pictures):
-    """Returns the mean of ``(x - x')^2`` over images, pixels and channels, pixels in [0, 1]."""
+    """Returns the mean of ``(x - x')^2`` over images, pixels and channels.
+
+    Args:
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1].
+        pictures: Their reconstructions, of the same shape; also uint8 or float.
+
+    Returns:
+        A float, for pixels in [0, 1].
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    Example:
+
+    ```python
+    evaluate.mean_squared_error(np.zeros((2, 8, 8, 1)), np.full((2, 8, 8, 1), 0.5))  # 0.25
+    ```
+    """
     return float(np.mean(squared_errors(images, pictures)))
 
 
@@ -218,7 +235,7 @@ def psnr(images, pictures):
     Example:
 
     ```python
-    psnr(images, model.reconstruct(images))
+    evaluate.psnr(images, model.reconstruct(images))
     ```
     """
     check_pairs(images, pictures)
@@ -247,7 +264,7 @@ def ssim(images, pictures):
     Example:
 
     ```python
-    ssim(images, model.reconstruct(images))
+    evaluate.ssim(images, model.reconstruct(images))
     ```
     """
     check_pairs(images, pictures)

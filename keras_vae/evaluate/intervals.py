@@ -38,7 +38,7 @@ def wilson(successes, n, level=0.95):
     Example:
 
     ```python
-    wilson(8, 10)  # (0.490..., 0.943...)
+    evaluate.wilson(8, 10)  # (0.490..., 0.943...)
     ```
     """
     checks.check_integer("n", n, 0)

@@ -33,7 +33,7 @@ def active_units(z_mean, threshold=ACTIVE):
     Example:
 
     ```python
-    active_units(np.zeros((10, 4)))  # 0
+    evaluate.active_units(np.zeros((10, 4)))  # 0
     ```
     """
     return int(np.sum(are_active(z_mean, threshold)))
@@ -66,7 +66,7 @@ def latents_report(z_mean, z_log_var=None, seed=0, prior=None):
     Example:
 
     ```python
-    latents_report(*model.encode(images))["collapsed"]  # e.g. [3, 7]
+    evaluate.latents_report(*model.encode(images))["collapsed"]  # e.g. [3, 7]
     ```
     """
     check_codes(z_mean, z_log_var)
@@ -121,7 +121,7 @@ def elbo_surgery(z_mean, z_log_var, seed=0, prior=None):
     Example:
 
     ```python
-    elbo_surgery(np.zeros((10, 4)), np.zeros((10, 4)))["mutual_information"]  # 0.0
+    evaluate.elbo_surgery(np.zeros((10, 4)), np.zeros((10, 4)))["mutual_information"]  # 0.0
     ```
     """
     check_codes(z_mean, z_log_var, needs_both=True)
@@ -170,10 +170,13 @@ def advice(report, beta=1.0, kl_warmup=0.0, free_bits=0.0):
     Returns:
         A list of sentences; empty if all latents are active.
 
+    Raises:
+        ValueError: If an argument is invalid.
+
     Example:
 
     ```python
-    advice(latents_report(*model.encode(images)), beta=4.0)
+    evaluate.advice(evaluate.latents_report(*model.encode(images)), beta=4.0)
     ```
     """
     for name, value in (("beta", beta), ("kl_warmup", kl_warmup), ("free_bits", free_bits)):

@@ -30,7 +30,7 @@ class LinearModel:
 
     ```python
     rows = np.random.default_rng(0).normal(170, 10, (200, 3))
-    LinearModel(rows, latent_dim=1).log_likelihood(rows).mean()
+    evaluate.LinearModel(rows, latent_dim=1).log_likelihood(rows).mean()
     ```
     """
 
@@ -58,7 +58,14 @@ class LinearModel:
             x: ``(n, ...)``.
 
         Returns:
-            NumPy float64 ``(n,)``, in nats.
+            NumPy float64 ``(n,)``, in nats per item.
+
+        Example:
+
+        ```python
+        rows = np.random.default_rng(0).normal(170, 10, (200, 3))
+        evaluate.LinearModel(rows[:100], latent_dim=1).log_likelihood(rows[100:])  # (100,)
+        ```
         """
         z = (flat(x) - self.mean) / self.std @ self.vectors
         logs = np.log(2 * np.pi * self.values).sum() + 2 * np.log(self.std).sum()

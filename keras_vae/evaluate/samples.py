@@ -34,7 +34,7 @@ def frechet_distance(features, others):
     Example:
 
     ```python
-    frechet_distance(np.eye(4), np.eye(4) + 1)  # 4, up to rounding
+    evaluate.frechet_distance(np.eye(4), np.eye(4) + 1)  # 4, up to rounding
     ```
     """
     from threadpoolctl import threadpool_limits
@@ -74,7 +74,7 @@ def precision_recall(real, generated, k=3):
     Example:
 
     ```python
-    precision_recall(np.eye(5), np.eye(5))  # (1.0, 1.0)
+    evaluate.precision_recall(np.eye(5), np.eye(5))  # (1.0, 1.0)
     ```
     """
     real, generated = check_equal_sets(real, generated)
@@ -116,7 +116,7 @@ def two_sample_accuracy(real, generated):
     Example:
 
     ```python
-    two_sample_accuracy(np.eye(5), np.eye(5) + 10)  # 1.0
+    evaluate.two_sample_accuracy(np.eye(5), np.eye(5) + 10)  # 1.0
     ```
     """
     real, generated = check_equal_sets(real, generated)
@@ -157,7 +157,7 @@ def sample_report(features):
 
     ```python
     draw = np.random.default_rng(0).standard_normal
-    sample_report({name: draw((100, 8)) for name in ("test", "train", "prior")})["rows"]
+    evaluate.sample_report({name: draw((100, 8)) for name in ("test", "train", "prior")})["rows"]
     ```
     """
     missing = [name for name in ("test", "train") if name not in features]

@@ -31,8 +31,8 @@ def anomaly_scores(
         k: Number of draws of z for each item, see `VAE.log_likelihood`.
         batch_size: How many codes to decode at once.
         seed: A non-negative integer.
-        condition, reference_condition: What is known about `x` and about `reference`, for a model
-            with a condition, see `VAE.encode`.
+        condition: What is known about `x`, for a model with a condition, see `VAE.encode`.
+        reference_condition: The same about `reference`.
 
     Returns:
         A dict of NumPy float64 arrays ``(n,)``, in nats.
@@ -43,8 +43,8 @@ def anomaly_scores(
     Example:
 
     ```python
-    scores = anomaly_scores(model, test_rows, validation_rows)
-    suspicious = np.argsort(scores["negative_log_likelihood"])[-10:]
+    scores = evaluate.anomaly_scores(model, images, reference=faces.validation.images)
+    most_unusual = np.argsort(scores["negative_log_likelihood"])[-10:]
     ```
     """
     check_integer("batch_size", batch_size, 1)
@@ -94,7 +94,7 @@ def value_losses(model, x, batch_size=128, condition=None):
     ```python
     images = np.random.rand(8, 28, 28, 1)
     model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2), "gaussian")
-    nats = keras_vae.evaluate.value_losses(model, images)  # (8, 28, 28, 1)
+    nats = evaluate.value_losses(model, images)  # (8, 28, 28, 1)
     heat_map = nats[0].sum(axis=-1)  # (28, 28), over the channels
     ```
     """

@@ -16,6 +16,7 @@ def halve(path, target=None):
     Example:
 
     ```python
+    keras_vae.export.write(keras_vae.runs.load(), "exported")
     keras_vae.export.halve("exported/decoder.onnx")
     ```
     """

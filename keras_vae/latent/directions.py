@@ -70,7 +70,17 @@ class Directions:
         return shift
 
     def save(self, path):
-        """Writes an ``.npz`` file of plain arrays: ``names``, ``vectors``, ``method``."""
+        """Writes an ``.npz`` file of plain arrays: ``names``, ``vectors``, ``method``.
+
+        Args:
+            path: The file to write.
+
+        Example:
+
+        ```python
+        directions.save("directions.npz")
+        ```
+        """
         arrays = {"names": np.array(self.names), "vectors": self.vectors, "method": self.method}
         np.savez(path, allow_pickle=False, **arrays)
 
@@ -78,7 +88,21 @@ class Directions:
     def load(cls, path):
         """Reads a file written by `save`; nothing in it is executed.
 
-        Raises `ValueError` if it is damaged.
+        Args:
+            path: The file.
+
+        Returns:
+            `Directions`.
+
+        Raises:
+            ValueError: If it is damaged.
+
+        Example:
+
+        ```python
+        directions.save("directions.npz")
+        directions = latent.Directions.load("directions.npz")
+        ```
         """
         arrays = read_arrays(path, numbers=("vectors",), texts=("names", "method"))
         names, vectors = tuple(arrays["names"].ravel().tolist()), arrays["vectors"]

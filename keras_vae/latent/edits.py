@@ -27,7 +27,7 @@ class Edits:
     ```python
     edits = run.edits
     edits.method("smiling")  # "flow"
-    z_new = z + edits.shift({"smiling": 1, "beard": -0.5}, z)
+    z_new = z + edits.shift({"smiling": 1, "eyeglasses": -0.5}, z)
     ```
     """
 
@@ -38,6 +38,7 @@ class Edits:
 
     @property
     def names(self):
+        """The names of the attributes."""
         return self.directions.names
 
     def __iter__(self):
@@ -53,7 +54,20 @@ class Edits:
         return self.directions.vectors.shape[1] + size
 
     def method(self, name):
-        """Returns the method by which an attribute is edited."""
+        """Returns the method by which an attribute is edited.
+
+        Args:
+            name: The attribute.
+
+        Returns:
+            A text, one of the values of `methods` or the method of the directions.
+
+        Example:
+
+        ```python
+        run.edits.method("smiling")  # "flow"
+        ```
+        """
         method = (self.methods or {}).get(name)
         can_flow = self.flow is not None
         can_switch = self.switches is not None and name in self.switches.names
@@ -267,6 +281,8 @@ def arithmetic(model, a, b, c, strength=1.0, batch_size=128):
     Example:
 
     ```python
+    has = faces.train.attributes[:, faces.attribute_names.index("smiling")]
+    smiling, neutral = faces.train.images[has], faces.train.images[~has]
     pictures = model.decode(latent.arithmetic(model, smiling, neutral, images))
     ```
     """

@@ -353,7 +353,21 @@ class Flow(FlowNetwork):
     def load(cls, path):
         """Reads a file written by `save`; nothing in it is executed.
 
-        Raises `ValueError` if it holds another model.
+        Args:
+            path: The file.
+
+        Returns:
+            A `Flow`.
+
+        Raises:
+            ValueError: If it holds another model.
+
+        Example:
+
+        ```python
+        flow.save("flow.keras")
+        flow = latent.Flow.load("flow.keras")
+        ```
         """
         flow = keras.saving.load_model(path)
         if not isinstance(flow, cls):

@@ -67,7 +67,17 @@ class Mixture:
         return codes
 
     def save(self, path):
-        """Writes an ``.npz`` file of plain arrays: ``weights``, ``means``, ``factors``."""
+        """Writes an ``.npz`` file of plain arrays: ``weights``, ``means``, ``factors``.
+
+        Args:
+            path: The file to write.
+
+        Example:
+
+        ```python
+        mixture.save("mixture.npz")
+        ```
+        """
         arrays = {"weights": self.weights, "means": self.means, "factors": self.factors}
         np.savez(path, allow_pickle=False, **arrays)
 
@@ -75,7 +85,21 @@ class Mixture:
     def load(cls, path):
         """Reads a file written by `save`; nothing in it is executed.
 
-        Raises `ValueError` if it is damaged.
+        Args:
+            path: The file.
+
+        Returns:
+            A `Mixture`.
+
+        Raises:
+            ValueError: If it is damaged.
+
+        Example:
+
+        ```python
+        mixture.save("mixture.npz")
+        mixture = latent.Mixture.load("mixture.npz")
+        ```
         """
         arrays = read_arrays(path, numbers=("weights", "means", "factors"))
         weights, means, factors = arrays["weights"], arrays["means"], arrays["factors"]

@@ -9,10 +9,11 @@ from keras_vae.latent.directions import check_strengths
 
 @dataclass(frozen=True, eq=False)
 class Switches:
-    """Edits by the condition of a model, with the interface of `Directions` (Sohn et al. 2015).
+    """Edits by the condition of a model, with the interface of `Directions`.
 
-    An image is encoded with an unknown condition; strength 1 decodes its code with the attribute
-    present, -1 with it absent. Of classes, strength 1 decodes it as that class.
+    The model is a CVAE (Sohn, Lee & Yan 2015, https://papers.nips.cc/paper/5775). An image is
+    encoded with an unknown condition; strength 1 decodes its code with the attribute present, -1
+    with it absent. Of classes, strength 1 decodes it as that class.
 
     Attributes:
         condition: The `keras_vae.Condition` of the model.
@@ -21,8 +22,11 @@ class Switches:
     Example:
 
     ```python
-    switches = latent.Switches(model.condition, model.latent_dim)
-    latent.edit(model, images, switches, {"smiling": 1})
+    condition = keras_vae.Condition(["smiling", "eyeglasses"], exclusive=False)
+    parts = keras_vae.build_mlp(faces.image_shape, latent_dim=8, condition=condition.size)
+    model = keras_vae.VAE(*parts, condition=condition)
+    switches = latent.Switches(condition, model.latent_dim)
+    happy = latent.edit(model, images, switches, {"smiling": 1})
     ```
     """
 
@@ -32,6 +36,7 @@ class Switches:
 
     @property
     def names(self):
+        """The names of the attributes or classes."""
         return self.condition.names
 
     def __iter__(self):
@@ -57,7 +62,9 @@ class Switches:
         Example:
 
         ```python
-        images = model.decode(latent.moved(z, switches.shift({"smiling": 1}, z)))
+        condition = keras_vae.Condition(["smiling", "eyeglasses"], exclusive=False)
+        switches = latent.Switches(condition, latent_dim=8)
+        switches.shift({"smiling": 1}, np.zeros((4, 8)))  # (4, 10)
         ```
         """
         check_strengths(strengths, self.names)

@@ -113,7 +113,8 @@ def order(z_mean, z_log_var=None):
 def carried(z_mean, z_log_var=None):
     """Returns the mean KL of each latent, or without `z_log_var` its variance.
 
-    Both measure how much information about the image a latent carries.
+    Both measure how much information about the image a latent carries. The KL is
+    ``KL[q(z_j|x) || N(0, 1)]``, see `kl_of_latents`.
 
     Args:
         z_mean: ``(n, latent_dim)``.
@@ -136,7 +137,8 @@ def carried(z_mean, z_log_var=None):
 def kl_of_latents(z_mean, z_log_var):
     """Returns the KL of each latent to N(0, 1), averaged over images.
 
-    Their sum is the model's `kl_loss`, see `keras_vae.models.vae.gaussian_kl`.
+    ``-1/2 (1 + z_log_var - z_mean^2 - exp(z_log_var))`` (Kingma & Welling 2014,
+    https://arxiv.org/abs/1312.6114, appendix B). Their sum is the model's `kl_loss`.
 
     Args:
         z_mean: ``(n, latent_dim)``.
@@ -213,9 +215,13 @@ def manifold(steps=20):
         float32 ``(steps * steps, 2)``, row by row from the top left: the first latent increases
         to the right, the second upwards.
 
+    Raises:
+        ValueError: If `steps` is not a positive integer.
+
     Example:
 
     ```python
+    model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
     picture = plots.grid(model.decode(latent.manifold(20)), columns=20)
     ```
     """

@@ -23,6 +23,18 @@ class Likelihood(Piece):
             or None if it is not a distribution.
         omitted: The constant that `nats` and `value_nats` omit from ``-log p(x|z)``, in nats per
             value (for images: per pixel and channel).
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class LogCosh(keras_vae.likelihoods.Likelihood):
+        def value_nats(self, x, outputs):
+            return keras.ops.log(keras.ops.cosh(10 * (x - self.mean(outputs))))
+
+    x, outputs = keras.ops.ones((2, 4, 4, 1)), keras.ops.zeros((2, 4, 4, 1))
+    LogCosh().nats(x, outputs)  # [68.9, 68.9]
+    ```
     """
 
     data = Pixels()
@@ -33,7 +45,23 @@ class Likelihood(Piece):
         return self.mean(outputs)
 
     def adapt(self, x):
-        """Measures what the likelihood must know of the training data, a NumPy array: nothing."""
+        """Measures what the likelihood must know of the training data; here nothing.
+
+        `fit` calls it with an array. Before training on batches, call it with an array of some
+        data.
+
+        Args:
+            x: NumPy ``(n, ...)``.
+
+        Example:
+
+        ```python
+        rows = np.random.default_rng(0).normal(170, 10, (200, 3)).astype("float32")
+        likelihood = keras_vae.likelihoods.Normal()
+        model = keras_vae.VAE(*keras_vae.build_mlp((3,), latent_dim=1), likelihood)
+        model.likelihood.adapt(rows)
+        ```
+        """
 
     @property
     def is_adapted(self):
@@ -41,23 +69,75 @@ class Likelihood(Piece):
         return True
 
     def inputs(self, x):
-        """Returns what the encoder sees of a batch, float32 of its shape: pixels as they are."""
+        """Returns what the encoder sees of a batch: pixels as they are.
+
+        Args:
+            x: A float32 tensor, pixels in [0, 1] or values.
+
+        Returns:
+            A float32 tensor of its shape.
+
+        Example:
+
+        ```python
+        seen = model.likelihood.inputs(np.random.rand(2, 28, 28, 1))  # (2, 28, 28, 1)
+        ```
+        """
         return x
 
     def output_channels(self, channels):
-        """Returns how many channels the decoder's outputs must have, for images of `channels`."""
+        """Returns how many channels the decoder's outputs must have.
+
+        Args:
+            channels: Number of channels of the data, their last axis.
+
+        Returns:
+            An integer.
+
+        Example:
+
+        ```python
+        keras_vae.likelihoods.MSE().output_channels(3)  # 3
+        keras_vae.likelihoods.PixelGaussian().output_channels(3)  # 6
+        ```
+        """
         return channels
 
     def mean(self, outputs):
-        """Returns the mean of p(x|z): outputs of the decoder to pixels in [0, 1], or values."""
+        """Returns the mean of p(x|z).
+
+        Args:
+            outputs: Those of the decoder, a tensor ``(n, ...)``.
+
+        Returns:
+            A tensor of the shape of the data: pixels in [0, 1], or values in their units.
+
+        Example:
+
+        ```python
+        keras_vae.likelihoods.MSE().mean(np.zeros((1, 2)))  # [[0.5, 0.5]]
+        ```
+        """
         return ops.sigmoid(outputs)
 
     def value_nats(self, x, outputs):
         """Returns ``-log p(x|z)`` of each value, which add up to `nats`.
 
-        Their shape is that of ``x``, ``(n, height, width, channels)`` for images. A likelihood
-        under which the channels of a pixel depend on each other has one number for all of them:
-        ``(n, height, width, 1)``.
+        Args:
+            x: Data, a float32 tensor ``(n, ...)``: pixels in [0, 1], or values.
+            outputs: Those of the decoder for them.
+
+        Returns:
+            A tensor of the shape of ``x``, ``(n, height, width, channels)`` for images, in nats
+            per value. A likelihood under which the channels of a pixel depend on each other has
+            one number for all of them: ``(n, height, width, 1)``.
+
+        Example:
+
+        ```python
+        likelihood = keras_vae.likelihoods.MSE()
+        likelihood.value_nats(np.ones((1, 2)), np.zeros((1, 2)))  # [[0.25, 0.25]]
+        ```
         """
         raise NotImplementedError(
             f"{type(self).__name__} must define `value_nats`, which returns -log p(x|z) of each "
@@ -65,14 +145,44 @@ class Likelihood(Piece):
         )
 
     def nats(self, x, outputs):
-        """Returns ``-log p(x|z)``, shape ``(n,)``, in nats per image (summed over pixels)."""
+        """Returns ``-log p(x|z)`` of each image, summed over pixels and channels.
+
+        Args:
+            x: Data, a float32 tensor ``(n, ...)``: pixels in [0, 1], or values.
+            outputs: Those of the decoder for them.
+
+        Returns:
+            A tensor ``(n,)``, in nats per image.
+
+        Example:
+
+        ```python
+        likelihood = keras_vae.likelihoods.MSE()
+        likelihood.nats(np.ones((1, 2)), np.zeros((1, 2)))  # [0.5]
+        ```
+        """
         return per_image(self.value_nats(x, outputs))
 
     def draw(self, means, rng):
-        """Returns draws of p(x|z), NumPy, given its `mean` and a generator; of pixels the mean.
+        """Returns draws of p(x|z); of pixels the mean.
 
         Independent noise in each pixel makes no better picture; new rows of a table without it
         would vary too little.
+
+        Args:
+            means: NumPy ``(n, ...)``, results of `mean`.
+            rng: NumPy's generator, the only source of random numbers.
+
+        Returns:
+            NumPy float32 of the shape of `means`.
+
+        Example:
+
+        ```python
+        likelihood = keras_vae.likelihoods.Poisson(standardise=False)
+        likelihood.build((None, 5))
+        counts = likelihood.draw(np.full((100, 5), 3.0), np.random.default_rng(0))  # (100, 5)
+        ```
         """
         return means
 
@@ -84,6 +194,14 @@ class Likelihood(Piece):
                 device's part of it, over which `keras_vae.parallel.total` sums.
             outputs: The decoder's outputs for it.
             sample_weight: ``(n,)`` or None.
+
+        Example:
+
+        ```python
+        likelihood = keras_vae.likelihoods.Gaussian()
+        likelihood.update(np.zeros((8, 4, 4, 1), "float32"), keras.ops.zeros((8, 4, 4, 1)))
+        likelihood.variance  # 0.25
+        ```
         """
 
     def why_no_distribution(self, images):

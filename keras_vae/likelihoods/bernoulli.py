@@ -12,11 +12,11 @@ NEAR_ZERO = 0.1  # logits for which a series is used
 class Bernoulli(Likelihood):
     """Each pixel is 1 with probability ``sigmoid(outputs)``: for images of zeros and ones.
 
-    The negative log-likelihood is the binary cross-entropy, computed from the logits, so that
-    confident outputs keep their gradient. It can be trained on grey pixels, but is not a density
-    of them, and its minimum is not 0 (Loaiza-Ganem & Cunningham 2019,
-    https://arxiv.org/abs/1907.06845); `ContinuousBernoulli` is one. Its losses are not comparable
-    with those of other likelihoods.
+    The negative log-likelihood is the binary cross-entropy, ``log(1 + exp(l)) - x l``. It is
+    computed from the logits l that the decoder returns, so that confident outputs keep their
+    gradient. It can be trained on grey pixels, but is not a density of them, and its minimum is not
+    0 (Loaiza-Ganem & Cunningham 2019, https://arxiv.org/abs/1907.06845); `ContinuousBernoulli` is
+    one. Its losses are not comparable with those of other likelihoods.
 
     Example:
 
@@ -39,7 +39,7 @@ class ContinuousBernoulli(Likelihood):
     ``p(x) = C(l) p^x (1-p)^(1-x)`` with ``p = sigmoid(l)`` of the outputs l and
     ``C(l) = l / tanh(l / 2)`` (Loaiza-Ganem & Cunningham 2019, https://arxiv.org/abs/1907.06845,
     equation 9, in logits). It suits pixels that are mostly black or white. Its mean is not p but
-    ``1 / (1 - exp(-l)) - 1 / l``, which `pixels` returns: at ``p = 0.9`` it is 0.66.
+    ``1 / (1 - exp(-l)) - 1 / l``, which `mean` returns: at ``p = 0.9`` it is 0.66.
 
     Example:
 

@@ -14,7 +14,7 @@ from keras_vae.likelihoods.data import Blocks
 class Columns(Likelihood):
     """Groups of consecutive columns (the last axis), each with a likelihood of its own.
 
-    Given z the groups are independent, so their nats add up.
+    Given z the groups are independent, so their nats add up: ``p(x|z) = prod_g p_g(x_g|z)``.
 
     Args:
         groups: Pairs ``(likelihood, width)``, in the order of the columns: a name or an object,

@@ -53,7 +53,11 @@ class Poisson(Counts):
     """``rate^x exp(-rate) / x!`` with ``log(rate)`` from the decoder.
 
     Args:
-        standardise, missing: See `Counts`.
+        standardise: Whether `adapt` measures the mean count of each channel (the last axis) of
+            the training data, which rates start from, and how to standardise ``log(1 + x)``,
+            which the encoder sees.
+        missing: Whether counts may be missing, as NaN: they are left out of the likelihood, and
+            the encoder sees the mean in their place.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -61,7 +65,7 @@ class Poisson(Counts):
     Example:
 
     ```python
-    counts = np.random.default_rng(0).poisson(3, (200, 5))
+    counts = np.random.default_rng(0).poisson(3, (100, 5))
     model = keras_vae.VAE(*keras_vae.build_mlp((5,), latent_dim=2), likelihood="poisson")
     model.compile("adam")
     model.fit(counts)
@@ -85,7 +89,11 @@ class NegativeBinomial(Counts):
     https://doi.org/10.1038/s41592-018-0229-2).
 
     Args:
-        standardise, missing: See `Counts`.
+        standardise: Whether `adapt` measures the mean count of each channel (the last axis) of
+            the training data, which rates start from, and how to standardise ``log(1 + x)``,
+            which the encoder sees.
+        missing: Whether counts may be missing, as NaN: they are left out of the likelihood, and
+            the encoder sees the mean in their place.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -112,7 +112,11 @@ class Normal(RealValued):
 
     Args:
         per_channel: Whether each channel (each column of a table) has a variance of its own.
-        standardise, missing: See `RealValued`.
+        standardise: Whether `adapt` measures mean and standard deviation of each channel (the
+            last axis) of the training data: encoder and decoder then work with standardised
+            values, and nats and reconstructions are in the units of the data.
+        missing: Whether values may be missing, as NaN: they are left out of the likelihood, and
+            the encoder sees the mean in their place.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -120,12 +124,12 @@ class Normal(RealValued):
     Example:
 
     ```python
-    rows = np.random.default_rng(0).normal(170, 10, (200, 3))
+    rows = np.random.default_rng(0).normal(170, 10, (100, 3))
     parts = keras_vae.build_mlp((3,), latent_dim=1, hidden=(16,))
     model = keras_vae.VAE(*parts, likelihood="normal")
     model.compile("adam")
     model.fit(rows)
-    model.reconstruct(rows)  # (200, 3), in the units of the rows
+    model.reconstruct(rows)  # (100, 3), in the units of the rows
     ```
     """
 
@@ -185,7 +189,11 @@ class StudentT(RealValued):
     + (nu + 1) / 2 log(1 + e^2 / nu)``. ``nu`` stays above 1, so that the mean exists.
 
     Args:
-        standardise, missing: See `RealValued`.
+        standardise: Whether `adapt` measures mean and standard deviation of each channel (the
+            last axis) of the training data: encoder and decoder then work with standardised
+            values, and nats and reconstructions are in the units of the data.
+        missing: Whether values may be missing, as NaN: they are left out of the likelihood, and
+            the encoder sees the mean in their place.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -224,6 +232,8 @@ class StudentT(RealValued):
 @keras.saving.register_keras_serializable(package="keras_vae")
 class Categorical(Likelihood):
     """One of K categories, as zeros and a one in the last axis: ``softmax(outputs)``.
+
+    ``-log p(x|z) = -sum_k x_k log softmax(outputs)_k``, the cross-entropy.
 
     Args:
         missing: Whether items may be missing, as NaN in all K places; the encoder then sees zeros.

@@ -40,9 +40,9 @@ class AutoEncoder(Fitting):
             have ``penalty_loss``.
 
     Call arguments:
-        x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or other
+        - x: Images ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1]; or other
             data that the likelihood is of.
-        raw: If True, the result has one more entry, ``outputs``: the decoder's outputs,
+        - raw: If True, the result has one more entry, ``outputs``: the decoder's outputs,
             before the likelihood's activation.
 
     Returns:

@@ -13,6 +13,8 @@ from keras_vae.checks import check_integer, check_number
 from keras_vae.pieces import Piece
 from keras_vae.priors import log_normal
 
+__all__ = ["ELBO", "Bound", "ImportanceWeighted", "get"]
+
 LEAST = 1e-20  # a draw's weight in the decoder's gradient, so that the encoder's can be scaled
 NO_FREE_BITS = (
     "Free bits change the KL of a batch, of which the importance-weighted bound has none: use "
@@ -25,6 +27,12 @@ class Bound(Piece):
 
     Attributes:
         draws: How many draws of z there are for each image.
+
+    Example:
+
+    ```python
+    model.bound.draws  # 1
+    ```
     """
 
     draws = 1
@@ -32,9 +40,10 @@ class Bound(Piece):
 
 @keras.saving.register_keras_serializable(package="keras_vae")
 class ELBO(Bound):
-    """The evidence lower bound, with one draw (Kingma & Welling 2014, equation 3).
+    """The evidence lower bound, with one draw of z.
 
-    `VAE.compute_losses` computes it.
+    ``log p(x|z) - KL[q(z|x) || p(z)]`` (Kingma & Welling 2014, https://arxiv.org/abs/1312.6114,
+    equation 3). `VAE.compute_losses` computes it.
 
     Example:
 

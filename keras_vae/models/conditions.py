@@ -18,6 +18,9 @@ from keras_vae.training.inputs import as_labels
 class Condition(Piece):
     """The classes or attributes that a `VAE` is conditioned on.
 
+    The model is then one of p(x|condition) (CVAE: Sohn, Lee & Yan 2015,
+    https://papers.nips.cc/paper/5775).
+
     With classes, ``fit(x, y)`` takes the class of each image as ``y``, an integer ``(n,)``, or -1
     if it is not known. With attributes, it takes ``(n, number of names)``: 1 for present, 0 for
     absent, NaN for unknown. In training the condition is hidden from some images, so that the model
@@ -94,6 +97,13 @@ class Condition(Piece):
 
         Raises:
             ValueError: If it is not such a condition.
+
+        Example:
+
+        ```python
+        condition = keras_vae.Condition(["smiling", "eyeglasses"], exclusive=False)
+        condition.of({"smiling": True}, 2)  # [[1.0, 0.0], [1.0, 0.0]]
+        ```
         """
         if isinstance(condition, str):
             condition = self.index(condition) if self.exclusive else {condition: True}

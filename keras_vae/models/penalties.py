@@ -13,6 +13,8 @@ from keras_vae.checks import check_integer, check_number
 from keras_vae.pieces import Piece
 from keras_vae.priors import LOG_2_PI
 
+__all__ = ["DIP", "MMD", "CodeNorm", "Penalty", "TotalCorrelation"]
+
 SCALES = 0.2, 0.5, 1.0, 2.0, 5.0  # of the kernels of `MMD`, times latent_dim
 
 
@@ -21,6 +23,21 @@ class Penalty(Piece):
 
     Args:
         weight: The factor of the penalty, a finite number of at least 0.
+
+    Raises:
+        ValueError: If the weight is invalid.
+
+    Example:
+
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class MeanCode(keras_vae.penalties.Penalty):
+        def nats(self, model, y, shares):
+            mean = keras.ops.sum(shares[:, None] * y["z_mean"], axis=0)
+            return keras.ops.sum(keras.ops.square(mean))
+
+    model = keras_vae.VAE(encoder, decoder, penalty=MeanCode(weight=10.0))
+    ```
     """
 
     needs_posterior = True  # hence a `VAE`
@@ -37,6 +54,16 @@ class Penalty(Piece):
             model: The model that is trained.
             y: The dict that the model's `call` returns for the batch.
             shares: ``(n,)``, which share of the batch each image is: they add up to 1.
+
+        Returns:
+            A scalar tensor, in nats per image.
+
+        Example:
+
+        ```python
+        shares = keras.ops.full((len(images),), 1 / len(images))
+        nats = keras_vae.penalties.MMD(100.0).nats(model, model(images), shares)
+        ```
         """
         raise NotImplementedError(f"{type(self).__name__} must define `nats`")
 
@@ -136,6 +163,9 @@ class MMD(Penalty):
     Args:
         weight: Factor of the penalty. MMD^2 is at most 2: weights are of the size of the losses.
 
+    Raises:
+        ValueError: If the weight is invalid.
+
     Example:
 
     ```python
@@ -222,7 +252,8 @@ class CodeNorm(Penalty):
     Example:
 
     ```python
-    model = keras_vae.AutoEncoder(encoder, decoder, penalty=keras_vae.penalties.CodeNorm(1e-2))
+    parts = keras_vae.build_mlp((28, 28, 1), latent_dim=16, variational=False)
+    model = keras_vae.AutoEncoder(*parts, penalty=keras_vae.penalties.CodeNorm(1e-2))
     ```
     """
 

@@ -34,6 +34,19 @@ import keras
 import numpy as np
 from keras import ops
 
+__all__ = [
+    "devices",
+    "end",
+    "is_first",
+    "join",
+    "mean",
+    "processes",
+    "scope",
+    "start",
+    "stop",
+    "total",
+]
+
 if keras.backend.backend() == "jax":
     from keras_vae.parallel import jax as backend
 elif keras.backend.backend() == "tensorflow":
@@ -165,7 +178,18 @@ def check(model):
 
 
 def is_first():
-    """Returns whether this is the process that writes files."""
+    """Returns whether this is the process that writes files.
+
+    Returns:
+        True or False; True if there is only one process.
+
+    Example:
+
+    ```python
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+    ```
+    """
     return processes()[0] == 0
 
 
@@ -227,7 +251,22 @@ def share(x):
 
 
 def mean(x):
-    """Returns this device's share of the mean of `x` over the batch, its first axis."""
+    """Returns this device's share of the mean over the batch, to be used within a step.
+
+    The shares of all devices add up to the mean; on one device it is the mean.
+
+    Args:
+        x: A tensor ``(rows of this device, ...)``.
+
+    Returns:
+        A tensor without the first axis.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.mean(np.array([1.0, 3.0]))  # 2.0
+    ```
+    """
     part = state.part
     if part is None:
         return ops.mean(x, axis=0)
@@ -235,7 +274,21 @@ def mean(x):
 
 
 def total(x):
-    """Returns the sum of a tensor over all devices, without a gradient."""
+    """Returns the sum of a tensor over all devices, without a gradient, to be used within a step.
+
+    Args:
+        x: A tensor, of the same shape on all devices.
+
+    Returns:
+        A tensor of this shape; on one device `x`.
+
+    Example:
+
+    ```python
+    errors = np.array([1.0, 3.0])
+    keras_vae.parallel.total(keras_vae.parallel.mean(errors))  # 2.0
+    ```
+    """
     part = state.part
     return x if part is None else backend.total(part.counts * ops.stop_gradient(x))
 

@@ -28,10 +28,18 @@ def start(devices=None, coordinator=None, processes=None, index=None):
     Args:
         devices: Number of devices of this process; None: all accelerators, or one CPU device.
         coordinator: Address ``host:port`` of the first process.
-        processes, index: Number of processes, and the number of this one.
+        processes: Number of processes.
+        index: The number of this process, counted from 0.
 
     Raises:
         ValueError: If there are fewer devices.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.start()
+    model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+    ```
     """
     global chosen
     if devices:
@@ -50,20 +58,63 @@ def start(devices=None, coordinator=None, processes=None, index=None):
 
 
 def join():
-    """Does nothing: processes are joined before a model is made."""
+    """Does nothing: processes are joined before a model is made.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.join()
+    index, count = keras_vae.parallel.processes()
+    ```
+    """
 
 
 def stop():
+    """Leaves the other processes after training; all call it.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
     if jax.distributed.is_initialized():
         jax.distributed.shutdown()
 
 
 def end():
-    """Does nothing: the others have ended."""
+    """Does nothing: the first process calls it at its end, when the others have ended.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
 
 
 def scope():
-    """Returns a context that does nothing: arrays are distributed when a model is trained."""
+    """Returns a context that does nothing: arrays are distributed when a model is trained.
+
+    Returns:
+        A context, in which models to be trained are made and compiled.
+
+    Example:
+
+    ```python
+    with keras_vae.parallel.scope():
+        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+        model.compile("adam")
+    ```
+    """
     return contextlib.nullcontext()
 
 
@@ -72,6 +123,17 @@ def joined(model):
 
 
 def processes():
+    """Returns the index of this process, and the number of all.
+
+    Returns:
+        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.processes()  # (0, 1)
+    ```
+    """
     found = mesh()
     if found is None or not found.is_multi_process:
         return 0, 1
@@ -89,6 +151,20 @@ def mesh():
 
 
 def devices(model):
+    """Returns the number of devices that a model is trained on, those of all processes.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`; not used: all are trained on the same devices.
+
+    Returns:
+        An integer.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.devices(model)  # 1
+    ```
+    """
     found = mesh()
     return 1 if found is None else found.size
 

@@ -26,6 +26,13 @@ def start(devices=None):
 
     Raises:
         ValueError: If there are fewer devices.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.start()
+    model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+    ```
     """
     global strategy
     gpus = tf.config.list_physical_devices("GPU")
@@ -47,22 +54,67 @@ def start(devices=None):
 
 
 def join():
-    """Does nothing: processes are joined before a model is made."""
+    """Does nothing: processes are joined before a model is made.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.join()
+    index, count = keras_vae.parallel.processes()
+    ```
+    """
 
 
 def stop():
-    """Waits for `end`: TensorFlow ends a process when others have left it."""
+    """Leaves the other processes after training; all call it.
+
+    The others wait for `end` of the first one: TensorFlow ends a process when others have left it.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
     if processes()[0] > 0:
         gathered(np.zeros(1))
 
 
 def end():
+    """Lets the other processes end, which wait in `stop`; the first process calls it at its end.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
     if processes()[1] > 1:
         gathered(np.zeros(1))
 
 
 def scope():
-    """Returns the context to make models in."""
+    """Returns the context in which models to be trained are made and compiled.
+
+    Returns:
+        The scope of the strategy that `start` has chosen; one that does nothing without it.
+
+    Example:
+
+    ```python
+    with keras_vae.parallel.scope():
+        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+        model.compile("adam")
+    ```
+    """
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
@@ -106,6 +158,17 @@ def without_sums(optimizer):
 
 
 def processes():
+    """Returns the index of this process, and the number of all.
+
+    Returns:
+        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.processes()  # (0, 1)
+    ```
+    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     return task()
@@ -124,6 +187,20 @@ def task():
 
 
 def devices(model):
+    """Returns the number of devices that a model is trained on, those of all processes.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+
+    Returns:
+        An integer.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.devices(model)  # 1
+    ```
+    """
     return model.distribute_strategy.num_replicas_in_sync
 
 

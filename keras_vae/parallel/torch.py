@@ -21,6 +21,13 @@ def start(devices=None):
 
     Args:
         devices: Not used: the number of processes is that of devices.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.start()
+    model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+    ```
     """
     if not is_one_of_several("torch") or dist.is_initialized():
         return
@@ -30,7 +37,18 @@ def start(devices=None):
 
 
 def join():
-    """Calls `start` for a script that was started by torchrun and has not called it."""
+    """Calls `start` for a script that was started by torchrun and has not called it.
+
+    Raises:
+        ValueError: If there are several GPUs and this process uses that of another one.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.join()
+    index, count = keras_vae.parallel.processes()
+    ```
+    """
     if not is_one_of_several("torch") or dist.is_initialized():
         return
     index = int(os.environ.get("LOCAL_RANK", 0))
@@ -43,16 +61,51 @@ def join():
 
 
 def stop():
+    """Leaves the other processes after training; all call it.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def end():
-    """Does nothing: the others have ended."""
+    """Does nothing: the first process calls it at its end, when the others have ended.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
 
 
 def scope():
-    """Returns a context that does nothing: each process has a model of its own."""
+    """Returns a context that does nothing: each process has a model of its own.
+
+    Returns:
+        A context, in which models to be trained are made and compiled.
+
+    Example:
+
+    ```python
+    with keras_vae.parallel.scope():
+        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+        model.compile("adam")
+    ```
+    """
     return contextlib.nullcontext()
 
 
@@ -61,12 +114,37 @@ def joined(model):
 
 
 def processes():
+    """Returns the index of this process, and the number of all.
+
+    Returns:
+        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.processes()  # (0, 1)
+    ```
+    """
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def devices(model):
+    """Returns the number of devices that a model is trained on, those of all processes.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`; not used: there is one device for each process.
+
+    Returns:
+        An integer.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.devices(model)  # 1
+    ```
+    """
     return processes()[1]
 
 

@@ -1,7 +1,9 @@
 """Grids of images, and figures filled by a grid."""
 
+import io
+
+import matplotlib.figure
 import numpy as np
-from matplotlib.figure import Figure
 
 DPI = 150
 INK = "#333333"
@@ -9,10 +11,36 @@ WIDTH = 8.0  # inches, of every figure of images
 TALLEST = 300  # inches; matplotlib draws at most 2**16 pixels
 
 
-def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
-    """Returns a picture ``(height, width, 3)`` of images in rows on white; uint8 stays uint8.
+class Figure(matplotlib.figure.Figure):
+    """A matplotlib figure that a notebook displays even if pyplot has not been imported."""
 
-    The gap before each of `wide_rows` and `wide_columns` is three times as large.
+    def _repr_png_(self):
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def grid(images, columns, gap=2, wide_rows=(), wide_columns=()):
+    """Returns a picture of images in rows on white.
+
+    Args:
+        images: ``(n, height, width, channels)``, uint8 in 0..255 or float in [0, 1], with 1 or 3
+            channels.
+        columns: Images in a row.
+        gap: Pixels between two images.
+        wide_rows: Numbers of the rows, counted from 0, before which the gap is three times as
+            large.
+        wide_columns: The same for columns.
+
+    Returns:
+        A NumPy array ``(height, width, 3)`` of the same type.
+
+    Example:
+
+    ```python
+    picture = plots.grid(np.zeros((6, 10, 10, 3), "uint8"), columns=3)  # (22, 34, 3)
+    Image.fromarray(picture).save("grid.png")
+    ```
     """
     images = np.asarray(images)
     images = np.broadcast_to(images, (*images.shape[:3], 3))

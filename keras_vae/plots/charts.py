@@ -1,11 +1,10 @@
 """Charts of losses, latents and codes."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_vae import latent
 from keras_vae.datasets.names import short
-from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+from keras_vae.plots.canvas import DPI, INK, WIDTH, Figure, printable
 
 ACCENT = "#c2410c"
 CENTRAL_90 = 1.645  # 90 % of N(0, 1) lie within this many standard deviations of the mean
@@ -28,7 +27,8 @@ def latent_map(codes, colours, names, title, noun="images"):
     Example:
 
     ```python
-    keras_vae.plots.latent_map(z_mean, labels, ["zero", "one"], "coloured by digit")
+    colours = faces.train.attributes[:, faces.attribute_names.index("smiling")].astype(int)
+    plots.latent_map(z_mean, colours, ["not smiling", "smiling"], "coloured by 'smiling'")
     ```
     """
     points, labels = project(codes)
@@ -163,7 +163,20 @@ def latents(z_mean, z_log_var=None, most=64, noun="images"):
 
 
 def project(codes):
-    """Returns codes projected onto their `plane`, and the names of its axes."""
+    """Returns codes projected onto their `plane`, and the names of its axes.
+
+    Args:
+        codes: ``(n, latent_dim)``.
+
+    Returns:
+        NumPy float64 ``(n, 2)``, and the two names.
+
+    Example:
+
+    ```python
+    points, names = plots.project(z_mean)
+    ```
+    """
     origin, axes, names = plane(codes)
     return (np.asarray(codes, "float64") - origin) @ axes, names
 

@@ -1,10 +1,9 @@
 """Figures of the numbers in evaluation.json."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_vae.datasets.names import short
-from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+from keras_vae.plots.canvas import DPI, INK, WIDTH, Figure, printable
 from keras_vae.plots.charts import ACCENT, tidy
 
 LINES = {
@@ -31,7 +30,10 @@ def evaluation(numbers):
     Example:
 
     ```python
-    figures = plots.evaluation(json.loads((run.folder / "evaluation.json").read_text()))
+    codes, names = model.codes(faces.test.images), faces.factor_names[:2]
+    scores = evaluate.disentanglement_report(codes, faces.test.factors[:, :2], names)
+    figures = plots.evaluation({"disentanglement": scores})
+    figures["disentanglement.png"].savefig("disentanglement.png")
     ```
     """
     figures = {}

@@ -170,8 +170,8 @@ def traversal(pictures, names, values):
     Example:
 
     ```python
-    walks = latent.traverse(z_mean[0], z_mean, [4, 2])
-    plots.traversal(np.stack([model.decode(walk) for walk in walks]), ["z 5", "z 3"], range(9))
+    walks = latent.traverse(z_mean[0], z_mean, [2, 0])
+    plots.traversal(np.stack([model.decode(walk) for walk in walks]), ["z 3", "z 1"], range(9))
     ```
     """
     pictures = to_float(pictures)
@@ -197,7 +197,8 @@ def manifold(pictures):
     Example:
 
     ```python
-    keras_vae.plots.manifold(model.decode(keras_vae.latent.manifold(20)))
+    model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+    plots.manifold(model.decode(latent.manifold(20)))
     ```
     """
     title = (

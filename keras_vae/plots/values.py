@@ -1,10 +1,9 @@
 """Figures of data that are no images: columns, pairs of columns, signals and volumes."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from keras_vae.datasets.names import short
-from keras_vae.plots.canvas import DPI, INK, WIDTH, printable
+from keras_vae.plots.canvas import DPI, INK, WIDTH, Figure, printable
 from keras_vae.plots.charts import ACCENT, tidy
 
 GREY = "#7c8794"
@@ -17,10 +16,18 @@ def columns(scores):
     """Returns a chart of how well each column is reconstructed, the best first.
 
     Args:
-        scores: The list of `keras_vae.runs.values.scores_of_columns`.
+        scores: The list of `keras_vae.runs.values.scores_of_columns`: for each column a dict with
+            ``column``, its name; ``r2``, the share of the variance that is explained, None of a
+            category; and ``error`` and ``usual_error``.
 
     Returns:
         A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    plots.columns([{"column": "height", "r2": 0.8, "error": 3.0, "usual_error": 6.7}])
+    ```
     """
     shares = []
     for score in scores:
@@ -68,7 +75,9 @@ def pairs(names, real, new):
     Example:
 
     ```python
-    keras_vae.plots.pairs(["height", "weight"], test.T, run.sample(500).T)
+    rng = np.random.default_rng(0)
+    real, new = rng.normal(170, 10, (2, 200)), rng.normal(169, 9, (2, 200))
+    plots.pairs(["height", "weight"], list(real), list(new))
     ```
     """
     count = min(len(names), MOST_PAIRED)
@@ -127,6 +136,13 @@ def arrays(x, reconstructions, title):
 
     Returns:
         A matplotlib `Figure`.
+
+    Example:
+
+    ```python
+    signals = np.sin(np.linspace(0, 6, 50) + np.arange(4)[:, None])[..., None]  # (4, 50, 1)
+    plots.arrays(signals, 0.9 * signals, "Signals and their reconstructions")
+    ```
     """
     draw = curves if x.ndim == 3 else slices
     return draw(x[:12], None if reconstructions is None else reconstructions[:12], title)

@@ -35,6 +35,13 @@ class Run:
         flow: `keras_vae.latent.Flow`; None if there were too few images.
         examples: `keras_vae.runs.examples.Examples`, part of the test set; None if the folder has
             no examples.npz.
+
+    Example:
+
+    ```python
+    run = keras_vae.runs.load()
+    happy = keras_vae.latent.edit(run.model, run.sample(4, seed=0), run.edits, {"smiling": 1})
+    ```
     """
 
     folder: Path

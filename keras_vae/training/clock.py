@@ -9,6 +9,8 @@ import numpy as np
 from keras_vae import parallel
 from keras_vae.checks import check_integer, check_number
 
+__all__ = ["FollowClock"]
+
 WARM_UP = 0.05  # share of the time in which the learning rate rises
 
 
@@ -37,6 +39,8 @@ class FollowClock(keras.callbacks.Callback):
     Example:
 
     ```python
+    from keras_vae.training.clock import FollowClock
+
     model.compile("adam")
     model.fit(images, epochs=10_000, callbacks=[FollowClock(4e-3, seconds=60)])
     ```

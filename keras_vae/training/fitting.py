@@ -38,6 +38,12 @@ class Fitting(Trainer, keras.Model):
 
         Raises:
             ValueError: If `loss` or `metrics` are passed, or `steps_per_execution` is invalid.
+
+        Example:
+
+        ```python
+        model.compile(keras.optimizers.Adam(1e-3, clipnorm=1.0))
+        ```
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -103,6 +109,13 @@ class Fitting(Trainer, keras.Model):
             FloatingPointError: If the loss becomes infinite or NaN, see
                 `keras_vae.training.guards.StopOnNonFinite`.
             ValueError: If the data are invalid.
+
+        Example:
+
+        ```python
+        history = model.fit(images, epochs=10, validation_data=others).history
+        history["val_loss"][-1]  # in nats per image
+        ```
         """
         parallel.join()
         data = self._data(x, y, sample_weight, class_weight)
@@ -341,7 +354,27 @@ class Fitting(Trainer, keras.Model):
         return_dict=False,
         _use_cached_eval_dataset=False,  # passed by Keras's `fit`
     ):
-        """Keras's `evaluate`: the losses on images in nats per image, the same in every call."""
+        """Keras's `evaluate`: the losses on images, the same in every call.
+
+        Args:
+            x: Images in one of the forms that `fit` takes.
+            y: Labels or attributes, for a model with a condition.
+            return_dict: Whether to return the losses by name.
+
+        The other arguments are those of Keras.
+
+        Returns:
+            The losses in nats per image: a dict, or a list in the order of `metrics_names`.
+
+        Raises:
+            ValueError: If the data are invalid, or the model is not compiled.
+
+        Example:
+
+        ```python
+        model.evaluate(images, return_dict=True)["loss"]
+        ```
+        """
         if not self.compiled:
             raise ValueError("Call `compile` before `evaluate`.")
         by_fit = _use_cached_eval_dataset  # its data are checked

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+__all__ = ["WarmUpAndCosine", "make_optimizer"]
+
 # Chosen on validation images after one to three minutes of training on two CPU cores, see
 # benchmarks/README.md. Settings that depend on the network are under its name; networks other than
 # the default "network" were tuned less, and those of sprites not at all. Data sets other than faces
@@ -168,6 +170,8 @@ def make_optimizer(learning_rate, steps=None):
     Example:
 
     ```python
+    from keras_vae.training.recipes import make_optimizer
+
     model.compile(make_optimizer(2e-3, steps=1000))
     ```
     """
@@ -191,8 +195,10 @@ class WarmUpAndCosine(keras.optimizers.schedules.LearningRateSchedule):
     Example:
 
     ```python
+    from keras_vae.training.recipes import WarmUpAndCosine
+
     schedule = WarmUpAndCosine(1e-3, warmup=50, steps=1000)
-    float(schedule(50))  # 1e-3
+    schedule(50)  # 0.001
     ```
     """
 
