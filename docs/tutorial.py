@@ -165,9 +165,8 @@ print("all z_mean: mean        ", z_mean.mean(axis=0).round(2), "std", z_mean.st
 source(keras_vae.Sampling.call)
 
 # %%
-draws = np.asarray(
-    vae.sampling([np.repeat(z_mean[:1], 10_000, 0), np.repeat(z_log_var[:1], 10_000, 0)])
-)
+many = [np.repeat(part[:1], 10_000, axis=0) for part in (z_mean, z_log_var)]
+draws = keras.ops.convert_to_numpy(vae.sampling(many))
 print("mean of 10,000 draws:", draws.mean(axis=0).round(2), "std:", draws.std(axis=0).round(2))
 
 # %% [markdown]
@@ -210,7 +209,7 @@ source(keras_vae.priors.kl_per_latent)
 mean, variance = z_mean[0], np.exp(z_log_var[0])
 log_q = -0.5 * (np.log(2 * np.pi * variance) + (draws - mean) ** 2 / variance).sum(axis=1)
 log_p = -0.5 * (np.log(2 * np.pi) + draws**2).sum(axis=1)
-formula = float(np.sum(keras_vae.priors.kl_per_latent(mean, z_log_var[0])))
+formula = float(keras.ops.sum(keras_vae.priors.kl_per_latent(mean, z_log_var[0])))
 by_draws = np.mean(log_q - log_p)
 print(f"KL of the first face: {formula:.2f} nats by the formula, {by_draws:.2f} by draws")
 
@@ -267,10 +266,10 @@ plots.manifold(vae.decode(latent.manifold(14)))
 # a network that reads the face in patches:
 
 # %% picture="reconstructions" alt="Test faces, and below each a sharp reconstruction"
-encoder, decoder = keras_vae.build_patches(faces.image_shape, latent_dim=64)
+encoder, decoder = keras_vae.build_patches(faces.image_shape, latent_dim=64, widths=(256, 24, 64))
 model = keras_vae.VAE(encoder, decoder, likelihood="gaussian", seed=0)
 model.compile(keras.optimizers.Adam(2e-3))
-history = model.fit(faces.train.images, epochs=20, verbose=0).history
+history = model.fit(faces.train.images, epochs=16, verbose=0).history
 
 print(f"reconstruction {history['reconstruction_loss'][-1]:,.0f}, KL {history['kl_loss'][-1]:.0f}")
 plots.reconstructions(some, model.reconstruct(some))

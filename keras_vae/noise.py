@@ -55,7 +55,7 @@ def bits(seed, step, row, column):
     """Returns 32 random bits as int32 for whole numbers, whose shapes are broadcast.
 
     Two hashes of seed, step and row, 64 bits together, are mixed with the column. As a stream over
-    columns, rows, steps or seeds they pass the statistical tests named in benchmarks/README.md.
+    columns, rows, steps or seeds they pass the statistical tests named in docs/benchmarks/index.md.
 
     Args:
         seed, step, row, column: int32 tensors, or integers.

@@ -2,7 +2,8 @@
 
 Every block of Python and of commands is run, in the order of its page, in a folder with pictures, a
 table and a trained model. A block that is not run says why in a comment below it, such as
-`<!-- not run: needs a GPU -->`. Trainings are made short. docs/tutorial.md has a test of its own.
+`<!-- not run: needs a GPU -->`; at the top of a page such a comment is about all of its blocks.
+Trainings are made short. docs/tutorial.md has a test of its own.
 """
 
 import functools
@@ -47,7 +48,12 @@ ONCE = "docs/how-to/share.md"  # its code starts a server
 
 def blocks(page):
     """Returns the blocks of code of a page: (language, code, why it is not run or "")."""
-    return [block for block in BLOCK.findall(PAGES[page]) if block[0] not in TEXT]
+    (all_of_it,) = re.findall(r"\A<!-- not run: (.*?) -->", PAGES[page]) or [""]
+    return [
+        (kind, code, why or all_of_it)
+        for kind, code, why in BLOCK.findall(PAGES[page])
+        if kind not in TEXT
+    ]
 
 
 def runnable(page):
@@ -186,8 +192,7 @@ def check_pieces(names):
 
 
 def check_likelihood(names):
-    density, x = names["density"], names["x"].ravel()
-    assert density.sum() * (x[1] - x[0]) == pytest.approx(1, abs=1e-3)
+    assert names["density"].sum() * names["step"] == pytest.approx(1, abs=1e-3)
 
 
 def check_networks(names):
@@ -316,6 +321,7 @@ def test_files_that_are_named_are_there(page):
     """Paths in the source, such as `keras_vae/models/vae.py` or `demo/tabs/`."""
     places = r"(?:keras_vae|demo|benchmarks|tests|docs)/"
     named = re.findall(rf"`({places}[\w./-]*|train\.py)`", PAGES[page])
+    named += [path for *_, why in blocks(page) for path in re.findall(r"tests/\w+\.py", why)]
     folders = [path for path in named if path.endswith("/")]
     missing = [path for path in folders if not (ROOT / path).is_dir()]
     missing += [path for path in {*named} - {*folders} if not (ROOT / path).is_file()]

@@ -54,7 +54,7 @@ def test_the_sdist_has_what_a_checkout_needs(built):
         names = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
     for name in ("train.py", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"):
         assert name in names
-    for name in ("CITATION.cff", "demo/__main__.py", "docs/training.md", "tests/conftest.py"):
+    for name in ("CITATION.cff", "demo/__main__.py", "docs/tutorial.md", "tests/conftest.py"):
         assert name in names
 
 

@@ -1,4 +1,6 @@
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,15 @@ def rendered(figure, tmp_path):
 
     figure.savefig(tmp_path / "figure.png")
     return imread(tmp_path / "figure.png")[..., :3]
+
+
+def test_a_notebook_displays_a_figure_without_pyplot():
+    code = (
+        "import sys, numpy, keras_vae\n"
+        "content = keras_vae.plots.samples(numpy.zeros((4, 8, 8, 3)))._repr_png_()\n"
+        "assert content.startswith(b'\\x89PNG') and 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

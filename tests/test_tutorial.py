@@ -15,7 +15,7 @@ SHORTER = {
     "limit=4000": "limit=400",
     "epochs=10": "epochs=1",
     "epochs=15": "epochs=2",
-    "epochs=20": "epochs=2",
+    "epochs=16": "epochs=2",
     "draw(3000": "draw(300",
     "pictures=9000": "pictures=600",
     "steps=1500": "steps=100",

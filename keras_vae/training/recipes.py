@@ -8,9 +8,9 @@ from keras import ops
 __all__ = ["WarmUpAndCosine", "make_optimizer"]
 
 # Chosen on validation images after one to three minutes of training on two CPU cores, see
-# benchmarks/README.md. Settings that depend on the network are under its name; networks other than
-# the default "network" were tuned less, and those of sprites not at all. Data sets other than faces
-# and sprites use the settings of mnist if their images are small and grey, otherwise those of
+# docs/benchmarks/index.md. Settings that depend on the network are under its name; networks other
+# than the default "network" were tuned less, and those of sprites not at all. Data sets other than
+# faces and sprites use the settings of mnist if their images are small and grey, otherwise those of
 # photographs. "images" is the number of training images over all epochs.
 DEFAULTS = {
     "faces": {
