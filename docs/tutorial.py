@@ -66,10 +66,10 @@ plots.data(faces.train.images[:36])
 # ## 2. An autoencoder, and what it cannot do
 #
 # An **encoder** maps an image $x$ to a short **code** $z$, here two numbers. A **decoder** maps the
-# code back to an image $x'$. Both are trained together, so that $x'$ is close to $x$. The loss of
+# code back to an image $x′$. Both are trained together, so that $x′$ is close to $x$. The loss of
 # an image is the squared error, summed over its pixels:
 #
-# $$\lVert x - x' \rVert^2 = \sum_i (x_i - x'_i)^2$$
+# $$\Vert x - x′ \Vert^2 = \sum_i (x_i - x′_i)^2$$
 #
 # In the package the last layer of a decoder has no activation; the likelihood applies it
 # (`self.mean` is a sigmoid) and computes the loss of each pixel:
@@ -156,7 +156,7 @@ print("all z_mean: mean        ", z_mean.mean(axis=0).round(2), "std", z_mean.st
 # The decoder gets a random draw $z \sim N(\mu, \sigma^2)$. How is a random draw differentiated? By
 # drawing the randomness elsewhere: with $\varepsilon \sim N(0, I)$, which depends on no weight,
 #
-# $$z = \mu + \sigma \varepsilon = \mu + \exp\!\left(\tfrac{1}{2} \log \sigma^2\right) \varepsilon$$
+# $$z = \mu + \sigma \varepsilon = \mu + \exp\left(\tfrac{1}{2} \log \sigma^2\right) \varepsilon$$
 #
 # is such a draw, and a plain function of $\mu$ and $\log \sigma^2$: its derivatives are 1 and
 # $\tfrac{1}{2} \sigma \varepsilon$. This is the reparameterisation trick (Kingma & Welling 2014).
@@ -173,27 +173,27 @@ print("mean of 10,000 draws:", draws.mean(axis=0).round(2), "std:", draws.std(ax
 # ## 6. The loss: from a Gaussian to squared error plus KL
 #
 # A VAE is a model of the data: a code is drawn from the prior, $z \sim p(z)$, then an image from
-# $p(x|z)$. We would like real images to be likely, that is $\log p(x) = \log \int p(x|z)\,p(z)\,dz$
+# $p(x|z)$. We would like real images to be likely, that is $\log p(x) = \log \int p(x|z) p(z) dz$
 # to be large. The integral over all codes is out of reach. But for any distribution $q(z|x)$, by
 # Jensen's inequality,
 #
-# $$\log p(x) = \log \mathbb{E}_{q(z|x)}\!\left[\frac{p(x|z)\,p(z)}{q(z|x)}\right] \ge
-# \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}[q(z|x) \,\|\, p(z)]$$
+# $$\log p(x) = \log \mathbb{E}_{q(z|x)}\left[\frac{p(x|z) p(z)}{q(z|x)}\right] \ge
+# \mathbb{E}_{q(z|x)}[\log p(x|z)] - \mathrm{KL}[q(z|x) \Vert p(z)]$$
 #
 # The right-hand side is the **evidence lower bound**, ELBO. Training minimises its negative, and so
 # raises a number that $\log p(x)$ is never below. It has two parts.
 #
-# **Reconstruction.** Let $p(x|z)$ be a Gaussian around the decoder's image $x'$ with variance
+# **Reconstruction.** Let $p(x|z)$ be a Gaussian around the decoder's image $x′$ with variance
 # $s^2$ for each of the $D$ pixels and colours:
 #
-# $$-\log p(x|z) = \frac{1}{2 s^2} \lVert x - x' \rVert^2 + \frac{D}{2} \log(2 \pi s^2)$$
+# $$-\log p(x|z) = \frac{1}{2 s^2} \Vert x - x′ \Vert^2 + \frac{D}{2} \log(2 \pi s^2)$$
 #
 # With $s^2 = \tfrac{1}{2}$ the factor is 1, the second term is a constant, and what remains is
-# $\lVert x - x' \rVert^2$: the loss of the autoencoder.
+# $\Vert x - x′ \Vert^2$: the loss of the autoencoder.
 #
 # **KL.** The encoder's cloud and the prior are both Gaussians, so the divergence has a closed form:
 #
-# $$\mathrm{KL}[N(\mu, \sigma^2) \,\|\, N(0, 1)] =
+# $$\mathrm{KL}[N(\mu, \sigma^2) \Vert N(0, 1)] =
 # -\tfrac{1}{2}\left(1 + \log \sigma^2 - \mu^2 - \sigma^2\right)$$
 #
 # for each latent, and latents add up. It is 0 if the cloud is the prior, and grows if the
@@ -286,7 +286,7 @@ plots.reconstructions(some, model.reconstruct(some))
 # the mean code of faces that do not. To give a face a smile, add it:
 #
 # $$z_\text{diff} = \bar z_\text{smiling} - \bar z_\text{not smiling} \qquad
-# z_\text{new} = z_\text{orig} + a \, z_\text{diff}$$
+# z_\text{new} = z_\text{orig} + a z_\text{diff}$$
 
 # %% picture="smile" alt="Sad faces that smile more and more, and put on glasses"
 names = list(faces.attribute_names)
@@ -365,9 +365,9 @@ plots.samples(model.sample(24, seed=0), title="64 latents: decoded from z ~ N(0,
 # which are only 64 numbers each. A **flow** moves noise $e \sim N(0, I)$ to codes $z$ along
 # $\dot x = v(x, t)$, from $x = e$ at $t = 0$ to $x = z$ at $t = 1$. The velocity $v$ is a small
 # network, trained to point from the noise to the code on the straight line between them
-# (flow matching, Lipman et al. 2023), $x_t = (1 - t)\,e + t\,z$:
+# (flow matching, Lipman et al. 2023), $x_t = (1 - t) e + t z$:
 #
-# $$\text{flow loss} = \mathbb{E}\,\lVert v(x_t, t) - (z - e) \rVert^2$$
+# $$\text{flow loss} = \mathbb{E} \Vert v(x_t, t) - (z - e) \Vert^2$$
 
 # %% tags=["source"]
 source(latent.Flow.compute_losses, "velocity = self.vel", "flow_loss = ")
