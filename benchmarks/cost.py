@@ -22,16 +22,16 @@ from cases import CASES, make_images
 
 NETWORKS = {
     "patches": {"widths": (512, 32, 128)},
-    "mlp": {"hidden": (384,), "activation": "silu"},
-    "conv": {"filters": (64,), "activation": "silu"},
+    "mlp": {"hidden": (384,), "activation": "silu", "straight": True},
+    "conv": {"filters": (64,), "activation": "silu", "straight": True},
 }
 COLORS = {"patches": "#15803d", "mlp": "#c2410c", "conv": "#5474a0"}
 USUAL = {"images": 5000, "size": 64, "latent_dim": 64, "batch_size": 128}
 CHANGED = {
-    "images": (1250, 2500, 5000, 10_000, 20_000, 40_000),
-    "size": (16, 32, 64, 128, 256),
-    "latent_dim": (2, 8, 32, 64, 128, 512),
-    "batch_size": (16, 32, 64, 128, 256, 512, 1024),
+    "images": (1250, 5000, 20_000),
+    "size": (16, 32, 64, 128),
+    "latent_dim": (8, 64, 512),
+    "batch_size": (16, 32, 128, 512),
 }
 LABELS = {
     "images": "training images",

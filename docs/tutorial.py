@@ -20,6 +20,9 @@
 #
 # You should know what a neural network and a gradient are, and have seen a normal distribution.
 #
+# This page is a run of the notebook `docs/tutorial.py`. To change things and see what happens, open
+# that file in VS Code, or in Jupyter after `jupytext --to ipynb docs/tutorial.py` (extra `docs`).
+#
 # All three backends of Keras give the same results up to rounding. Which one is used is decided
 # before Keras is imported:
 
