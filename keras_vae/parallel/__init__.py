@@ -54,8 +54,88 @@ elif keras.backend.backend() == "tensorflow":
 else:
     from keras_vae.parallel import torch as backend
 
-start, join, stop, end = backend.start, backend.join, backend.stop, backend.end
-scope, processes, devices = backend.scope, backend.processes, backend.devices
+start, join = backend.start, backend.join
+
+
+def stop():
+    """Leaves the other processes after training; all call it.
+
+    Example:
+
+    ```python
+    model.fit(images)
+    keras_vae.parallel.stop()
+    if keras_vae.parallel.is_first():
+        model.save("model.keras")
+        keras_vae.parallel.end()
+    ```
+    """
+    backend.stop()
+
+
+def end():
+    """Lets the other processes end. The first one calls it at its end, after `stop`.
+
+    On JAX and torch the others have ended by then, and it does nothing.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.end()
+    ```
+    """
+    backend.end()
+
+
+def scope():
+    """Returns the context in which models to be trained are made and compiled.
+
+    Returns:
+        On TensorFlow the scope of the strategy that `start` has chosen; otherwise a context that
+        does nothing.
+
+    Example:
+
+    ```python
+    with keras_vae.parallel.scope():
+        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
+        model.compile("adam")
+    ```
+    """
+    return backend.scope()
+
+
+def processes():
+    """Returns the index of this process, and the number of all.
+
+    Returns:
+        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.processes()  # (0, 1)
+    ```
+    """
+    return backend.processes()
+
+
+def devices(model):
+    """Returns the number of devices that a model is trained on, those of all processes.
+
+    Args:
+        model: A `VAE` or `AutoEncoder`.
+
+    Returns:
+        An integer.
+
+    Example:
+
+    ```python
+    keras_vae.parallel.devices(model)  # 1
+    ```
+    """
+    return backend.devices(model)
 
 
 class State(threading.local):  # TensorFlow traces each replica in a thread

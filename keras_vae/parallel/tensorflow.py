@@ -66,55 +66,18 @@ def join():
 
 
 def stop():
-    """Leaves the other processes after training; all call it.
-
-    The others wait for `end` of the first one: TensorFlow ends a process when others have left it.
-
-    Example:
-
-    ```python
-    model.fit(images)
-    keras_vae.parallel.stop()
-    if keras_vae.parallel.is_first():
-        model.save("model.keras")
-        keras_vae.parallel.end()
-    ```
-    """
+    """Waits for `end`: TensorFlow ends a process when others have left it."""
     if processes()[0] > 0:
         gathered(np.zeros(1))
 
 
 def end():
-    """Lets the other processes end, which wait in `stop`; the first process calls it at its end.
-
-    Example:
-
-    ```python
-    model.fit(images)
-    keras_vae.parallel.stop()
-    if keras_vae.parallel.is_first():
-        model.save("model.keras")
-        keras_vae.parallel.end()
-    ```
-    """
     if processes()[1] > 1:
         gathered(np.zeros(1))
 
 
 def scope():
-    """Returns the context in which models to be trained are made and compiled.
-
-    Returns:
-        The scope of the strategy that `start` has chosen; one that does nothing without it.
-
-    Example:
-
-    ```python
-    with keras_vae.parallel.scope():
-        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
-        model.compile("adam")
-    ```
-    """
+    """Returns the context to make models in."""
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
@@ -158,17 +121,6 @@ def without_sums(optimizer):
 
 
 def processes():
-    """Returns the index of this process, and the number of all.
-
-    Returns:
-        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
-
-    Example:
-
-    ```python
-    keras_vae.parallel.processes()  # (0, 1)
-    ```
-    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
     return task()
@@ -187,20 +139,6 @@ def task():
 
 
 def devices(model):
-    """Returns the number of devices that a model is trained on, those of all processes.
-
-    Args:
-        model: A `VAE` or `AutoEncoder`.
-
-    Returns:
-        An integer.
-
-    Example:
-
-    ```python
-    keras_vae.parallel.devices(model)  # 1
-    ```
-    """
     return model.distribute_strategy.num_replicas_in_sync
 
 

@@ -61,51 +61,16 @@ def join():
 
 
 def stop():
-    """Leaves the other processes after training; all call it.
-
-    Example:
-
-    ```python
-    model.fit(images)
-    keras_vae.parallel.stop()
-    if keras_vae.parallel.is_first():
-        model.save("model.keras")
-        keras_vae.parallel.end()
-    ```
-    """
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def end():
-    """Does nothing: the first process calls it at its end, when the others have ended.
-
-    Example:
-
-    ```python
-    model.fit(images)
-    keras_vae.parallel.stop()
-    if keras_vae.parallel.is_first():
-        model.save("model.keras")
-        keras_vae.parallel.end()
-    ```
-    """
+    """Does nothing: the others have ended."""
 
 
 def scope():
-    """Returns a context that does nothing: each process has a model of its own.
-
-    Returns:
-        A context, in which models to be trained are made and compiled.
-
-    Example:
-
-    ```python
-    with keras_vae.parallel.scope():
-        model = keras_vae.VAE(*keras_vae.build_mlp((28, 28, 1), latent_dim=2))
-        model.compile("adam")
-    ```
-    """
+    """Returns a context that does nothing: each process has a model of its own."""
     return contextlib.nullcontext()
 
 
@@ -114,37 +79,12 @@ def joined(model):
 
 
 def processes():
-    """Returns the index of this process, and the number of all.
-
-    Returns:
-        Two integers, the first counted from 0; ``(0, 1)`` if there is one process.
-
-    Example:
-
-    ```python
-    keras_vae.parallel.processes()  # (0, 1)
-    ```
-    """
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
 def devices(model):
-    """Returns the number of devices that a model is trained on, those of all processes.
-
-    Args:
-        model: A `VAE` or `AutoEncoder`; not used: there is one device for each process.
-
-    Returns:
-        An integer.
-
-    Example:
-
-    ```python
-    keras_vae.parallel.devices(model)  # 1
-    ```
-    """
     return processes()[1]
 
 
