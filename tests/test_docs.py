@@ -338,3 +338,12 @@ def test_every_page_is_on_the_site():
     settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")}
     assert listed(settings["nav"]) == pages
+
+
+@pytest.mark.once
+def test_the_page_of_commands_is_what_help_prints(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    monkeypatch.setenv("COLUMNS", "")  # is restored after the script has set it
+    import make_commands
+
+    assert PAGES["docs/reference/commands.md"] == make_commands.page(), "run docs/make_commands.py"
